@@ -1,0 +1,5 @@
+"""Droplets to pixels: pure functions of tensors, no Pyro."""
+
+from pyrodrop.render.renderer import PROFILES, render
+
+__all__ = ["PROFILES", "render"]
