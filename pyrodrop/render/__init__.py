@@ -1,5 +1,5 @@
 """Droplets to pixels: pure functions of tensors, no Pyro."""
 
-from pyrodrop.render.renderer import PROFILES, render
+from pyrodrop.render.renderer import PROFILES, log_likelihood, render
 
-__all__ = ["PROFILES", "render"]
+__all__ = ["PROFILES", "log_likelihood", "render"]

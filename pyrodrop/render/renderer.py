@@ -1,0 +1,183 @@
+"""The one door to the renderer: checks its arguments, picks the kernel and calls it.
+
+Every kernel keeps the same contract, that of ``render_reference``: forward and backward, batched over leading
+dimensions, float32 and float64. A kernel module ``pyrodrop.render.<name>`` holds ``render_<name>`` and the fused
+form of the likelihood, ``half_squares_<name>``; it is imported when it is first asked for.
+"""
+
+import math
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from pyrodrop.render.reference import PROFILES, render_reference
+from pyrodrop.render.separable import render_separable
+
+KERNELS = ("auto", "reference", "separable", "bands", "tiles")
+
+
+def render(
+    x: Tensor,
+    y: Tensor,
+    r: Tensor,
+    amplitude: Tensor,
+    bg: Tensor,
+    size: tuple[int, int],
+    profile: str = "gaussian",
+    kernel: str = "auto",
+) -> Tensor:
+    """Image of droplets on a level background: bg + sum_k amplitude_k f(distance_k^2 / r_k^2).
+
+    Args:
+        x, y: droplet centres in px, shape (..., N); pixel centres lie on integers, x to the right and y down.
+            A centre may lie anywhere, N may be 0.
+        r: droplet radii in px, positive, shape (..., N).
+        amplitude: height of each droplet, any sign, shape (..., N).
+        bg: background level, shape (...).
+        size: height and width (H, W) of the image in px, both at least 1.
+        profile: name of the profile f, a key of ``PROFILES``.
+        kernel: "auto" or one of "reference", "separable", "bands" (CPU), "tiles" (CUDA). A kernel that does
+            not know the profile leaves it to the reference.
+
+    Returns:
+        The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable by all
+        five tensors. Leading dimensions broadcast.
+
+    Raises:
+        ValueError: an unknown profile or kernel, or shapes, dtypes or devices that do not go together.
+    """
+    tensors = _together(x, y, r, amplitude, bg)
+    height, width = (int(side) for side in size)
+    if height < 1 or width < 1:
+        raise ValueError(f"size is {tuple(size)}: give (height, width) in pixels, both at least 1.")
+    name = _kernel(x, profile, kernel)
+    if name == "reference":
+        return render_reference(*tensors, (height, width), profile)
+    if name == "separable":
+        return render_separable(*tensors, (height, width))
+    return _part(name, "render")(*tensors, (height, width))
+
+
+def log_likelihood(
+    x: Tensor,
+    y: Tensor,
+    r: Tensor,
+    amplitude: Tensor,
+    bg: Tensor,
+    channel: Tensor,
+    error_scale: float | Tensor,
+    profile: str = "gaussian",
+    kernel: str = "auto",
+) -> Tensor:
+    """Log likelihood of a channel whose pixels are independent normals around the image of the droplets.
+
+    With S half the sum of squared residuals and HW the number of pixels,
+    sum log Normal(channel | image, sigma) = -S / sigma^2 - HW (log sigma + log(2 pi) / 2).
+    The fast kernels find S and its gradient in one pass and keep no image.
+
+    Args:
+        x, y, r, amplitude, bg, profile, kernel: as for ``render``.
+        channel: what was observed, shape (H, W); no gradient is taken by it.
+        error_scale: standard deviation sigma of a pixel, positive, a number or a 0-d tensor (differentiable).
+
+    Returns:
+        Shape (...), differentiable by x, y, r, amplitude, bg and error_scale; the fused kernels once.
+
+    Raises:
+        ValueError: as ``render``, or the channel does not fit.
+    """
+    tensors = _together(x, y, r, amplitude, bg)
+    if channel.dim() != 2 or channel.shape[0] < 1 or channel.shape[1] < 1:
+        raise ValueError(
+            f"channel has shape {tuple(channel.shape)}: give one image of shape (height, width)."
+        )
+    if channel.dtype != x.dtype or channel.device != x.device:
+        raise ValueError(
+            f"channel is {channel.dtype} on {channel.device} and x is {x.dtype} on {x.device}: "
+            "convert one of them with .to()."
+        )
+    channel = channel.detach()
+    name = _kernel(x, profile, kernel)
+    if name in ("reference", "separable"):
+        size = (channel.shape[0], channel.shape[1])
+        image = (
+            render_separable(*tensors, size)
+            if name == "separable"
+            else render_reference(*tensors, size, profile)
+        )
+        half_squares = (image - channel).square().sum((-2, -1)) / 2
+    else:
+        half_squares = _part(name, "half_squares")(*tensors, channel)
+    log_scale = error_scale.log() if isinstance(error_scale, Tensor) else math.log(error_scale)
+    return -half_squares / error_scale**2 - channel.numel() * (log_scale + math.log(2 * math.pi) / 2)
+
+
+def _kernel(x: Tensor, profile: str, kernel: str) -> str:
+    """Name of the kernel that will draw."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}.")
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel {kernel!r} is unknown: choose one of {', '.join(KERNELS)}.")
+    if profile != "gaussian":
+        return "reference"
+    if x.dtype not in (torch.float32, torch.float64):
+        return "separable" if kernel == "auto" else kernel
+    if kernel == "bands" and x.device.type != "cpu":
+        raise ValueError(
+            f"kernel 'bands' is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'."
+        )
+    if kernel != "auto":
+        return kernel
+    if x.device.type == "cpu":
+        return "bands" if _is_there("bands", "numba") else "separable"
+    return "tiles" if x.device.type == "cuda" and _is_there("tiles", "triton") else "separable"
+
+
+_found: dict[str, bool] = {}
+
+
+def _is_there(name: str, needs: str) -> bool:
+    """Whether a kernel's module and the compiler that it needs are installed; looked up once."""
+    if name not in _found:
+        _found[name] = find_spec(f"pyrodrop.render.{name}") is not None and find_spec(needs) is not None
+    return _found[name]
+
+
+def _part(name: str, what: str) -> Callable[..., Tensor]:
+    """Function ``<what>_<name>`` of a kernel's module, imported late: numba and triton are slow to import."""
+    part: Callable[..., Tensor] = getattr(import_module(f"pyrodrop.render.{name}"), f"{what}_{name}")
+    return part
+
+
+def _together(
+    x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The five tensors with their leading dimensions broadcast, or a ValueError that names the odd one."""
+    same = x.shape == y.shape == r.shape == amplitude.shape and x.dim() > 0 and bg.shape == x.shape[:-1]
+    for name, tensor in (("x", x), ("y", y), ("r", r), ("amplitude", amplitude), ("bg", bg)):
+        if not tensor.dtype.is_floating_point:
+            raise ValueError(f"{name} is {tensor.dtype}: give floating point numbers, for example float32.")
+        if tensor.dtype != x.dtype or tensor.device != x.device:
+            raise ValueError(
+                f"{name} is {tensor.dtype} on {tensor.device} and x is {x.dtype} on {x.device}: "
+                "convert one of them with .to()."
+            )
+    if same:
+        return x, y, r, amplitude, bg
+    if min(x.dim(), y.dim(), r.dim(), amplitude.dim()) == 0:
+        raise ValueError(
+            "x, y, r and amplitude need a last dimension, one entry a droplet: got a 0-d one."
+        )
+    try:
+        shape = torch.broadcast_shapes(x.shape, y.shape, r.shape, amplitude.shape, (*bg.shape, 1))
+    except RuntimeError:
+        got = ", ".join(str(tuple(t.shape)) for t in (x, y, r, amplitude, bg))
+        raise ValueError(
+            f"x, y, r, amplitude and bg have shapes {got}: expected (..., N) four times, then (...), "
+            "with leading dimensions that broadcast."
+        ) from None
+    droplets = [t.expand(shape) for t in (x, y, r, amplitude)]
+    return droplets[0], droplets[1], droplets[2], droplets[3], bg.expand(shape[:-1])
