@@ -1,0 +1,112 @@
+"""What every test gets: the path to the images that are not shipped, and a watch over torch's global state."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyro
+import pytest
+import torch
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+REQUIRE_SHARED = "PYRODROP_REQUIRE_SHARED"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "global_rng: draws from torch's global random stream or fills Pyro's global parameter store, as stock"
+        " Pyro does; both are put back as they were after the test",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("shared") is not None:
+        _need_shared()
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of images that are not shipped; skips the test where it is absent, or fails it if told to."""
+    _need_shared()
+    return SHARED
+
+
+def _need_shared() -> None:
+    if SHARED.is_dir():
+        return
+    if os.environ.get(REQUIRE_SHARED) == "1":
+        pytest.fail(f"{SHARED} does not exist, and {REQUIRE_SHARED}=1 says that it must", pytrace=False)
+    pytest.skip("the images in ../shared/data are not here")
+
+
+class Watched(NamedTuple):
+    """One piece of global state: how it is read, put back and compared."""
+
+    read: Callable[[], Any]
+    restore: Callable[[Any], Any]
+    same: Callable[[Any, Any], bool] = lambda before, after: before == after
+
+
+def _flushes_denormals() -> bool:
+    return bool((torch.full((1,), 1e-39) * 0.5).item() == 0.0)
+
+
+def _set_deterministic(state: tuple[bool, bool]) -> None:
+    torch.use_deterministic_algorithms(state[0], warn_only=state[1])
+
+
+def _restore_store(state: dict[str, Any]) -> None:
+    pyro.get_param_store().clear()
+    pyro.get_param_store().set_state(state)
+
+
+def _same_store(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether two snapshots of the parameter store hold the same tensors."""
+    return before["params"].keys() == after["params"].keys() and all(
+        before["params"][name] is value for name, value in after["params"].items()
+    )
+
+
+GLOBAL_STATE = {
+    "torch.get_default_dtype()": Watched(torch.get_default_dtype, torch.set_default_dtype),
+    "torch.get_default_device()": Watched(torch.get_default_device, lambda _: torch.set_default_device(None)),
+    "torch.get_num_threads()": Watched(torch.get_num_threads, torch.set_num_threads),
+    "torch.is_grad_enabled()": Watched(torch.is_grad_enabled, torch.set_grad_enabled),
+    "torch.is_anomaly_enabled()": Watched(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    "torch.are_deterministic_algorithms_enabled()": Watched(
+        lambda: (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        ),
+        _set_deterministic,
+    ),
+    "torch.get_float32_matmul_precision()": Watched(
+        torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+    ),
+    "torch.set_flush_denormal()": Watched(_flushes_denormals, torch.set_flush_denormal),
+    "pyro.settings": Watched(pyro.settings.get, lambda settings: pyro.settings.set(**settings)),
+}
+DRAWN_FROM = {
+    "torch.get_rng_state()": Watched(torch.get_rng_state, torch.set_rng_state, torch.equal),
+    "pyro.get_param_store()": Watched(
+        lambda: pyro.get_param_store().get_state(), _restore_store, _same_store
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _global_state_is_left_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail whoever changes global state for everybody else, and put it back so that only they fail."""
+    watched = GLOBAL_STATE | DRAWN_FROM
+    before = {name: state.read() for name, state in watched.items()}
+    yield
+    changed = [name for name, state in watched.items() if not state.same(before[name], state.read())]
+    for name in changed:
+        watched[name].restore(before[name])
+    if request.node.get_closest_marker("global_rng") is not None:
+        changed = [name for name in changed if name not in DRAWN_FROM]
+    if changed:
+        advice = "; mark it global_rng if it must" if set(changed) & DRAWN_FROM.keys() else ""
+        pytest.fail(f"the test changed {', '.join(changed)} for everybody after it{advice}", pytrace=False)

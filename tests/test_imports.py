@@ -1,0 +1,154 @@
+"""The way imports point (one room never looks into another it should not know), and what importing leaves alone."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "pyrodrop"
+
+# A part of the package, and the parts it may import. The longest name that fits a module decides.
+ARROWS: dict[str, set[str]] = {
+    "pyrodrop.cli": {"workflows"},
+    "pyrodrop.workflows": {"images", "models", "inference", "results"},
+    "pyrodrop.models": {"render"},
+    "pyrodrop.images": set(),
+    "pyrodrop.images.simulate": {"models", "render"},
+    "pyrodrop.render": set(),
+    "pyrodrop.inference": set(),
+    "pyrodrop.results": set(),
+}
+PARTS = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if not path.name.startswith("_")}
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file in the package."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(source: str, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
+    """Every name that the source of a module imports, at whatever depth, with its line: "pyrodrop.render.render"."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = module.split(".")
+            parent = parent[: len(parent) - node.level + is_package] if node.level else []
+            base = ".".join([*parent, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+            "import_module",
+            "__import__",
+        ):
+            name = node.args[0] if node.args else None
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                yield node.lineno, name.value
+
+
+def wrong_arrows(source: str, module: str, is_package: bool = False) -> list[str]:
+    """The imports of a module that architecture.md does not allow, each as "line: what"."""
+    owner = max((part for part in ARROWS if f"{module}.".startswith(f"{part}.")), key=len, default=None)
+    if owner is None:
+        return []
+    own_part = module.split(".")[1]
+    wrong = []
+    for line, name in imported(source, module, is_package):
+        root, _, rest = name.partition(".")
+        part = rest.partition(".")[0]
+        if root == "pyrodrop" and part in PARTS and part not in ARROWS[owner] | {own_part}:
+            wrong.append(f"line {line} of {module} imports {name}")
+        if root == "pyrodrop" and part not in PARTS and not rest.startswith("_"):
+            wrong.append(
+                f"line {line} of {module} imports {name} by way of the package, which hides where it lives"
+            )
+    return wrong
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_name)
+def test_imports_point_one_way(path: Path) -> None:
+    wrong = wrong_arrows(path.read_text(encoding="utf-8"), module_name(path), path.name == "__init__.py")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_part_of_the_package_has_its_arrows() -> None:
+    assert {f"pyrodrop.{part}" for part in PARTS - {"py.typed"}} <= ARROWS.keys()
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("pyrodrop.render.renderer", "from pyrodrop.models import centres"),
+        ("pyrodrop.render.renderer", "from ..models import centres"),
+        ("pyrodrop.render.renderer", "def late():\n    import pyrodrop.models.priors"),
+        ("pyrodrop.render.renderer", "import importlib\nimportlib.import_module('pyrodrop.inference.svi')"),
+        ("pyrodrop.inference.svi", "from pyrodrop import render"),
+        ("pyrodrop.results.plots", "from pyrodrop import read_image"),
+        ("pyrodrop.images.micrograph", "from pyrodrop.render import render"),
+        ("pyrodrop.cli", "from pyrodrop.results import plots"),
+    ],
+)
+def test_a_wrong_arrow_is_seen(module: str, source: str) -> None:
+    assert len(wrong_arrows(source, module)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("pyrodrop.cli", "from pyrodrop import __version__\nfrom pyrodrop.workflows.fit import fit"),
+        ("pyrodrop.images.simulate", "from pyrodrop.render import render"),
+        ("pyrodrop.render.renderer", "from .reference import PROFILES\nimport torch, pyro"),
+    ],
+)
+def test_a_right_arrow_is_let_through(module: str, source: str) -> None:
+    assert wrong_arrows(source, module) == []
+
+
+LEAVES_ALONE = """
+import os, random, signal, sys, warnings
+import matplotlib, numpy, pyro, torch, torchvision
+
+def state():
+    return {
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "torch's random stream": torch.get_rng_state().tolist(),
+        "numpy's random stream": str(numpy.random.get_state()),
+        "Python's random stream": random.getstate(),
+        "grad mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_anomaly_enabled()),
+        "determinism": torch.are_deterministic_algorithms_enabled(),
+        "denormal numbers": (torch.full((1,), 1e-39) * 0.5).item(),
+        "matrix products": torch.get_float32_matmul_precision(),
+        "printing": str(vars(torch._tensor_str.PRINT_OPTS)),
+        "Pyro's settings": pyro.settings.get(),
+        "Pyro's parameter store": sorted(pyro.get_param_store().keys()),
+        "matplotlib's settings": {name: str(matplotlib.rcParams._get(name)) for name in matplotlib.rcParams},
+        "environment": dict(os.environ),
+        "warnings shown": [str(entry) for entry in warnings.filters],
+        "signals": [str(signal.getsignal(number)) for number in signal.valid_signals()],
+    }
+
+before = state()
+import pyrodrop
+for name in pyrodrop.__all__:
+    getattr(pyrodrop, name)
+after = state()
+print([name for name in before if before[name] != after[name]])
+"""
+
+
+def test_importing_changes_nothing_global() -> None:
+    """Every public name is touched, since a name may be imported only when it is asked for."""
+    run = subprocess.run(
+        [sys.executable, "-c", LEAVES_ALONE],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "[]"
