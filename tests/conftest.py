@@ -1,4 +1,4 @@
-"""What every test gets: the path to the images that are not shipped, and a watch over torch's global state."""
+"""What every test gets: the path to the images that are not shipped, and a watch over global state."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def shared() -> Path:
-    """The folder of images that are not shipped; skips the test where it is absent, or fails it if told to."""
+    """The folder of images that are not shipped; skips the test where it is absent, or fails it."""
     _need_shared()
     return SHARED
 
@@ -50,7 +50,7 @@ class Watched(NamedTuple):
 
 
 def _flushes_denormals() -> bool:
-    return bool((torch.full((1,), 1e-39) * 0.5).item() == 0.0)
+    return bool((torch.full((1,), 1e-39, dtype=torch.float32) * 0.5).item() == 0.0)
 
 
 def _set_deterministic(state: tuple[bool, bool]) -> None:

@@ -1,4 +1,4 @@
-"""The way imports point (one room never looks into another it should not know), and what importing leaves alone."""
+"""The way imports point: one room never looks into another; and what importing leaves alone."""
 
 import ast
 import os
@@ -31,7 +31,7 @@ def module_name(path: Path) -> str:
 
 
 def imported(source: str, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
-    """Every name that the source of a module imports, at whatever depth, with its line: "pyrodrop.render.render"."""
+    """Every name that a module imports, at whatever depth and in full, with its line."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -121,7 +121,7 @@ def state():
         "Python's random stream": random.getstate(),
         "grad mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_anomaly_enabled()),
         "determinism": torch.are_deterministic_algorithms_enabled(),
-        "denormal numbers": (torch.full((1,), 1e-39) * 0.5).item(),
+        "denormal numbers": (torch.full((1,), 1e-39, dtype=torch.float32) * 0.5).item(),
         "matrix products": torch.get_float32_matmul_precision(),
         "printing": str(vars(torch._tensor_str.PRINT_OPTS)),
         "Pyro's settings": pyro.settings.get(),
