@@ -1,0 +1,1 @@
+"""pyrodrop reads droplets out of microscope images with honest probability."""

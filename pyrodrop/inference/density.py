@@ -1,0 +1,206 @@
+"""A Pyro model as one flat log density: what NUTS and the fast SVI step stand on.
+
+The model stays the only definition. One trace gives the sites, their supports and shapes; the model then runs
+under ``poutine.condition`` on values that are read off one flat unconstrained vector, and the log Jacobians of
+the transforms are added (Kucukelbir et al., "Automatic differentiation variational inference", JMLR 2017).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.infer.autoguide.utils import helpful_support_errors
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+from torch.distributions import biject_to
+from torch.distributions.transforms import Transform
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as pytree
+
+Model = Callable[..., Any]
+
+
+class NotFlatError(ValueError):
+    """The model has no flat log density; the message says which site or statement is in the way."""
+
+
+class Site(NamedTuple):
+    """A latent site of a model and its place in the flat vector."""
+
+    name: str
+    shape: torch.Size
+    unconstrained_shape: torch.Size
+    start: int
+    stop: int
+    transform: Transform
+
+
+@dataclass(frozen=True)
+class Density:
+    """Log density of a model's latent sites over one flat unconstrained vector of D numbers.
+
+    Attributes:
+        model: the Pyro model.
+        sites: the latent sites in the order of the model.
+        size: D.
+        tensors: the tensors among the model's arguments. They are arguments of every graph made from this
+            density, so that none of them is baked in.
+        dtype, device: of the flat vector.
+    """
+
+    model: Model
+    sites: tuple[Site, ...]
+    size: int
+    tensors: tuple[Tensor, ...]
+    dtype: torch.dtype
+    device: torch.device
+    _leaves: tuple[Any, ...]
+    _spec: Any
+
+    def arguments(self, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The model's args and kwargs, with ``tensors`` in the places of the tensors among them."""
+        rest = iter(tensors)
+        leaves = [next(rest) if isinstance(leaf, Tensor) else leaf for leaf in self._leaves]
+        args, kwargs = pytree.tree_unflatten(leaves, self._spec)
+        return args, kwargs
+
+    def constrained(self, z: Tensor) -> dict[str, Tensor]:
+        """Values of the sites at z of shape (..., D): by name, each of shape (..., *site shape)."""
+        return {s.name: s.transform(self._part(z, s)) for s in self.sites}
+
+    def unconstrained(self, values: dict[str, Tensor]) -> Tensor:
+        """The flat vector (..., D) of values by name, each of shape (..., *site shape)."""
+        parts = []
+        for s in self.sites:
+            value = torch.as_tensor(values[s.name], dtype=self.dtype, device=self.device)
+            batch = value.shape[: value.dim() - len(s.shape)]
+            parts.append(s.transform.inv(value).reshape(batch + (s.stop - s.start,)))
+        return torch.cat(parts, -1)
+
+    def log_density(self, z: Tensor, *tensors: Tensor) -> Tensor:
+        """Log density, with log Jacobians, of each row of z of shape (C, D): shape (C,).
+
+        Runs the Pyro model; it is plain Python, differentiable, and may be traced into a graph.
+        ``tensors`` stand for ``self.tensors``; without any, those are used.
+        """
+        given = tensors or self.tensors
+        if z.shape[0] == 1:
+            return self._log_density(z[0], given)[None]
+        mapped: Tensor = torch.func.vmap(lambda row: self._log_density(row, given))(z)
+        return mapped
+
+    def value_and_grad(self, z: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        """Log density (C,) and its gradient (C, D) at z of shape (C, D). May be traced into a graph."""
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            value = self.log_density(z, *tensors)
+            (grad,) = torch.autograd.grad(value.sum(), z)
+        return value.detach(), grad
+
+    def _part(self, z: Tensor, site: Site) -> Tensor:
+        return z[..., site.start : site.stop].reshape(z.shape[:-1] + site.unconstrained_shape)
+
+    def _log_density(self, z: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+        values, total = {}, z.new_zeros(())
+        for site in self.sites:
+            u = self._part(z, site)
+            values[site.name] = site.transform(u)
+            total = total + site.transform.log_abs_det_jacobian(u, values[site.name]).sum()
+        args, kwargs = self.arguments(tensors)
+        # Validation reads values, which a graph has none of; the check at the start of a run is made by capture().
+        with pyro.validation_enabled(False):
+            trace = poutine.trace(poutine.condition(self.model, data=values)).get_trace(*args, **kwargs)
+            return total + trace.log_prob_sum()
+
+
+def flatten(
+    model: Model,
+    args: Sequence[Any] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Density:
+    """The flat log density of a Pyro model whose latent sites are all continuous.
+
+    Args:
+        model: a Pyro model.
+        args, kwargs: what it is called with.
+        dtype, device: of the flat vector.
+
+    Raises:
+        NotFlatError: for discrete sites, subsampled plates and ``pyro.param``.
+    """
+    device = torch.device(device)
+    leaves, spec = pytree.tree_flatten((tuple(args), dict(kwargs or {})))
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), pyro.get_param_store().scope():
+        trace = poutine.trace(model).get_trace(*args, **(kwargs or {}))
+    sites: list[Site] = []
+    for name, node in trace.nodes.items():
+        if node["type"] == "param":
+            raise NotFlatError(f"the model calls pyro.param({name!r}); a flat density has latent sites only")
+        if node["type"] != "sample":
+            continue
+        if site_is_subsample(node):
+            if node["value"].numel() != node["fn"].size:
+                raise NotFlatError(f"plate {name!r} is subsampled; give the model the whole data")
+            continue
+        if node["is_observed"]:
+            continue
+        sites.append(_site(name, node, sites[-1].stop if sites else 0))
+    if not sites:
+        raise NotFlatError("the model has no latent sites")
+    tensors = tuple(leaf for leaf in leaves if isinstance(leaf, Tensor))
+    return Density(model, tuple(sites), sites[-1].stop, tensors, dtype, device, tuple(leaves), spec)
+
+
+def _site(name: str, node: dict[str, Any], start: int) -> Site:
+    with helpful_support_errors(node):
+        support = node["fn"].support
+    if support.is_discrete:
+        raise NotFlatError(f"site {name!r} is discrete ({type(node['fn']).__name__}); sum it out or use plain Pyro")
+    transform = biject_to(support)
+    shape = torch.Size(node["value"].shape)
+    unconstrained = torch.Size(transform.inverse_shape(shape))
+    return Site(name, shape, unconstrained, start, start + unconstrained.numel(), transform)
+
+
+def capture(function: Callable[..., Any], *example: Tensor, compiled: bool = False) -> Callable[..., Any]:
+    """One graph of a function of tensors, traced at an example, so that Python is paid for once.
+
+    Args:
+        function: takes and returns tensors; may call ``Density.value_and_grad``.
+        example: arguments of the right shapes. No two of them may be the same object: tracing would silently
+            take them for one, so they are cloned here.
+        compiled: also compile the graph with torch's compiler (needs a C++ compiler on CPU).
+    """
+    graph = make_fx(function)(*(t.clone() for t in example))
+    if compiled:
+        return torch.compile(graph, fullgraph=True, dynamic=False)
+    return graph
+
+
+def check(density: Density, captured: Callable[..., tuple[Tensor, Tensor]], seed: int = 0) -> None:
+    """Hold a captured ``value_and_grad`` of one row against Pyro's own at a random point.
+
+    Raises:
+        NotFlatError: if they differ, which is what control flow that depends on values looks like.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.empty(1, density.size, dtype=torch.float64).uniform_(-2.0, 2.0, generator=generator)
+    z = z.to(density.dtype).to(density.device)
+    value, grad = captured(z, *density.tensors)
+    true_value, true_grad = density.value_and_grad(z)
+    tolerance = 1e-3 if density.dtype == torch.float32 else 1e-8
+    scale = true_grad.abs().max().clamp(min=1.0)
+    if not (
+        torch.allclose(value, true_value, rtol=tolerance, atol=tolerance)
+        and bool(((grad - true_grad).abs() <= tolerance * scale).all())
+    ):
+        raise NotFlatError(
+            "the captured density differs from the model's: does the model branch on the values of its sites?"
+        )

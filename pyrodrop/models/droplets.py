@@ -1,0 +1,106 @@
+"""Droplets against a channel of an image: the post's model 3."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.distributions.torch_distribution import TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from pyrodrop.render import log_likelihood, render
+
+
+def channel_fit(
+    w: int, h: int, n_droplets: int, channel: Tensor, error_scale: float | Tensor, with_val: bool = True
+) -> None:
+    """The post's model 3: Gaussian droplets on a flat background explain a channel up to Gaussian noise.
+
+    Sites: bg ~ Uniform(0, 1), shape (); x, y ~ Uniform(0, 1), fractions of the width and the height;
+    r ~ LogNormal(1.5, 0.75) in px; amplitude ~ Uniform(0, 1), each of shape (n_droplets,); the deterministic
+    image ``val`` and ``diff`` = val - channel, shape (h, w); and obs ~ Normal(val, error_scale), observed as
+    the channel, which is the same density as the post's Normal(0, error_scale) observed as the difference.
+
+    Args:
+        w, h: width and height of the image in px.
+        n_droplets: the number of droplets.
+        channel: the channel, shape (h, w).
+        error_scale: standard deviation of the noise, in units of the channel, positive.
+        with_val: False leaves the sites ``val`` and ``diff`` out, and the likelihood of ``obs`` is then taken
+            in one pass that keeps no image. The density is the same.
+
+    Raises:
+        ValueError: if the channel is not of shape (h, w).
+    """
+    if tuple(channel.shape) != (h, w):
+        raise ValueError(f"the channel has shape {tuple(channel.shape)}, expected (h, w) = ({h}, {w})")
+    bg = pyro.sample("bg", dist.Uniform(channel.new_zeros(()), 1.0))
+    with pyro.plate("droplets", n_droplets):
+        x = pyro.sample("x", dist.Uniform(channel.new_zeros(()), 1.0)) * w
+        y = pyro.sample("y", dist.Uniform(channel.new_zeros(()), 1.0)) * h
+        r = pyro.sample("r", dist.LogNormal(channel.new_full((), 1.5), 0.75))
+        amplitude = pyro.sample("amplitude", dist.Uniform(channel.new_zeros(()), 1.0))
+    if x.dim() > 1:  # under an outer plate, whose dimension lies left of that of the droplets
+        bg = bg.expand(*x.shape[:-1], 1)
+        x, y, r, amplitude = (site.unsqueeze(-2) for site in (x, y, r, amplitude))
+    image = DropletImage(x, y, r, amplitude, bg, error_scale, (h, w))
+    if with_val:
+        val = pyro.deterministic("val", image.mean, event_dim=2)
+        pyro.deterministic("diff", val - channel, event_dim=2)
+        pyro.sample("obs", dist.Normal(val, error_scale).to_event(2), obs=channel)
+    else:
+        pyro.sample("obs", image, obs=channel)
+
+
+class DropletImage(TorchDistribution):
+    """Distribution of an image: droplets rendered on a background, and independent Gaussian noise.
+
+    Its log density is that of ``Normal(render(...), error_scale)``, summed over the pixels, but is taken
+    together with its gradient in one pass over the image.
+
+    Args:
+        x, y, r: centres and radii in px, shape (..., N).
+        amplitude: heights, shape (..., N).
+        bg: background level, shape (...).
+        error_scale: standard deviation of the noise, positive.
+        size: height and width (H, W) in px; the event shape.
+    """
+
+    # Arguments are validated by the sites they come from.
+    arg_constraints = {}  # noqa: RUF012  (torch reads this attribute of the class)
+    support = constraints.independent(constraints.real, 2)
+    has_rsample = True
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        r: Tensor,
+        amplitude: Tensor,
+        bg: Tensor,
+        error_scale: float | Tensor,
+        size: tuple[int, int],
+    ) -> None:
+        self.x, self.y, self.r, self.amplitude, self.bg = x, y, r, amplitude, bg
+        self.error_scale = error_scale
+        super().__init__(x.shape[:-1], torch.Size(size), validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "DropletImage":
+        """The same distribution with its batch shape broadcast to batch_shape."""
+        droplets = (p.expand(*batch_shape, p.shape[-1]) for p in (self.x, self.y, self.r, self.amplitude))
+        h, w = self.event_shape
+        return DropletImage(*droplets, self.bg.expand(batch_shape), self.error_scale, (h, w))
+
+    @property
+    def mean(self) -> Tensor:
+        """The image without noise, shape (..., H, W)."""
+        h, w = self.event_shape
+        return render(self.x, self.y, self.r, self.amplitude, self.bg, (h, w))
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
+        """Draws of the image with noise, shape sample_shape + (..., H, W)."""
+        mean = self.mean.expand(*sample_shape, *self.batch_shape, *self.event_shape)
+        return mean + self.error_scale * torch.randn_like(mean)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density of the image ``value``, shape (H, W); returns shape (...)."""
+        return log_likelihood(self.x, self.y, self.r, self.amplitude, self.bg, value, self.error_scale)
