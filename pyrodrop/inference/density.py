@@ -169,18 +169,15 @@ def _site(name: str, node: dict[str, Any], start: int) -> Site:
     return Site(name, shape, unconstrained, start, start + unconstrained.numel(), transform)
 
 
-def capture(function: Callable[..., Any], *example: Tensor, compiled: bool = False) -> Callable[..., Any]:
+def capture(function: Callable[..., Any], *example: Tensor) -> Callable[..., Any]:
     """One graph of a function of tensors, traced at an example, so that Python is paid for once.
 
     Args:
         function: takes and returns tensors; may call ``Density.value_and_grad``.
         example: arguments of the right shapes. No two of them may be the same object: tracing would silently
             take them for one, so they are cloned here.
-        compiled: also compile the graph with torch's compiler (needs a C++ compiler on CPU).
     """
-    graph = make_fx(function)(*(t.clone() for t in example))
-    if compiled:
-        return torch.compile(graph, fullgraph=True, dynamic=False)
+    graph: Callable[..., Any] = make_fx(function)(*(t.clone() for t in example))
     return graph
 
 

@@ -1,0 +1,49 @@
+"""A droplet table against a known truth."""
+
+import numpy as np
+import pandas as pd
+
+
+def compare(found: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float | int | None]:
+    """Match found droplets to true ones, one to one at the least total distance, and say how well they agree.
+
+    A pair can match when its centres are closer than half the true radius, or 2 px where that is less.
+
+    Args:
+        found: a droplet table; rows whose presence is below one half are left out.
+        truth: columns x_px, y_px, radius_px, and amplitude where known.
+
+    Returns:
+        n_true, n_found, n_matched, recall, precision, f1, centre_rmse_px (root mean square distance of the
+        matches), radius_median_abs_rel and amplitude_median_abs_rel (medians of the absolute relative errors).
+        None where nothing matched.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    found = found[found["presence"] >= 0.5]
+    distance = cdist(truth[["x_px", "y_px"]], found[["x_px", "y_px"]])
+    reach = np.maximum(0.5 * truth["radius_px"].to_numpy(), 2.0)
+    far = 1e6
+    rows, columns = linear_sum_assignment(np.where(distance <= reach[:, None], distance, far))
+    close = distance[rows, columns] <= reach[rows]
+    rows, columns = rows[close], columns[close]
+    recall, precision = len(rows) / max(len(truth), 1), len(rows) / max(len(found), 1)
+
+    def relative(name: str) -> float | None:
+        if not len(rows) or name not in truth:
+            return None
+        true, seen = truth[name].to_numpy()[rows], found[name].to_numpy()[columns]
+        return float(np.median(np.abs(seen / true - 1.0)))
+
+    return {
+        "n_true": len(truth),
+        "n_found": len(found),
+        "n_matched": len(rows),
+        "recall": recall,
+        "precision": precision,
+        "f1": 2 * recall * precision / max(recall + precision, 1e-12),
+        "centre_rmse_px": float(np.sqrt((distance[rows, columns] ** 2).mean())) if len(rows) else None,
+        "radius_median_abs_rel": relative("radius_px"),
+        "amplitude_median_abs_rel": relative("amplitude"),
+    }
