@@ -1,0 +1,154 @@
+"""A microscope image: read from a file, scaled, and taken apart into channels."""
+
+import os
+import secrets
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from pyrodrop.images.channels import channels_of, take_channel
+from pyrodrop.images.errors import ImageError
+from pyrodrop.images.reading import read_levels
+from pyrodrop.images.scaling import from_levels, positive_scale, resized, scaled_size
+
+
+@dataclass(frozen=True, eq=False)
+class Micrograph:
+    """A microscope image.
+
+    Attributes:
+        pixels: red, green, blue or gray, float32, shape (H, W, C) with C 3 or 1 and H, W at least 2; in
+            [0, 1] when read from a file.
+        pixel_size_um: width of a pixel in micrometres, or None where it is not known.
+        path: the file it was read from, or None.
+
+    Raises:
+        ImageError: pixels of another shape or type, NaN or infinite ones, or a pixel size not positive.
+    """
+
+    pixels: Tensor = field(repr=False)
+    pixel_size_um: float | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.pixels.shape)
+        fits = len(shape) == 3 and shape[-1] in (1, 3) and min(shape[:2]) >= 2
+        if not fits or self.pixels.dtype != torch.float32:
+            raise ImageError(
+                f"the pixels are {self.pixels.dtype} of shape {shape}, expected torch.float32 of shape "
+                "(H, W, 3) or (H, W, 1) with at least 2 x 2 pixels."
+            )
+        if not bool(self.pixels.isfinite().all()):
+            raise ImageError("the image has NaN or infinite pixels: replace them, as by the background.")
+        if self.pixel_size_um is not None and not 0 < self.pixel_size_um < float("inf"):
+            raise ImageError(f"the pixel size is {self.pixel_size_um} um: give a positive number, or None.")
+
+    @property
+    def name(self) -> str:
+        """Name of the file without its folder, or "" where there is none."""
+        return "" if self.path is None else self.path.name
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width (H, W) in px."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names that ``channel`` knows for this image."""
+        return channels_of(self.pixels)
+
+    def channel(self, name: str) -> Tensor:
+        """One channel, float32, shape (H, W).
+
+        Args:
+            name: hue, saturation, value, red, green, blue or gray, all in [0, 1]; L in [0, 100]; a or b,
+                about -128 to 127. The conversions are scikit-image's. A gray image has gray alone.
+
+        Raises:
+            ImageError: there is no such channel; the message lists those there are.
+        """
+        return take_channel(self.pixels, name)
+
+    def resize(self, scale: float) -> "Micrograph":
+        """The image at another size, bicubic and antialiased; the pixel size follows.
+
+        Args:
+            scale: size of the result over the present size, positive; sides are rounded down to whole pixels.
+
+        Raises:
+            ImageError: the scale is not a positive number, or leaves fewer than 2 x 2 pixels.
+        """
+        size = scaled_size(self.size, scale)
+        if size == self.size:
+            return self
+        pixel = None if self.pixel_size_um is None else self.pixel_size_um * self.size[1] / size[1]
+        return replace(self, pixels=resized(self.pixels, size), pixel_size_um=pixel)
+
+
+def read_image(path: str | os.PathLike[str], scale: float = 1.0, *, white: float | None = None) -> Micrograph:
+    """A micrograph from an image file.
+
+    The picture is turned upright as its orientation tag says, palettes are looked up, transparent pixels are
+    laid on white, CMYK is mixed to RGB, and where a file counts darkness (TIFF's MinIsWhite) it is turned
+    round. Colours have 8 bits; gray may have 16 bits or be floating point. Colour profiles are not applied.
+    The pixel size is taken from the resolution of a PNG or TIFF only if it is one that a microscope can have,
+    at most 20 um: a resolution of 72 or 300 dpi is about printing.
+
+    Args:
+        path: a PNG, JPEG, TIFF, BMP, GIF or WebP file that holds one picture (of a camera's MPO, the first).
+        scale: size of the result over the size of the file, positive.
+        white: the level that becomes 1. None takes the full range, and refuses gray images where that would
+            be a guess: 16-bit files that use less than a quarter of their range, as cameras of 12 bits write
+            them, and floating point above 1.
+
+    Raises:
+        ImageError: the file is missing, a folder, empty, no image, cut, damaged, smaller than 2 x 2 pixels,
+            too large (``PIL.Image.MAX_IMAGE_PIXELS``), holds several pictures, NaN, infinite or negative
+            pixels, or would be read wrongly (colours of 16 bits, an uncertain white level); or the scale is
+            not usable.
+        ImportError: torchvision does not go with the installed torch.
+    """
+    path = Path(path)
+    scale = positive_scale(scale)  # before the file, which may take long to decode
+    levels = read_levels(path, white)
+    if levels.values.dtype == np.uint8 and levels.white == 255:
+        pixels = from_levels(levels.values)
+    else:
+        pixels = torch.from_numpy((levels.values / np.float64(levels.white)).astype(np.float32))
+    return Micrograph(pixels, levels.pixel_size_um, path).resize(scale)
+
+
+def write_png(image: Micrograph, path: str | os.PathLike[str]) -> None:
+    """Write a micrograph as a PNG of 8 bits, whole or not at all, with its pixel size.
+
+    Args:
+        image: what to write; pixels outside [0, 1] are clipped.
+        path: the file to write or to replace.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    levels = to_levels(image.pixels)
+    picture = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+    # Pillow takes dots an inch, and a PNG keeps whole pixels a metre.
+    dpi = None if image.pixel_size_um is None else (25_400 / image.pixel_size_um,) * 2
+    # A name of its own, so that two who write the same file do not meet.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        picture.save(beside, format="PNG", **({} if dpi is None else {"dpi": dpi}))
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def to_levels(pixels: Tensor) -> NDArray[np.uint8]:
+    """Pixels as the nearest levels of 8 bits, an array of the same shape, clipped to [0, 1]."""
+    levels: NDArray[np.uint8] = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return levels

@@ -1,0 +1,83 @@
+"""Pixels to another size, antialiased, with torchvision; imported late, and mismatched pairs explained."""
+
+import math
+from types import ModuleType
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pyrodrop.images.errors import ImageError
+
+
+def vision() -> ModuleType:
+    """The functions on images, ``torchvision.transforms.v2.functional``.
+
+    Raises:
+        ImportError: torchvision is absent or was built for another torch.
+    """
+    try:
+        from torchvision.transforms.v2 import functional
+    except (ImportError, RuntimeError, OSError) as error:
+        # Built for another torch, its operators do not register: "operator torchvision::nms does not exist".
+        reason = " ".join(str(error).split())
+        raise ImportError(
+            f"torchvision does not work with torch {torch.__version__} ({reason}): install the two together, "
+            "for example pip install --force-reinstall torch torchvision."
+        ) from error
+    return functional  # type: ignore[no-any-return]
+
+
+def from_levels(levels: object) -> Tensor:
+    """8-bit levels, an array of shape (H, W, C), as float32 pixels in [0, 1] of the same shape."""
+    functional = vision()
+    image: Tensor = functional.to_dtype(functional.to_image(levels), torch.float32, scale=True)
+    return image.as_subclass(Tensor).permute(1, 2, 0).contiguous()
+
+
+def positive_scale(scale: float) -> float:
+    """The scale as a number; an ImageError if it is not positive and finite."""
+    try:
+        factor = float(scale)
+    except (TypeError, ValueError, OverflowError):
+        factor = math.nan
+    if not (math.isfinite(factor) and factor > 0):
+        raise ImageError(f"the scale is {scale!r}: give a positive number, for example 0.5.")
+    return factor
+
+
+def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Height and width of an image scaled, rounded down as in the post.
+
+    Raises:
+        ImageError: the scale is not a positive number, or leaves too few or makes too many pixels.
+    """
+    factor = positive_scale(scale)
+    # The slack keeps 30 * 0.1 at 3 pixels.
+    height, width = (math.floor(side * factor * (1 + 1e-12)) for side in size)
+    if min(height, width) < 2:
+        raise ImageError(
+            f"the scale {factor:g} leaves {width} x {height} of {size[1]} x {size[0]} pixels: "
+            "an image needs at least 2 x 2, give a larger scale."
+        )
+    bound = Image.MAX_IMAGE_PIXELS
+    if bound is not None and height * width > bound:
+        raise ImageError(
+            f"the scale {factor:g} makes {width} x {height} pixels, more than {bound:,}: give a smaller one."
+        )
+    return height, width
+
+
+def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixels (H, W, C) in [0, 1] at another size (h, w), bicubic and antialiased, shape (h, w, C)."""
+    functional = vision()
+    from torchvision.transforms import InterpolationMode
+
+    image: Tensor = functional.resize(
+        pixels.permute(2, 0, 1),
+        list(size),
+        interpolation=InterpolationMode.BICUBIC,
+        antialias=True,
+    )
+    # The bicubic kernel has negative lobes, which overshoot at edges.
+    return image.clamp(0, 1).permute(1, 2, 0).contiguous()
