@@ -57,7 +57,7 @@ def _set_deterministic(state: tuple[bool, bool]) -> None:
     torch.use_deterministic_algorithms(state[0], warn_only=state[1])
 
 
-def _restore_store(state: dict[str, Any]) -> None:
+def _restore_store(state: Any) -> None:
     pyro.get_param_store().clear()
     pyro.get_param_store().set_state(state)
 
