@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
     assert rows, "droplets.csv has no droplets"
     for name in COLUMNS:
         for column in (name, f"{name}_sd", f"{name}_q05", f"{name}_q95"):
-            assert all(math.isfinite(float(row[column])) for row in rows), f"{column} is not a number everywhere"
+            assert all(math.isfinite(float(row[column])) for row in rows), f"{column} has a gap"
     print(f"{len(rows)} droplets; summary.json: {', '.join(summary)}")
 
 
