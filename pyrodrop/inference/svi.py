@@ -53,15 +53,6 @@ class State:
         return torch.nn.functional.softplus(self.params[1])
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What is known while a run goes on: iterations done in this run and in all, and their losses."""
-
-    done: int
-    iteration: int
-    losses: Tensor
-
-
 def start(density: Density, loc: Tensor, init_scale: float = 0.1, seed: int = 0) -> State:
     """The state before the first step.
 
@@ -111,17 +102,15 @@ class MeanField:
         state: State,
         steps: int,
         learning_rate: float | Callable[[int], float] = 0.01,
-        report: Callable[[Progress], bool | None] | None = None,
-        report_every: int = 50,
     ) -> tuple[State, Tensor]:
-        """Take steps; return the new state and the losses, shape (steps taken, R).
+        """Take steps; return the new state and the losses, shape (steps, R).
+
+        Two runs of a and b steps are one run of a + b, to the last bit.
 
         Args:
             state: where to start from; it is not changed.
             steps: the number of steps.
             learning_rate: Adam's, or a function of the iteration (from 0) that gives it.
-            report: called every ``report_every`` steps; if it returns True, the run ends there.
-            report_every: the number of steps between two reports.
         """
         density = self.density
         rate = learning_rate if callable(learning_rate) else lambda _: learning_rate
@@ -129,7 +118,6 @@ class MeanField:
         generator.set_state(state.random)
         params, first, second = state.params, state.first, state.second
         losses = torch.empty(steps, params.shape[1], dtype=density.dtype, device=density.device)
-        done = 0
         for done in range(1, steps + 1):
             number = state.iteration + done
             rates = torch.tensor(_adam_rates(rate(number - 1), number), dtype=density.dtype).to(density.device)
@@ -138,11 +126,7 @@ class MeanField:
             )
             step = self._step_for(params, self._compiled_from is not None and number > self._compiled_from)
             params, first, second, losses[done - 1] = step(params, first, second, rates, eps, *density.tensors)
-            if report is not None and (done % report_every == 0 or done == steps):
-                if report(Progress(done, number, losses[:done])):
-                    break
-        new = State(params, first, second, state.iteration + done, generator.get_state())
-        return new, losses[:done]
+        return State(params, first, second, state.iteration + steps, generator.get_state()), losses
 
     def _step_for(self, params: Tensor, compiled: bool) -> Callable[..., tuple[Tensor, ...]]:
         key = (params.shape[1], compiled)

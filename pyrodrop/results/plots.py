@@ -1,0 +1,104 @@
+"""Figures: one function each, taking axes and returning them. No global state of matplotlib is touched."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Circle
+from torch import Tensor
+
+# Above this the unit of a loss axis is the million.
+_MILLION = 1e6
+
+
+def figure(rows: int = 1, columns: int = 1, panel: tuple[float, float] = (5.0, 3.75)) -> tuple[Figure, list[Axes]]:
+    """A figure of rows * columns panels of the given size in inches, and its axes row by row."""
+    made = Figure(figsize=(panel[0] * columns, panel[1] * rows), layout="constrained", dpi=150)
+    axes = made.subplots(rows, columns, squeeze=False)
+    return made, list(axes.flat)
+
+
+def image_panel(ax: Axes, image: Tensor, title: str, colour_bar: bool = True, **options: Any) -> AxesImage:
+    """An image (H, W) in gray or (H, W, 3) in colour, with its title and, in gray, its colour bar."""
+    shown = ax.imshow(image.detach().cpu().numpy(), **({"cmap": "gray"} | options))
+    ax.set_title(title)
+    if colour_bar and image.dim() == 2 and ax.figure is not None:
+        ax.figure.colorbar(shown, ax=ax, fraction=0.03, pad=0.04)
+    return shown
+
+
+def channels(axes: Sequence[Axes], named: Mapping[str, Tensor]) -> Sequence[Axes]:
+    """Channels (H, W) by name, one to a panel, with colour bars."""
+    for ax, (name, channel) in zip(axes, named.items(), strict=True):
+        image_panel(ax, channel, f"{name} channel")
+    return axes
+
+
+def circles(
+    ax: Axes,
+    x: Tensor,
+    y: Tensor,
+    r: Tensor,
+    size: tuple[int, int],
+    colour: Any,
+    filled: bool = True,
+    **options: Any,
+) -> Axes:
+    """Circles of centres x, y and radii r in px, shape (N,), on the area of an image of size (H, W)."""
+    height, width = size
+    patches = [Circle((float(a), float(b)), float(c)) for a, b, c in zip(x, y, r, strict=True)]
+    look = {"facecolor": colour, "edgecolor": "none"} if filled else {"facecolor": "none", "edgecolor": colour}
+    ax.add_collection(PatchCollection(patches, **(look | options)))
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
+    return ax
+
+
+def rendered_draws(axes: Sequence[Axes], val: Tensor) -> Sequence[Axes]:
+    """The first draws of the rendered prior as 1 - val, one to a panel; val of shape (draws, H, W)."""
+    for number, ax in enumerate(axes):
+        image_panel(ax, 1 - val[number], f"1 - val, draw {number + 1}")
+    return axes
+
+
+def prediction(axes: Sequence[Axes], val: Tensor, diff: Tensor, channel: Tensor) -> Sequence[Axes]:
+    """Prediction, absolute difference and ground truth, each (H, W), with colour bars."""
+    panels = {"Prediction": val, "Difference": diff.abs(), "Ground truth": channel}
+    for ax, (title, image) in zip(axes, panels.items(), strict=True):
+        image_panel(ax, image, title)
+    return axes
+
+
+def amplitudes(ax: Axes, amplitude: Tensor, bins: int = 50) -> Axes:
+    """Histogram of the droplets' amplitudes over all draws, any shape."""
+    ax.hist(amplitude.detach().cpu().flatten().numpy(), bins=bins, edgecolor="black", linewidth=0.3)
+    ax.set(xlabel="amplitude", ylabel="droplets, over all draws")
+    return ax
+
+
+def loss(ax: Axes, losses: Tensor) -> Axes:
+    """The loss of every iteration, (steps,), with its running mean over a hundredth of the run."""
+    values = losses.detach().cpu().double().numpy()
+    unit = _MILLION if np.median(values) >= _MILLION else 1.0
+    window = max(1, len(values) // 100)
+    means = values[: len(values) // window * window].reshape(-1, window).mean(1)
+    ax.plot(np.arange(1, len(values) + 1), values / unit, linewidth=0.3, alpha=0.4, label="loss")
+    ax.plot((np.arange(len(means)) + 0.5) * window + 0.5, means / unit, label=f"mean of {window}")
+    # A start far off would press the rest of the curve flat.
+    low, high = means.min() / unit, np.quantile(means, 0.95) / unit
+    ax.set(ylim=(low - 0.1 * (high - low) - 1e-9, high + 0.5 * (high - low) + 1e-9))
+    ax.set(xlabel="iteration", ylabel="loss, millions" if unit == _MILLION else "loss")
+    ax.legend()
+    return ax
+
+
+def overlay(ax: Axes, image: Tensor, table: pd.DataFrame) -> Axes:
+    """The image, (H, W) or (H, W, 3), and a circle of its radius around every droplet of the table."""
+    image_panel(ax, image, f"{len(table)} droplets", colour_bar=False)
+    x, y, r = (Tensor(table[name].to_numpy()) for name in ("x_px", "y_px", "radius_px"))
+    size = (image.shape[0], image.shape[1])
+    return circles(ax, x, y, r, size, "red", filled=False, linewidth=0.6)
