@@ -111,7 +111,5 @@ def as_channel(array: object) -> Tensor:
     channel = given.to(torch.float32, copy=True).contiguous()
     if not bool(channel.isfinite().all()):
         bad = int((~channel.isfinite()).sum())
-        raise ImageError(
-            f"the channel has {bad} NaN or infinite pixels: replace them, for example by the background."
-        )
+        raise ImageError(f"the channel has {bad} NaN or infinite pixels: replace them, for example by the background.")
     return channel

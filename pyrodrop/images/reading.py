@@ -110,9 +110,7 @@ def _decode(stream: BinaryIO, path: Path, white: float | None) -> Levels:
         white = 255.0 if white is None else white
     brightest = float(values.max())
     if brightest > white:
-        raise ImageError(
-            f"{path} has pixels up to {brightest:g}, above the white level {white:g}: give a higher one."
-        )
+        raise ImageError(f"{path} has pixels up to {brightest:g}, above the white level {white:g}: give a higher one.")
     return Levels(values, white, pixel_size_um)
 
 
