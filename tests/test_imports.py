@@ -40,6 +40,8 @@ def imported(source: str, module: str, is_package: bool) -> Iterator[tuple[int, 
             parent = parent[: len(parent) - node.level + is_package] if node.level else []
             base = ".".join([*parent, *([node.module] if node.module else [])])
             yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "pyrodrop":
+            yield node.lineno, f"pyrodrop.{node.attr}"  # after a bare "import pyrodrop", which leads everywhere
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
             "import_module",
             "__import__",
@@ -61,10 +63,8 @@ def wrong_arrows(source: str, module: str, is_package: bool = False) -> list[str
         part = rest.partition(".")[0]
         if root == "pyrodrop" and part in PARTS and part not in ARROWS[owner] | {own_part}:
             wrong.append(f"line {line} of {module} imports {name}")
-        if root == "pyrodrop" and part not in PARTS and not rest.startswith("_"):
-            wrong.append(
-                f"line {line} of {module} imports {name} by way of the package, which hides where it lives"
-            )
+        if root == "pyrodrop" and part and part not in PARTS and not part.startswith("_"):
+            wrong.append(f"line {line} of {module} imports {name} by way of the package, which hides where it lives")
     return wrong
 
 
@@ -89,6 +89,8 @@ def test_every_part_of_the_package_has_its_arrows() -> None:
         ("pyrodrop.results.plots", "from pyrodrop import read_image"),
         ("pyrodrop.images.micrograph", "from pyrodrop.render import render"),
         ("pyrodrop.cli", "from pyrodrop.results import plots"),
+        ("pyrodrop.workflows.fit", "import pyrodrop\npyrodrop.read_image"),
+        ("pyrodrop.results.plots", "import pyrodrop\npyrodrop.models"),
     ],
 )
 def test_a_wrong_arrow_is_seen(module: str, source: str) -> None:
@@ -99,6 +101,7 @@ def test_a_wrong_arrow_is_seen(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("pyrodrop.cli", "from pyrodrop import __version__\nfrom pyrodrop.workflows.fit import fit"),
+        ("pyrodrop.workflows.fit", "import pyrodrop\npyrodrop.__version__"),
         ("pyrodrop.images.simulate", "from pyrodrop.render import render"),
         ("pyrodrop.render.renderer", "from .reference import PROFILES\nimport torch, pyro"),
     ],
