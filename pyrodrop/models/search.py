@@ -1,0 +1,154 @@
+"""The search for droplets in an image: pursuit, settling, births and deaths, over one arrangement of
+droplets.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+STEPS = 3  # Gauss-Newton steps for a droplet just found
+SHARE = 0.15  # of the droplets that the first round of births and deaths replaces
+SAMPLE = 65536  # pixels that are enough to find the mode
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+
+class Bounds(NamedTuple):
+    """What droplets may be.
+
+    Attributes:
+        amplitude, background, radius: lowest and highest of each; the radius in px.
+        log_radius: mean and standard deviation of the log radius a priori.
+        error_scale: standard deviation of the noise, which weighs that prior against the image.
+    """
+
+    amplitude: tuple[float, float]
+    background: tuple[float, float]
+    radius: tuple[float, float]
+    log_radius: tuple[float, float]
+    error_scale: float
+
+
+@dataclass
+class Arrangement:
+    """Droplets (n, 4) with columns x, y, r and amplitude, the background, and the (H, W) residual they
+    leave.
+    """
+
+    droplets: Doubles
+    background: float
+    residual: Floats
+
+
+class Search:
+    """The moves of the search, made ready for one size of image and one set of bounds."""
+
+    def __init__(self, size: tuple[int, ...], bounds: Bounds) -> None:
+        # Here and not above: importing numba takes a while, and a fit that starts elsewhere needs none of it.
+        from pyrodrop.models import pursuit, refine, scales
+
+        self._refine, self._pursue, self._correlate = refine, pursuit.pursue, scales.correlate
+        self.bounds = bounds
+        mean, sd = bounds.log_radius
+        low, high = bounds.radius
+        # Radii beyond 2.5 standard deviations are too rare to look for, but droplets may grow there.
+        self._scales = scales.scales_between(
+            min(max(low, math.exp(mean - 2.5 * sd)), high),
+            max(min(high, math.exp(mean + 2.5 * sd)), low),
+            size,
+        )
+        self._limits = np.array([*bounds.amplitude, low, high, mean, (bounds.error_scale / sd) ** 2])
+
+    def begin(self, image: Floats, background: float, n_droplets: int) -> Arrangement:
+        """Place n droplets in an image (H, W) by matching pursuit, over a given background."""
+        level = self._level(background)
+        found = Arrangement(np.empty((n_droplets, 4)), level, image - np.float32(level))
+        found.droplets[:] = self._born(found.residual, n_droplets)
+        return found
+
+    def resume(self, image: Floats, background: float, droplets: Doubles) -> Arrangement:
+        """Go on from droplets (n, 4) that are already there."""
+        level = self._level(background)
+        lowest, highest = self._limits[[0, 2]], self._limits[[1, 3]]
+        droplets = droplets.copy()
+        droplets[:, [3, 2]] = droplets[:, [3, 2]].clip(lowest, highest)
+        found = Arrangement(droplets, level, image - np.float32(level))
+        for x, y, r, amplitude in droplets:
+            self._refine.add(found.residual, x, y, r, -amplitude)
+        return found
+
+    def settle(self, found: Arrangement, sweeps: int) -> None:
+        """Sweeps that fit each droplet to what the others leave, and the background to what all leave."""
+        for _ in range(sweeps):
+            self._refine.sweep(found.residual, found.droplets, self._limits, 2)
+            level = self._level(found.background + float(found.residual.mean(dtype=np.float64)))
+            found.residual -= np.float32(level - found.background)
+            found.background = level
+
+    def rearrange(self, found: Arrangement, rounds: int, sweeps: int = 3) -> npt.NDArray[np.bool_]:
+        """Rounds of births and deaths; returns which droplets (n,) were born anew."""
+        n = len(found.droplets)
+        born = np.zeros(n, bool)
+        share = max(1, round(SHARE * n))
+        best = self.cost(found)
+        for _ in range(rounds if n else 0):
+            before = Arrangement(found.droplets.copy(), found.background, found.residual.copy())
+            weakest = np.argsort(self.gains(found), kind="stable")[:share]
+            for x, y, r, amplitude in found.droplets[weakest]:
+                self._refine.add(found.residual, x, y, r, amplitude)
+            found.droplets[weakest] = self._born(found.residual, share)
+            self.settle(found, sweeps)
+            cost = self.cost(found)
+            if cost < best:
+                best = cost
+                born[weakest] = True
+            else:
+                vars(found).update(vars(before))
+                share = share // 2
+                if share == 0:
+                    break
+        return born
+
+    def cost(self, found: Arrangement) -> float:
+        """Half the sum of squares of the residual, and the prior's share of it."""
+        z = np.log(found.droplets[:, 2]) - self._limits[4]
+        return float(self._refine.half_square(found.residual) + 0.5 * self._limits[5] * (z @ z))
+
+    def gains(self, found: Arrangement) -> Doubles:
+        """By how much the half sum of squares rises if one droplet is taken out, shape (n,)."""
+        gains: Doubles = self._refine.gains(found.residual, found.droplets)
+        return gains
+
+    def _born(self, residual: Floats, count: int) -> Doubles:
+        """Droplets (count, 4) pursued in the residual, which they are taken out of."""
+        droplets = np.empty((count, 4))
+        responses = self._correlate(residual, self._scales)
+        placed = self._pursue(residual, responses, *self._scales, self._limits, droplets, STEPS)
+        droplets[placed:] = self._idle(count - placed, residual.shape)
+        return droplets
+
+    def _idle(self, count: int, size: tuple[int, ...]) -> Doubles:
+        """Droplets (count, 4) of amplitude 0, spread by Roberts' R2 sequence, of the median radius."""
+        turn = np.arange(1, count + 1)
+        droplets = np.zeros((count, 4))
+        droplets[:, 0] = turn * 0.7548776662466927 % 1.0 * size[1]
+        droplets[:, 1] = turn * 0.5698402909980532 % 1.0 * size[0]
+        droplets[:, 2] = min(max(math.exp(self._limits[4]), self._limits[2]), self._limits[3])
+        return droplets
+
+    def _level(self, background: float) -> float:
+        return min(max(background, self.bounds.background[0]), self.bounds.background[1])
+
+
+def mode(image: Floats) -> float:
+    """The level that most pixels are near: the mean of the shortest interval that holds a quarter of them."""
+    step = max(1, math.isqrt(image.size // SAMPLE))
+    values = np.sort(image[::step, ::step], axis=None).astype(float)
+    count = max(1, values.size // 4)
+    widths = values[count - 1 :] - values[: values.size - count + 1]
+    first = int(widths.argmin())
+    return float(values[first : first + count].mean())
