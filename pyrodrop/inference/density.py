@@ -77,7 +77,7 @@ class Density:
         for s in self.sites:
             value = torch.as_tensor(values[s.name], dtype=self.dtype, device=self.device)
             batch = value.shape[: value.dim() - len(s.shape)]
-            parts.append(s.transform.inv(value).reshape(batch + (s.stop - s.start,)))
+            parts.append(s.transform.inv(value).reshape(*batch, s.stop - s.start))
         return torch.cat(parts, -1)
 
     def log_density(self, z: Tensor, *tensors: Tensor) -> Tensor:

@@ -121,9 +121,7 @@ class MeanField:
         for done in range(1, steps + 1):
             number = state.iteration + done
             rates = torch.tensor(_adam_rates(rate(number - 1), number), dtype=density.dtype).to(density.device)
-            eps = torch.randn(
-                params.shape[1:], generator=generator, dtype=density.dtype, device=density.device
-            )
+            eps = torch.randn(params.shape[1:], generator=generator, dtype=density.dtype, device=density.device)
             step = self._step_for(params, self._compiled_from is not None and number > self._compiled_from)
             params, first, second, losses[done - 1] = step(params, first, second, rates, eps, *density.tensors)
         return State(params, first, second, state.iteration + steps, generator.get_state()), losses
@@ -143,7 +141,13 @@ class MeanField:
 
 
 def _step(
-    density: Density, params: Tensor, first: Tensor, second: Tensor, rates: Tensor, eps: Tensor, *tensors: Tensor
+    density: Density,
+    params: Tensor,
+    first: Tensor,
+    second: Tensor,
+    rates: Tensor,
+    eps: Tensor,
+    *tensors: Tensor,
 ) -> tuple[Tensor, ...]:
     loc, rho = params[0], params[1]
     scale = torch.nn.functional.softplus(rho)
@@ -165,7 +169,9 @@ def _can_compile(device: torch.device) -> bool:
     return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "clang++", "c++", "cl"))
 
 
-def _compile(plain: Callable[..., tuple[Tensor, ...]], example: tuple[Tensor, ...]) -> Callable[..., tuple[Tensor, ...]]:
+def _compile(
+    plain: Callable[..., tuple[Tensor, ...]], example: tuple[Tensor, ...]
+) -> Callable[..., tuple[Tensor, ...]]:
     compiled = torch.compile(plain, fullgraph=True, dynamic=False)
     try:
         compiled(*(t.clone() for t in example))
@@ -178,6 +184,4 @@ def _compile(plain: Callable[..., tuple[Tensor, ...]], example: tuple[Tensor, ..
 
 def keep(state: State, rows: Tensor) -> State:
     """The state of some of the starts only."""
-    return replace(
-        state, params=state.params[:, rows], first=state.first[:, rows], second=state.second[:, rows]
-    )
+    return replace(state, params=state.params[:, rows], first=state.first[:, rows], second=state.second[:, rows])

@@ -10,6 +10,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 # Above this the unit of a loss axis is the million.
@@ -41,9 +42,9 @@ def channels(axes: Sequence[Axes], named: Mapping[str, Tensor]) -> Sequence[Axes
 
 def circles(
     ax: Axes,
-    x: Tensor,
-    y: Tensor,
-    r: Tensor,
+    x: ArrayLike,
+    y: ArrayLike,
+    r: ArrayLike,
     size: tuple[int, int],
     colour: Any,
     filled: bool = True,
@@ -51,7 +52,7 @@ def circles(
 ) -> Axes:
     """Circles of centres x, y and radii r in px, shape (N,), on the area of an image of size (H, W)."""
     height, width = size
-    patches = [Circle((float(a), float(b)), float(c)) for a, b, c in zip(x, y, r, strict=True)]
+    patches = [Circle((float(a), float(b)), float(c)) for a, b, c in np.stack([x, y, r], 1)]
     look = {"facecolor": colour, "edgecolor": "none"} if filled else {"facecolor": "none", "edgecolor": colour}
     ax.add_collection(PatchCollection(patches, **(look | options)))
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
@@ -99,6 +100,6 @@ def loss(ax: Axes, losses: Tensor) -> Axes:
 def overlay(ax: Axes, image: Tensor, table: pd.DataFrame) -> Axes:
     """The image, (H, W) or (H, W, 3), and a circle of its radius around every droplet of the table."""
     image_panel(ax, image, f"{len(table)} droplets", colour_bar=False)
-    x, y, r = (Tensor(table[name].to_numpy()) for name in ("x_px", "y_px", "radius_px"))
+    x, y, r = (table[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))
     size = (image.shape[0], image.shape[1])
     return circles(ax, x, y, r, size, "red", filled=False, linewidth=0.6)

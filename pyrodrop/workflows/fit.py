@@ -25,7 +25,7 @@ from pyrodrop.models import channel_fit
 from pyrodrop.results.posterior import load_state, save_state
 from pyrodrop.results.table import droplet_table
 from pyrodrop.workflows.progress import FitProgress
-from pyrodrop.workflows.settings import one_of, pick_device, positive, positive_whole
+from pyrodrop.workflows.settings import one_of, pick_device, positive, positive_whole, whole
 
 KIND = "pyrodrop fit of channel_fit"
 STARTS = ("uniform",)
@@ -102,6 +102,13 @@ class Fit:
         """
         return _run(self, positive_whole("steps", steps), progress, checkpoint)
 
+    def latent(self, n: int, seed: int = 0) -> dict[str, Tensor]:
+        """Draws as ``sample`` gives them, without the images ``val`` and ``diff``."""
+        generator = torch.Generator().manual_seed(seed)
+        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
+        eps = torch.randn(positive_whole("n", n), len(loc), generator=generator, dtype=loc.dtype)
+        return _density(self.channel, replace(self.settings, device="cpu")).constrained(loc + scale * eps)
+
     def sample(self, n: int, seed: int = 0) -> dict[str, Tensor]:
         """Draws from the guide's posterior.
 
@@ -113,19 +120,19 @@ class Fit:
             The sites by name: bg (n,), x and y (n, N) as fractions of width and height, r (n, N) in px,
             amplitude (n, N), and for each draw the image ``val`` and ``diff`` = val - channel, (n, H, W).
         """
-        latent = self._draw(positive_whole("n", n), seed)
+        latent = self.latent(n, seed)
         images: dict[str, list[Tensor]] = {"val": [], "diff": []}
         for number in range(n):
             values = {name: value[number] for name, value in latent.items()}
             trace = poutine.trace(poutine.condition(self.model, data=values)).get_trace()
             for name, drawn in images.items():
-                drawn.append(trace.nodes[name]["value"])
+                drawn.append(torch.as_tensor(trace.nodes[name]["value"]))
         return latent | {name: torch.stack(drawn) for name, drawn in images.items()}
 
     def table(self, pixel_size_um: float | None = None) -> pd.DataFrame:
         """The droplet table, one row per droplet; see ``pyrodrop.results.table.droplet_table``."""
         height, width = self.size
-        latent = self._draw(_TABLE_DRAWS, seed=0)
+        latent = self.latent(_TABLE_DRAWS)
         draws = {
             "x_px": latent["x"] * width,
             "y_px": latent["y"] * height,
@@ -151,12 +158,6 @@ class Fit:
             },
             path,
         )
-
-    def _draw(self, n: int, seed: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed(seed)
-        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
-        eps = torch.randn(n, len(loc), generator=generator, dtype=loc.dtype)
-        return _density(self.channel, replace(self.settings, device="cpu")).constrained(loc + scale * eps)
 
 
 def fit(
@@ -193,19 +194,32 @@ def fit(
         SettingError: if a setting is out of its range, or CUDA is asked for where there is none.
     """
     pixels = as_channel(channel).cpu()
-    settings = Settings(
-        n_droplets=positive_whole("n_droplets", n_droplets),
-        error_scale=positive("error_scale", error_scale),
-        learning_rate=positive("learning_rate", learning_rate),
-        start=one_of("start", start, STARTS),
-        seed=seed,
-        device=str(pick_device(device)),
-        compiled=compiled,
-    )
+    settings = check_settings(n_droplets, error_scale, learning_rate, start, seed, device, compiled)
     steps = positive_whole("steps", steps)
     density = _density(pixels, settings)
     state = svi.start(density, svi.uniform_start(density, seed), seed=seed)
     return _run(Fit(pixels, settings, state, torch.empty(0), 0.0), steps, progress, checkpoint)
+
+
+def check_settings(
+    n_droplets: int = 500,
+    error_scale: float = 0.05,
+    learning_rate: float = 0.01,
+    start: str = "uniform",
+    seed: int = 0,
+    device: str = "auto",
+    compiled: bool | None = None,
+) -> Settings:
+    """The settings of a fit, checked; raises ``SettingError`` for one out of its range."""
+    return Settings(
+        n_droplets=positive_whole("n_droplets", n_droplets),
+        error_scale=positive("error_scale", error_scale),
+        learning_rate=positive("learning_rate", learning_rate),
+        start=one_of("start", start, STARTS),
+        seed=whole("seed", seed),
+        device=str(pick_device(device)),
+        compiled=compiled,
+    )
 
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
@@ -215,15 +229,15 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
         CheckpointError: if the file is missing, damaged or of another model.
         SettingError: if the device is not there.
     """
-    tensors = {name: Tensor for name in ("channel", "params", "first", "second", "random", "losses")}
+    tensors = dict.fromkeys(("channel", "params", "first", "second", "random", "losses"), Tensor)
     found = load_state(path, KIND, tensors | {"settings": dict, "iteration": int, "seconds": float})
     settings: dict[str, Any] = found["settings"]
     where = pick_device(device)
-    moved = (found[name].to(where) for name in ("params", "first", "second"))
+    params, first, second = (found[name].to(where) for name in ("params", "first", "second"))
     return Fit(
         found["channel"],
         Settings(**settings | {"device": str(where)}),
-        svi.State(*moved, found["iteration"], found["random"]),
+        svi.State(params, first, second, found["iteration"], found["random"]),
         found["losses"],
         found["seconds"],
     )

@@ -12,14 +12,21 @@ class SettingError(ValueError):
 
 def positive_whole(name: str, value: object) -> int:
     """The value as an int of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
         raise SettingError(f"{name} is {value!r}, expected a whole number of at least 1")
+    return int(value)
+
+
+def whole(name: str, value: object) -> int:
+    """The value as an int of at least 0 and below 2 to the power of 63, what a seed may be."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
+        raise SettingError(f"{name} is {value!r}, expected a whole number from 0 to {2**63 - 1}")
     return int(value)
 
 
 def positive(name: str, value: object) -> float:
     """The value as a positive finite float."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not (0 < value < math.inf):
+    if isinstance(value, bool) or not isinstance(value, Real) or not (0 < float(value) < math.inf):
         raise SettingError(f"{name} is {value!r}, expected a positive finite number")
     return float(value)
 
@@ -48,3 +55,11 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SettingError(f"device is {name!r}, but torch sees no CUDA device here; use --device cpu or auto")
     return device
+
+
+def input_errors() -> tuple[type[Exception], ...]:
+    """The errors whose message is all that a person needs: something was wrong with what was given."""
+    from pyrodrop.images import ImageError
+    from pyrodrop.results.posterior import CheckpointError
+
+    return ImageError, CheckpointError, SettingError

@@ -1,0 +1,187 @@
+"""From an image to a folder of results: ``pyrodrop fit``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+import pyrodrop
+from pyrodrop.images import Micrograph, read_image
+from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
+from pyrodrop.results import plots
+from pyrodrop.results.comparison import compare
+from pyrodrop.results.posterior import write_whole
+from pyrodrop.workflows.fit import Fit, check_settings, fit, load
+from pyrodrop.workflows.folder import open_folder, write_figure, write_json
+from pyrodrop.workflows.settings import SettingError, positive_whole
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is fitted: a micrograph, one of its channels, and the truth where it is known."""
+
+    image: Micrograph
+    name: str
+    channel: str
+    truth: pd.DataFrame | None = None
+
+    @property
+    def pixels(self) -> Tensor:
+        """The channel, (H, W)."""
+        return self.image.channel(self.channel)
+
+
+def fit_image(
+    path: str | None,
+    out: str,
+    *,
+    channel: str | None = None,
+    scale: float = 1.0,
+    resume: str | None = None,
+    steps: int | None = None,
+    progress: bool = True,
+    device: str = "auto",
+    n_droplets: int | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Read an image, fit one of its channels, and write all results into the folder ``out``.
+
+    Args:
+        path: an image file, or None for the embedded micrograph.
+        out: the folder.
+        channel: hue where not given, as in the post; saturation for the embedded micrograph.
+        scale: the image is resized by this first.
+        resume: a checkpoint to go on from, of a fit of the same channel of the same image.
+        steps, n_droplets, device, settings: as for ``pyrodrop.fit``; None stands for its default.
+        progress: show progress and messages on standard error.
+
+    Returns:
+        The summary, and where the results are.
+    """
+    subject = read_subject(path, channel, scale)
+    given = {name: value for name, value in settings.items() if value is not None}
+    steps = 20_000 if steps is None else positive_whole("steps", steps)
+    if resume is not None:
+        if n_droplets is not None or given:
+            named = ", ".join(sorted(given) + ["n_droplets"] * (n_droplets is not None))
+            raise SettingError(f"--resume keeps the settings of the checkpoint; leave out {named}")
+        begun = load(resume, device)
+        if begun.channel.shape != subject.pixels.shape or not torch.equal(begun.channel, subject.pixels):
+            raise SettingError(f"{resume} is a fit of another image, channel or scale; give those it was made with")
+        folder = open_folder(out)
+        fitted = begun.resume(steps, progress=progress, checkpoint=folder / "fit.pt")
+    else:
+        if n_droplets is None:
+            n_droplets = 500 if subject.truth is None else len(subject.truth)
+        check_settings(n_droplets=n_droplets, device=device, **given)
+        folder = open_folder(out)
+        fitted = fit(
+            subject.pixels,
+            n_droplets,
+            steps=steps,
+            device=device,
+            progress=progress,
+            checkpoint=folder / "fit.pt",
+            **given,
+        )
+    return write_fit(fitted, subject, folder) | {"results": str(folder)}
+
+
+def read_subject(path: str | None, channel: str | None, scale: float) -> Subject:
+    """Read the image to be fitted, or make the embedded micrograph."""
+    if path is not None:
+        return Subject(read_image(path, scale), path, channel or "hue")
+    if scale != 1.0:
+        raise SettingError(f"--scale is {scale}, but the embedded micrograph has one size; give an IMAGE to scale")
+    image, truth = embedded()
+    channel = channel or COLOUR_CHANNEL
+    return Subject(image, "embedded micrograph", channel, truth if channel == COLOUR_CHANNEL else None)
+
+
+def write_fit(fit: Fit, subject: Subject, folder: Path) -> dict[str, Any]:
+    """Write table, summary, checkpoint, losses and figures of a fit; return the summary."""
+    table = fit.table(subject.image.pixel_size_um)
+    summary = summarise(fit, subject, table)
+    fit.save(folder / "fit.pt")
+    write_whole(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
+    losses = pd.DataFrame({"iteration": range(1, len(fit.losses) + 1), "loss": fit.losses.tolist()})
+    write_whole(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
+    for name, draw in _FIGURES.items():
+        write_figure(draw(fit, subject, table), folder / f"{name}.png")
+    write_json(summary, folder / "summary.json")
+    return summary
+
+
+def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]:
+    """What ``summary.json`` says."""
+    height, width = fit.size
+    steps = len(fit.losses)
+    summary: dict[str, Any] = {
+        "version": pyrodrop.__version__,
+        "seed": fit.settings.seed,
+        "device": _device_name(fit.settings.device),
+        "image": subject.name,
+        "width": width,
+        "height": height,
+        "channel": subject.channel,
+        "n_droplets": fit.settings.n_droplets,
+        "start": fit.settings.start,
+        "learning_rate": fit.settings.learning_rate,
+        "steps": steps,
+        "seconds": round(fit.seconds, 3),
+        "iterations_per_second": round(steps / max(fit.seconds, 1e-9), 2),
+        "first_loss": float(fit.losses[0]),
+        "mean_loss_last_tenth": float(fit.losses[-max(steps // 10, 1) :].double().mean()),
+        "background": float(fit.latent(1_000)["bg"].mean()),
+        "noise": fit.settings.error_scale,
+        "pixel_size_um": subject.image.pixel_size_um,
+        "amplitudes_below_0.05": float((table["amplitude"] < 0.05).mean()),
+    }
+    if subject.truth is not None:
+        summary["truth"] = compare(table, subject.truth)
+    return summary
+
+
+def _prediction(fit: Fit, subject: Subject, table: pd.DataFrame) -> Figure:
+    height, width = fit.size
+    figure, axes = plots.figure(3, 1, panel=(5.0, 5.0 * height / width + 0.3))
+    draws = fit.sample(1)
+    plots.prediction(axes, draws["val"][0], draws["diff"][0], fit.channel)
+    return figure
+
+
+def _amplitudes(fit: Fit, subject: Subject, table: pd.DataFrame) -> Figure:
+    figure, axes = plots.figure()
+    plots.amplitudes(axes[0], fit.latent(5)["amplitude"])
+    return figure
+
+
+def _loss(fit: Fit, subject: Subject, table: pd.DataFrame) -> Figure:
+    figure, axes = plots.figure()
+    plots.loss(axes[0], fit.losses)
+    return figure
+
+
+def _overlay(fit: Fit, subject: Subject, table: pd.DataFrame) -> Figure:
+    height, width = fit.size
+    figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
+    pixels = subject.image.pixels
+    plots.overlay(axes[0], pixels if pixels.shape[-1] == 3 else pixels[..., 0], table)
+    return figure
+
+
+_FIGURES: dict[str, Callable[[Fit, Subject, pd.DataFrame], Figure]] = {
+    "prediction": _prediction,
+    "amplitudes": _amplitudes,
+    "loss": _loss,
+    "overlay": _overlay,
+}
+
+
+def _device_name(device: str) -> str:
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device

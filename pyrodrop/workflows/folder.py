@@ -1,0 +1,40 @@
+"""The folder that results go to: refused at the door, never half written."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from pyrodrop.results.posterior import write_whole
+from pyrodrop.workflows.settings import SettingError
+
+
+def open_folder(path: str | os.PathLike[str]) -> Path:
+    """Make the folder if it is not there yet, and see that it can be written to.
+
+    Raises:
+        SettingError: if it is a file, or cannot be made or written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise SettingError(f"--out {folder} is not a folder; name another") from error
+    except OSError as error:
+        raise SettingError(f"--out {folder} cannot be made ({error.strerror}); name another") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingError(f"--out {folder} cannot be written to; name another folder or change its permissions")
+    return folder
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the path's suffix."""
+    write_whole(path, figure.savefig)
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write a mapping as indented JSON."""
+    write_whole(path, lambda temporary: temporary.write_text(json.dumps(values, indent=2) + "\n"))
