@@ -140,7 +140,8 @@ def flatten(
     with torch.random.fork_rng(devices=devices), pyro.get_param_store().scope():
         trace = poutine.trace(model).get_trace(*args, **(kwargs or {}))
     sites: list[Site] = []
-    for name, node in trace.nodes.items():
+    nodes: dict[str, Any] = dict(trace.nodes)
+    for name, node in nodes.items():
         if node["type"] == "param":
             raise NotFlatError(f"the model calls pyro.param({name!r}); a flat density has latent sites only")
         if node["type"] != "sample":

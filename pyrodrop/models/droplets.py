@@ -1,5 +1,7 @@
 """Droplets against a channel of an image: the post's model 3."""
 
+from collections.abc import Sequence
+
 import pyro
 import pyro.distributions as dist
 import torch
@@ -84,11 +86,12 @@ class DropletImage(TorchDistribution):
         self.error_scale = error_scale
         super().__init__(x.shape[:-1], torch.Size(size), validate_args=False)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "DropletImage":
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> "DropletImage":
         """The same distribution with its batch shape broadcast to batch_shape."""
-        droplets = (p.expand(*batch_shape, p.shape[-1]) for p in (self.x, self.y, self.r, self.amplitude))
+        sites = (self.x, self.y, self.r, self.amplitude)
+        x, y, r, amplitude = (site.expand(*batch_shape, site.shape[-1]) for site in sites)
         h, w = self.event_shape
-        return DropletImage(*droplets, self.bg.expand(batch_shape), self.error_scale, (h, w))
+        return DropletImage(x, y, r, amplitude, self.bg.expand(*batch_shape), self.error_scale, (h, w))
 
     @property
     def mean(self) -> Tensor:
@@ -96,7 +99,7 @@ class DropletImage(TorchDistribution):
         h, w = self.event_shape
         return render(self.x, self.y, self.r, self.amplitude, self.bg, (h, w))
 
-    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws of the image with noise, shape sample_shape + (..., H, W)."""
         mean = self.mean.expand(*sample_shape, *self.batch_shape, *self.event_shape)
         return mean + self.error_scale * torch.randn_like(mean)
