@@ -57,15 +57,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "image", nargs="?", type=Path, help="an image; else the post's if it is here; else a simulated one"
     )
-    parser.add_argument(
-        "--short", action="store_true", help="fewer iterations: a minute instead of half an hour"
-    )
+    parser.add_argument("--short", action="store_true", help="fewer iterations: a minute instead of half an hour")
     parser.add_argument(
         "--only", nargs="+", choices=list(POST["runs"]), default=list(POST["runs"]), help="some of the runs"
     )
-    parser.add_argument(
-        "--numpyro", action="store_true", help="the post's models in NumPyro too (extra: bench)"
-    )
+    parser.add_argument("--numpyro", action="store_true", help="the post's models in NumPyro too (extra: bench)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the numbers and the machine to this JSON file")
@@ -92,24 +88,28 @@ def run_pyrodrop(
         run = runs[key]
         iterations = run["num_warmup"] + run["num_samples"]
 
-        def sample(key: str = key, run: dict[str, Any] = run) -> None:
-            pyrodrop.sample_nuts(
+        def sample(key: str = key, run: dict[str, Any] = run) -> Any:
+            return pyrodrop.sample_nuts(
                 getattr(pyrodrop.models, key),
                 *(width, height, run["n_droplets"]),
                 num_warmup=run["num_warmup"],
                 num_samples=run["num_samples"],
                 seed=arguments.seed,
+                progress=False,
             )
 
-        rows[key] = timed(run, iterations, sample)[0]
+        rows[key], draws = timed(run, iterations, sample)
+        rows[key] |= {
+            "steps_per_iteration": float(draws.stats.leapfrog_steps[:, -run["num_samples"] :].double().mean()),
+            "step_size": draws.stats.step_size,
+            "acceptance": draws.stats.mean_acceptance,
+        }
     if {"fit", "resumed"} & set(arguments.only):
         rows |= run_fit(runs, channel, arguments)
     return rows
 
 
-def run_fit(
-    runs: dict[str, Any], channel: torch.Tensor, arguments: argparse.Namespace
-) -> dict[str, dict[str, Any]]:
+def run_fit(runs: dict[str, Any], channel: torch.Tensor, arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """The post's fit, its first iterations apart because droplets are small then, and the fit resumed."""
     run = runs["fit"]
     early = min(EARLY_STEPS, run["steps"])
@@ -130,7 +130,7 @@ def run_fit(
     )
     rows = {"early": row}
     if run["steps"] > early:
-        late, fit = timed(run, run["steps"] - early, lambda: fit.resume(run["steps"] - early))
+        late, fit = timed(run, run["steps"] - early, lambda: fit.resume(run["steps"] - early, progress=False))
         late["seconds"] += row["seconds"]
         late["iterations"] = run["steps"]
         late["per_second"] = run["steps"] / late["seconds"]
@@ -141,7 +141,7 @@ def run_fit(
     if "resumed" in arguments.only:
         run = runs["resumed"]
         done = len(fit.losses)
-        rows["resumed"], fit = timed(run, run["steps"], lambda: fit.resume(run["steps"]))
+        rows["resumed"], fit = timed(run, run["steps"], lambda: fit.resume(run["steps"], progress=False))
         add_losses(rows["resumed"], run, fit.losses, done)
     return rows
 
@@ -191,9 +191,7 @@ def add_numpyro(
     ways = {"numpyro_separable": numpyro_models.SEPARABLE, "numpyro_as_the_post": numpyro_models.AS_THE_POST}
     for way, models in ways.items():
         for key in [key for key in ("centres", "colours", "rendered") if key in rows]:
-            rows[key][way] = numpyro_models.nuts_rate(
-                getattr(models, key), (width, height), runs[key], arguments.seed
-            )
+            rows[key][way] = numpyro_models.nuts_rate(getattr(models, key), (width, height), runs[key], arguments.seed)
         if "fit" in rows:
             rate, _ = numpyro_models.svi_rate(
                 models.fit,
@@ -216,21 +214,26 @@ def table(rows: dict[str, dict[str, Any]], numpyro: bool) -> str:
         lines[0] += f"{'NumPyro':>10}{'ratio':>9}{'separable':>11}{'ratio':>8}"
     for row in rows.values():
         rate = row["per_second"]
-        line = (
-            f"{row['what']:34}{row['post_per_second']:10.2f}{rate:10.1f}{rate / row['post_per_second']:8.2f}"
-        )
+        line = f"{row['what']:34}{row['post_per_second']:10.2f}{rate:10.1f}{rate / row['post_per_second']:8.2f}"
         if numpyro:
             as_post, separable = row["numpyro_as_the_post"], row["numpyro_separable"]
             line += f"{as_post:10.3g}{rate / as_post:9.1f}{separable:11.1f}{rate / separable:8.2f}"
         lines.append(line)
+    sampled = [(row, run) for key, run in POST["runs"].items() if "step_size" in (row := rows.get(key, {}))]
+    if sampled:
+        lines += ["", f"{'steps, their size, acceptance':34}{'the post':>22}{'here':>22}"]
+    for row, run in sampled:
+        post, here = (
+            f"{each['steps_per_iteration']:.0f}, {each['step_size']:.2e}, {each['acceptance']:.2f}"
+            for each in (run, row)
+        )
+        lines.append(f"{row['what']:34}{post:>22}{here:>22}")
     lines += ["", f"{'loss':34}{'the post':>14}{'here':>14}{'ratio':>8}"]
     for row in [row for row in rows.values() if "mean_loss" in row]:
         window = f"mean of the last {row['mean_loss_of_last']:,}"
         for what, name in (("first", "first_loss"), (window, "mean_loss")):
             ratio = row[name] / row[f"post_{name}"]
-            lines.append(
-                f"{row['what'] + ', ' + what:34}{row[f'post_{name}']:14,.0f}{row[name]:14,.0f}{ratio:8.3f}"
-            )
+            lines.append(f"{row['what'] + ', ' + what:34}{row[f'post_{name}']:14,.0f}{row[name]:14,.0f}{ratio:8.3f}")
     return "\n".join(lines)
 
 
