@@ -38,9 +38,10 @@ def take_channel(pixels: Tensor, name: str) -> Tensor:
     the difference of two colours, which would magnify the rounding of float32.
     """
     if name not in CHANNELS:
-        raise ImageError(f"channel {name!r} is unknown: choose one of {', '.join(CHANNELS)}.")
+        there = ", ".join(channels_of(pixels))
+        raise ImageError(f"channel {name!r} is unknown: this image has {there}.")
     if name not in channels_of(pixels):
-        raise ImageError(f"channel {name!r} needs colours and the image is gray: choose gray.")
+        raise ImageError(f"channel {name!r} needs colours, and this image has gray alone: choose gray.")
     if pixels.shape[-1] == 1:
         return pixels[..., 0].clone()
     if name in RGB:
@@ -103,12 +104,12 @@ def as_channel(array: object) -> Tensor:
         )
     if min(shape) < 2:
         raise ImageError(f"the channel has shape {shape}: it needs at least 2 x 2 pixels.")
-    if not given.dtype.is_floating_point and given.dtype != torch.bool and bool((given > 1).any()):
+    channel = given.to(torch.float32, copy=True).contiguous()
+    if not given.is_floating_point() and float(channel.max()) > 1:
         raise ImageError(
-            f"the channel holds whole numbers up to {int(given.max())}: scale it to [0, 1] first, "
+            f"the channel holds whole numbers up to {float(channel.max()):.0f}: scale it to [0, 1] first, "
             "for example array / 255."
         )
-    channel = given.to(torch.float32, copy=True).contiguous()
     if not bool(channel.isfinite().all()):
         bad = int((~channel.isfinite()).sum())
         raise ImageError(f"the channel has {bad} NaN or infinite pixels: replace them, for example by the background.")

@@ -25,7 +25,7 @@ def vision() -> ModuleType:
             f"torchvision does not work with torch {torch.__version__} ({reason}): install the two together, "
             "for example pip install --force-reinstall torch torchvision."
         ) from error
-    return functional  # type: ignore[no-any-return]
+    return functional
 
 
 def from_levels(levels: object) -> Tensor:
