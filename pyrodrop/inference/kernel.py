@@ -1,5 +1,6 @@
 """NUTS with chains as a batch dimension: a kernel for Pyro's ``MCMC``, adapted by Pyro's ``WarmupAdapter``."""
 
+import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pyro.ops.welford import WelfordCovariance
 from torch import Tensor
 
 from pyrodrop.inference.density import Density, capture
+from pyrodrop.inference.graphs import compile_graph
 from pyrodrop.inference.trees import (
     Edge,
     Proposal,
@@ -128,13 +130,16 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         self.transforms: dict[str, Any] = {}
         self.iterations: list[Iteration] = []
         self.warmup_steps = 0
-        self._max_depth = max_tree_depth
+        self.max_tree_depth = max_tree_depth
         self._initial = initial
+        self._start: Tensor | None = None
+        self._process = os.getpid()
         self._inverse_mass = inverse_mass
         self._like = {"dtype": density.dtype, "device": density.device}
         self._adapter = WarmupAdapter(step_size, True, target_accept, True)
         self._adapter.mass_matrix_adapter = _PooledMassMatrix()
         self._at: Proposal | None = None
+        self._accepted = (0.0, 0)
         with torch.no_grad():
             self._trace_graphs(compiled)
 
@@ -151,9 +156,9 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
     @property
     def initial_params(self) -> dict[str, Tensor]:
         """Where the chains start: ``{"z": (C, D)}``."""
-        if self._initial is None:
-            self._initial = self._uniform_start()
-        return {"z": self._initial}
+        if self._start is None:
+            self._start = self._checked_start()
+        return {"z": self._start}
 
     @initial_params.setter
     def initial_params(self, params: dict[str, Tensor]) -> None:
@@ -166,28 +171,27 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         Raises:
             ValueError: where the chains have no finite density to start from, or shapes do not fit.
         """
+        if os.getpid() != self._process:
+            raise ValueError("give num_chains to this kernel and leave MCMC's at 1: its workers would draw the same numbers")
         self.warmup_steps = warmup_steps
         self.iterations = []
-        shape = (self.num_chains, self.density.size)
-        start = self.initial_params["z"].to(**self._like)
-        if start.shape not in (shape, shape[1:]):
-            raise ValueError(f"expected initial positions of shape {shape} or {shape[1:]}, got {tuple(start.shape)}")
-        self._initial = start.expand(shape).clone()
-        self._at = self._evaluate(self._initial)
-        if not bool(self._finite(self._at).all()):
-            raise ValueError("the log density or its gradient is not finite at the initial positions")
+        self._accepted = (0.0, 0)
+        self._start = self._checked_start()
+        self._at = self._evaluate(self._start)
         self._adapter.configure(
             warmup_steps,
-            mass_matrix_shape={_FLAT: shape[1:]},
+            mass_matrix_shape={_FLAT: (self.density.size,)},
             find_reasonable_step_size_fn=self._reasonable_step_size,
             options=self._like,
         )
         if self._inverse_mass is not None:
             given = self._inverse_mass.to(**self._like).clone()
-            if given.shape != shape[1:] or not bool((given > 0).all()):
-                raise ValueError(f"expected a positive inverse mass of shape {shape[1:]}, got {tuple(given.shape)}")
+            if given.shape != (self.density.size,) or not bool((given > 0).all()):
+                raise ValueError(
+                    f"expected a positive inverse mass of shape ({self.density.size},), got {tuple(given.shape)}"
+                )
             self._adapter.mass_matrix_adapter.inverse_mass_matrix = {_FLAT: given}
-        self._adapter.reset_step_size_adaptation({"z": self._initial})
+        self._adapter.reset_step_size_adaptation({"z": self._start})
 
     @torch.no_grad()
     def sample(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -197,9 +201,13 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         step_size = self.step_size
         self._at, subtree = self.transition(start, step_size)
         acceptance = subtree.acceptance / subtree.leaves
+        done = len(self.iterations)
         self.iterations.append(Iteration(subtree.leaves, acceptance, subtree.diverged, step_size))
+        mean = acceptance.mean()
+        total, count = self._accepted if done != self.warmup_steps else (0.0, 0)
+        self._accepted = (total + float(mean), count + 1)
         params = {"z": self._at.z}
-        self._adapter.step(len(self.iterations) - 1, params, acceptance.mean())
+        self._adapter.step(done, params, mean)
         return params
 
     def transition(self, start: Proposal, step_size: float) -> tuple[Proposal, Subtree]:
@@ -220,10 +228,10 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
             torch.ones_like(zero, dtype=torch.bool),
             torch.zeros_like(zero, dtype=torch.bool),
         )
-        decisions = self.noise.uniform(2 * self._max_depth + 1)
-        directions = (decisions[self._max_depth :] < 0.5).unbind()
-        steps = torch.where(decisions[self._max_depth :] < 0.5, step_size, -step_size)[..., None].unbind()
-        for depth, accept in enumerate(decisions[: self._max_depth].unbind()):
+        decisions = self.noise.uniform(2 * self.max_tree_depth + 1)
+        directions = (decisions[self.max_tree_depth :] < 0.5).unbind()
+        steps = torch.where(decisions[self.max_tree_depth :] < 0.5, step_size, -step_size)[..., None].unbind()
+        for depth, accept in enumerate(decisions[: self.max_tree_depth].unbind()):
             for leaf, uniform in enumerate(self.noise.uniform(2**depth).unbind()):
                 first, last = checkpoints(leaf)
                 given = (*subtree, steps[depth], inverse_mass, energy, uniform)
@@ -249,9 +257,8 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
 
     def mean_acceptance(self) -> float:
         """Mean acceptance over the chains and the iterations of the present phase."""
-        done = len(self.iterations)
-        phase = self.iterations[self.warmup_steps :] if done > self.warmup_steps else self.iterations
-        return float(torch.stack([i.acceptance for i in phase]).mean()) if phase else float("nan")
+        total, count = self._accepted
+        return total / count if count else float("nan")
 
     def diagnostics(self) -> dict[str, Any]:
         """For ``MCMC.diagnostics``: by chain, the iterations after warm-up that diverged, and the acceptance."""
@@ -262,7 +269,7 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         }
 
     def _trace_graphs(self, compiled: bool) -> None:
-        density, chains, depth = self.density, self.num_chains, self._max_depth
+        density, chains, depth = self.density, self.num_chains, self.max_tree_depth
         tensors = density.tensors
         matrix = torch.zeros(chains, density.size, **self._like)
         row = torch.zeros(chains, **self._like)
@@ -288,14 +295,13 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
             joined, following = merge(_tree(flat[:11]), _subtree(flat[11:23]), *flat[23:])
             return (*joined.left, *joined.right, *joined.proposal, *joined[3:]), _flat(following)
 
+        graph = compile_graph if compiled else capture
         example = (*subtree, step, mass, row, row)
         self._value_and_grad = capture(density.value_and_grad, matrix, *tensors)
-        self._grow = capture(plain_grow, *example, *tensors, compiled=compiled)
+        self._grow = graph(plain_grow, *example, *tensors)
         checks = (self._momenta, self._sums, places > 0)
-        self._grow_and_check = capture(grow_and_check, *example, *checks, *tensors, compiled=compiled)
-        self._merge: Callable[..., Any] = capture(
-            join, *tree, *subtree, flag, row, mass, flag, compiled=compiled
-        )
+        self._grow_and_check = graph(grow_and_check, *example, *checks, *tensors)
+        self._merge: Callable[..., Any] = graph(join, *tree, *subtree, flag, row, mass, flag)
 
     def _evaluate(self, z: Tensor) -> Proposal:
         return Proposal(z, *self._value_and_grad(z, *self.density.tensors))
@@ -303,14 +309,26 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
     def _finite(self, at: Proposal) -> Tensor:
         return at.value.isfinite() & at.grad.isfinite().all(-1)
 
+    def _checked_start(self) -> Tensor:
+        if self._initial is None:
+            return self._uniform_start()
+        shape = (self.num_chains, self.density.size)
+        z = self._initial.to(**self._like)
+        if z.shape not in (shape, shape[1:]):
+            raise ValueError(f"expected initial positions of shape {shape} or {shape[1:]}, got {tuple(z.shape)}")
+        z = z.expand(shape).clone()
+        if not bool(self._finite(self._evaluate(z)).all()):
+            raise ValueError("the log density or its gradient is not finite at the initial positions")
+        return z
+
     def _uniform_start(self, tries: int = 100) -> Tensor:
-        shape = (self.density.size, self.num_chains)
-        z = (4.0 * self.noise.uniform(shape[0]) - 2.0).T.contiguous()
+        size = self.density.size
+        z = (4.0 * self.noise.uniform(size) - 2.0).T.contiguous()
         for _ in range(tries):
             finite = self._finite(self._evaluate(z))
             if bool(finite.all()):
                 return z
-            z = torch.where(finite[:, None], z, (4.0 * self.noise.uniform(shape[0]) - 2.0).T)
+            z = torch.where(finite[:, None], z, (4.0 * self.noise.uniform(size) - 2.0).T)
         raise ValueError(f"no finite log density found in {tries} random starts; give initial positions")
 
     def _reasonable_step_size(self, z: dict[str, Tensor]) -> float:

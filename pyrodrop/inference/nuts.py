@@ -1,0 +1,264 @@
+"""The posterior of any Pyro model by NUTS, several chains at once."""
+
+import contextlib
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.infer import MCMC
+from pyro.infer import NUTS as StockNUTS
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from pyrodrop.inference.density import Density, Model, NotFlatError, capture, check, flatten
+from pyrodrop.inference.draws import Draws, SamplerStats, diagnose
+from pyrodrop.inference.graphs import can_compile
+from pyrodrop.inference.kernel import NUTS
+
+__all__ = ["NUTS", "Draws", "sample_nuts"]
+
+# Compiling takes a few seconds with a warm cache: shorter runs are over before it pays.
+_COMPILED_FROM = 500
+
+# A float32 of this size or larger is rounded by more than 0.01, which trajectories notice.
+_LARGE = 1e5
+
+_Report = Callable[[str, str], None]
+
+
+def sample_nuts(
+    model: Model,
+    *args: Any,
+    num_warmup: int = 1000,
+    num_samples: int = 100,
+    num_chains: int = 1,
+    seed: int = 0,
+    target_accept: float = 0.8,
+    max_tree_depth: int = 10,
+    initial: Tensor | None = None,
+    inverse_mass: Tensor | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    progress: bool = True,
+    compiled: bool | None = None,
+    deterministic: bool = True,
+    **kwargs: Any,
+) -> Draws:
+    """Draw from a model's posterior with the No-U-Turn sampler.
+
+    Chains are a batch dimension and share what warm-up learns: a step size and a diagonal mass matrix. A model
+    without a flat density (discrete sites, for one) is sampled by Pyro's own NUTS instead, with a warning.
+
+    Args:
+        model: a Pyro model; further positional and keyword arguments are passed to it.
+        num_warmup, num_samples: iterations of adaptation, then draws that are kept, in each chain.
+        num_chains: the number of chains.
+        seed: of all random numbers. No global generator is touched.
+        target_accept: mean acceptance that the step size is adapted to.
+        max_tree_depth: a draw takes fewer than 2 ** max_tree_depth leapfrog steps.
+        initial: unconstrained positions, (D,) or (num_chains, D), such as a guide's means; by default uniform in
+            (-2, 2), each number of each chain on its own.
+        inverse_mass: (D,), diagonal to start the adaptation from, such as a guide's variances; by default ones.
+        device, dtype: of the chains; dtype None is float32, or float64 where the log density is so large that
+            float32 would round it by more than 0.01.
+        progress: show a bar on standard error with iterations a second, steps and acceptance.
+        compiled: use torch's compiler; None does so from 500 iterations on where it can.
+        deterministic: also compute the model's deterministic sites, by running the model on each draw.
+
+    Returns:
+        The draws, (num_samples, *site shape) by site for one chain, (num_chains, num_samples, *site shape) for
+        several; ``.stats``, ``.converged`` and ``.verdict()`` tell what they are worth.
+
+    Raises:
+        ValueError: for counts out of range, and where no finite density is found to start from.
+    """
+    if num_samples < 1 or num_warmup < 0 or num_chains < 1:
+        raise ValueError(
+            "expected num_samples >= 1, num_warmup >= 0 and num_chains >= 1; "
+            f"got {num_samples}, {num_warmup} and {num_chains}"
+        )
+    started = time.perf_counter()
+    run = _Run(num_warmup, num_samples, num_chains, seed, target_accept, max_tree_depth, progress)
+    if compiled is None:
+        compiled = num_warmup + num_samples >= _COMPILED_FROM and can_compile(torch.device(device))
+    try:
+        settings = {"initial": initial, "inverse_mass": inverse_mass, "compiled": compiled}
+        kernel = _kernel(model, args, kwargs, run, device, dtype, **settings)
+    except NotFlatError as reason:
+        warnings.warn(f"{reason}. Sampling with Pyro's own NUTS, which is slower.", stacklevel=2)
+        values, stats = _sample_stock(model, args, kwargs, run, started)
+    else:
+        values, stats = _sample(kernel, run, started)
+    if deterministic:
+        values |= deterministic_sites(model, args, kwargs, values)
+    return Draws({n: v[0] for n, v in values.items()} if num_chains == 1 else values, stats)
+
+
+def deterministic_sites(
+    model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], values: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """A model's deterministic sites on draws (chains, draws, ...), one draw at a time: the same leading shape."""
+    chains, draws = next(iter(values.values())).shape[:2]
+    rows: dict[str, list[Tensor]] = {}
+    with torch.no_grad(), pyro.get_param_store().scope(), torch.random.fork_rng(devices=[]):
+        for c in range(chains):
+            for n in range(draws):
+                given = {name: v[c, n] for name, v in values.items()}
+                trace = poutine.trace(poutine.condition(model, data=given)).get_trace(*args, **kwargs)
+                sites = {k: s for k, s in trace.nodes.items() if s.get("infer", {}).get("_deterministic")}
+                if not sites:
+                    return {}
+                for name, site in sites.items():
+                    rows.setdefault(name, []).append(site["value"])
+    return {name: torch.stack(r).reshape(chains, draws, *r[0].shape) for name, r in rows.items()}
+
+
+class _Run(NamedTuple):
+    num_warmup: int
+    num_samples: int
+    num_chains: int
+    seed: int
+    target_accept: float
+    max_tree_depth: int
+    progress: bool
+
+    @property
+    def iterations(self) -> int:
+        return self.num_warmup + self.num_samples
+
+
+def _kernel(
+    model: Model,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    run: _Run,
+    device: torch.device | str,
+    dtype: torch.dtype | None,
+    **settings: Any,
+) -> NUTS:
+    density = flatten(model, args, kwargs, dtype=dtype or torch.float32, device=device)
+    if dtype is None and _largest(density, run.seed) > _LARGE:
+        density = flatten(model, args, kwargs, dtype=torch.float64, device=device)
+    example = torch.zeros(1, density.size, dtype=density.dtype, device=density.device)
+    try:
+        check(density, capture(density.value_and_grad, example, *density.tensors))
+        return NUTS(
+            density,
+            num_chains=run.num_chains,
+            seed=run.seed,
+            target_accept=run.target_accept,
+            max_tree_depth=run.max_tree_depth,
+            **settings,
+        )
+    except RuntimeError as error:  # what tracing makes of control flow that depends on values
+        reason = str(error).strip().splitlines()
+        raise NotFlatError(f"the model cannot be captured: {reason[0] if reason else error!r}") from error
+
+
+def _largest(density: Density, seed: int) -> float:
+    """Size of the log density at a random start, for the choice of dtype."""
+    generator = torch.Generator().manual_seed(seed)
+    z = 4.0 * torch.rand(1, density.size, generator=generator) - 2.0
+    with torch.no_grad():
+        return float(density.log_density(z.to(density.device)).abs())
+
+
+def _sample(kernel: NUTS, run: _Run, started: float) -> tuple[dict[str, Tensor], SamplerStats]:
+    with _progress(run) as report, _pyro_logger_kept():
+
+        def hook(_: Any, params: Any, stage: str, number: int) -> None:
+            last = kernel.iterations[-1]
+            steps = f"{int(last.leaves.max())} steps of size {last.step_size:.2e}"
+            report(stage, f"{steps}. acc. prob={kernel.mean_acceptance():.2f}")
+
+        mcmc = MCMC(kernel, run.num_samples, run.num_warmup, hook_fn=hook, disable_progbar=True)
+        mcmc.run()
+    z = mcmc.get_samples()["z"].transpose(0, 1)  # (chains, draws, D)
+    values = kernel.density.constrained(z)
+    r_hat, effective = diagnose(values)
+    leaves = torch.stack([i.leaves for i in kernel.iterations], 1).long().cpu()
+    kept = kernel.iterations[run.num_warmup :]
+    return values, SamplerStats(
+        num_chains=run.num_chains,
+        num_warmup=run.num_warmup,
+        num_samples=run.num_samples,
+        step_size=kernel.step_size,
+        leapfrog_steps=leaves,
+        mean_acceptance=kernel.mean_acceptance(),
+        divergences=int(sum(i.diverged.sum() for i in kept)),
+        at_max_depth=int((leaves[:, run.num_warmup :] >= 2**run.max_tree_depth - 1).sum()),
+        iterations_per_second=run.iterations / (time.perf_counter() - started),
+        r_hat=r_hat,
+        effective=effective,
+    )
+
+
+def _sample_stock(
+    model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], run: _Run, started: float
+) -> tuple[dict[str, Tensor], SamplerStats]:
+    """Pyro's own NUTS, chain after chain, under generators that are put back afterwards."""
+    chains: list[dict[str, Tensor]] = []
+    divergences, acceptance, step_size = 0, 0.0, math.nan
+    with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope(), _pyro_logger_kept():
+        for chain in range(run.num_chains):
+            torch.manual_seed(run.seed + chain)
+            kernel = StockNUTS(model, target_accept_prob=run.target_accept, max_tree_depth=run.max_tree_depth)
+            with _progress(run) as report:
+
+                def hook(kernel: Any, params: Any, stage: str, number: int, report: _Report = report) -> None:
+                    logged = kernel.logging()
+                    report(stage, f"step size {logged['step size']}. acc. prob={logged['acc. prob']}")
+
+                mcmc = MCMC(kernel, run.num_samples, run.num_warmup, hook_fn=hook, disable_progbar=True)
+                mcmc.run(*args, **kwargs)
+            chains.append(mcmc.get_samples())
+            diagnostics = mcmc.diagnostics()
+            divergences += len(diagnostics["divergences"]["chain 0"])
+            acceptance += diagnostics["acceptance rate"]["chain 0"] / run.num_chains
+            step_size = float(kernel.step_size)
+    values = {name: torch.stack([c[name] for c in chains]) for name in chains[0]}
+    r_hat, effective = diagnose(values)
+    return values, SamplerStats(
+        num_chains=run.num_chains,
+        num_warmup=run.num_warmup,
+        num_samples=run.num_samples,
+        step_size=step_size,
+        leapfrog_steps=torch.empty(0, dtype=torch.long),
+        mean_acceptance=acceptance,
+        divergences=divergences,
+        at_max_depth=0,
+        iterations_per_second=run.num_chains * run.iterations / (time.perf_counter() - started),
+        r_hat=r_hat,
+        effective=effective,
+    )
+
+
+@contextlib.contextmanager
+def _progress(run: _Run) -> Iterator[_Report]:
+    """A bar like the post's: ``sample: 100%|...| 1100/1100 [00:09<00:00, 112.09it/s, 15 steps of size ...]``."""
+    with tqdm(total=run.iterations, desc="warmup", disable=not run.progress) as bar:
+
+        def report(stage: str, text: str) -> None:
+            if not bar.disable:
+                bar.set_description_str("sample" if stage.startswith("Sample") else "warmup", refresh=False)
+                bar.set_postfix_str(text, refresh=False)
+                bar.update()
+
+        yield report
+
+
+@contextlib.contextmanager
+def _pyro_logger_kept() -> Iterator[None]:
+    """Pyro's MCMC puts its own handlers on its logger and leaves them there; put back what was there."""
+    logger = logging.getLogger("pyro.infer.mcmc")
+    before = list(logger.handlers), logger.propagate
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = before
