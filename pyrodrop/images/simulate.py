@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # The channel of a colour image that is the model's: there a droplet has the truth's radius and amplitude.
 COLOUR_CHANNEL = "saturation"
+# So many batches of candidates without one that fits, and the image is called full.
+_IN_VAIN = 30
 EMBEDDED_SEED = 20241228
 EMBEDDED_SIZE = (300, 400)
 EMBEDDED_DROPLETS = 60
@@ -79,7 +81,9 @@ def simulate(
     x, y, r = _place(n_droplets, size, radius_px, separation, margin, generator)
     low, high = amplitude
     a = low + (high - low) * torch.rand(n_droplets, generator=generator)
-    channel = render(x, y, r, a, torch.tensor(background), size, profile=profile)
+    # The compiled kernels pay only where the products are large.
+    kernel = "separable" if n_droplets * height * width <= 10**10 else "auto"
+    channel = render(x, y, r, a, torch.tensor(float(background)), size, profile=profile, kernel=kernel)
     columns: dict[str, Any] = {"x_px": x, "y_px": y, "radius_px": r, "amplitude": a}
     columns = {name: column.double().numpy() for name, column in columns.items()}
     if kind == "gray":
@@ -142,12 +146,12 @@ def _place(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Centres and radii from the prior, each of shape (n_droplets,), within the bounds."""
     height, width = size
-    kept = torch.empty(0, 3)
-    for _ in range(200):
-        if len(kept) == n_droplets:
-            break
+    kept, in_vain = torch.empty(0, 3), 0
+    # Batches small enough that all distances to the droplets kept fit into memory.
+    batch = 256 if separation > 0 else max(256, 2 * n_droplets)
+    while len(kept) < n_droplets and in_vain < _IN_VAIN:
         with poutine.block(), _DrawnFrom(generator), poutine.trace() as drawn:
-            centres(width, height, max(256, 2 * n_droplets))
+            centres(width, height, batch)
         sites: dict[str, Any] = drawn.trace.nodes
         candidates = torch.stack([sites[site]["value"] for site in ("x", "y", "r")], -1)
         x, y, r = candidates.unbind(-1)
@@ -155,7 +159,9 @@ def _place(
         if margin > 0:  # from the outermost pixel centres
             inset = torch.stack([x, width - 1 - x, y, height - 1 - y]).amin(0)
             fits &= inset >= margin * r
-        kept = _apart(kept, candidates[fits], n_droplets, separation)
+        found = _apart(kept, candidates[fits], separation)
+        in_vain = 0 if len(found) else in_vain + 1
+        kept = torch.cat([kept, found])[:n_droplets]
     if len(kept) < n_droplets:
         raise ValueError(
             f"only {len(kept)} of {n_droplets} droplets found room in {width} x {height} pixels: give a "
@@ -165,22 +171,23 @@ def _place(
     return x.contiguous(), y.contiguous(), r.contiguous()
 
 
-def _apart(kept: Tensor, candidates: Tensor, n_droplets: int, separation: float) -> Tensor:
-    """The droplets kept, shape (K, 3), and the candidates at their distance, n_droplets at most."""
+def _apart(kept: Tensor, candidates: Tensor, separation: float) -> Tensor:
+    """Those of the candidates, shape (C, 3), that keep their distance from the kept and from those before them."""
     if separation == 0:
-        return torch.cat([kept, candidates])[:n_droplets]
-    rows = torch.empty(n_droplets, 3)
-    count = len(kept)
-    rows[:count] = kept
-    for candidate in candidates:
-        if count == n_droplets:
-            break
-        others = rows[:count]
-        distance = torch.hypot(others[:, 0] - candidate[0], others[:, 1] - candidate[1])
-        if bool((distance >= separation * (others[:, 2] + candidate[2])).all()):
-            rows[count] = candidate
-            count += 1
-    return rows[:count]
+        return candidates
+    candidates = candidates[_clear(candidates, kept, separation).all(1)]
+    clear = _clear(candidates, candidates, separation)
+    taken: list[int] = []
+    for index in range(len(candidates)):
+        if bool(clear[index, taken].all()):
+            taken.append(index)
+    return candidates[taken]
+
+
+def _clear(some: Tensor, others: Tensor, separation: float) -> Tensor:
+    """Whether droplets x, y, r, shapes (A, 3) and (B, 3), are far enough apart, shape (A, B)."""
+    (x, y, r), (u, v, w) = some.T[..., None], others.T
+    return torch.hypot(x - u, y - v) >= separation * (r + w)
 
 
 def _check(
