@@ -167,7 +167,8 @@ def _sweep(
     threads = torch.get_num_threads() if images * height * width > WORTH_A_THREAD else 1
     cut, broad = CUT[x.dtype], BROAD[x.dtype]
     table = levels(height, width, broad < math.inf)
-    sweep.sweep(
+    run: Any = sweep.sweep
+    run(
         threads,
         getattr(sweep, job),
         *rows,

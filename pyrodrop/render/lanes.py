@@ -9,10 +9,13 @@ callers keep arrays padded to whole vectors, and alive.
 import math
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _intrinsic
+
+# Numba's own signature speaks of the compiler's call, not of the caller's.
+intrinsic: Any = _intrinsic
 
 BYTES = 32  # of one vector
 

@@ -14,7 +14,7 @@ NEAR, MIDDLE, FAR = 150 / 256, -25 / 256, 3 / 256
 fast = {"reassoc", "contract", "nsz"}
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def mix_rows(a, b, c, d, e, f, out):  # type: ignore[no-untyped-def]
     """Out = the row half way between c and d."""
     near, middle, far = out.dtype.type(NEAR), out.dtype.type(MIDDLE), out.dtype.type(FAR)
@@ -22,7 +22,7 @@ def mix_rows(a, b, c, d, e, f, out):  # type: ignore[no-untyped-def]
         out[i] = near * (c[i] + d[i]) + middle * (b[i] + e[i]) + far * (a[i] + f[i])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def refine_row(coarse, shift, level, out, width):  # type: ignore[no-untyped-def]
     """out[:width] = level + the coarse row on the fine grid, whose point 0 is coarse point ``shift``.
 
@@ -43,7 +43,7 @@ def refine_row(coarse, shift, level, out, width):  # type: ignore[no-untyped-def
 PAD = 8  # zeros before and after a row that is taken apart
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def coarsen_row(fine, width, shift, odd, out):  # type: ignore[no-untyped-def]
     """Out = transpose of ``refine_row`` (without level) applied to fine[:width], where fine[width] is 0.
 
@@ -66,7 +66,7 @@ def coarsen_row(fine, width, shift, odd, out):  # type: ignore[no-untyped-def]
         out[i + shift] += fine[2 * i]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def refined_rows(grid, row, shift, mixed):  # type: ignore[no-untyped-def]
     """The row of a coarse grid, still at its own width, that belongs to a fine row; mixed is scratch for odd ones."""
     k = (row >> 1) + shift
@@ -76,7 +76,7 @@ def refined_rows(grid, row, shift, mixed):  # type: ignore[no-untyped-def]
     return mixed
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def coarsened_row(rest, row, shift, out):  # type: ignore[no-untyped-def]
     """Out = the coarse row that the transpose of ``refined_rows`` makes of all fine rows, in ``rest``."""
     m = row - shift
@@ -102,21 +102,21 @@ def coarsened_row(rest, row, shift, out):  # type: ignore[no-untyped-def]
             add_row(out.dtype.type(weight), rest[odd], out)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def copy_row(row, out):  # type: ignore[no-untyped-def]
     """Out = row."""
     for i in range(row.shape[0]):
         out[i] = row[i]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def add_row(weight, row, out):  # type: ignore[no-untyped-def]
     """Out += weight row."""
     for i in range(row.shape[0]):
         out[i] += weight * row[i]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def add_rows(a, b, c, d, e, f, out):  # type: ignore[no-untyped-def]
     """Out += the row half way between c and d."""
     near, middle, far = out.dtype.type(NEAR), out.dtype.type(MIDDLE), out.dtype.type(FAR)

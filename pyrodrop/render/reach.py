@@ -63,7 +63,7 @@ class Reach(NamedTuple):
     sound: NDArray[np.bool_]  # (B,) whether no parameter of the image's droplets is NaN
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def level_of(radius, broad, deepest):  # type: ignore[no-untyped-def]
     """Level on which a radius is below ``broad`` grid points, or the deepest."""
     level = 0
@@ -73,7 +73,7 @@ def level_of(radius, broad, deepest):  # type: ignore[no-untyped-def]
     return level
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def on_level(level, x, y, r):  # type: ignore[no-untyped-def]
     """Centre and radius in points of a level's grid, in float64: a float32 would lose the centre's last digits."""
     scale = 0.5**level
@@ -81,7 +81,7 @@ def on_level(level, x, y, r):  # type: ignore[no-untyped-def]
     return float(x) * scale + margin, float(y) * scale + margin, abs(float(r)) * scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def span(centre, reach, length):  # type: ignore[no-untyped-def]
     """First and last point within reach on one axis, last < first where there is none."""
     # Clipped as floats: a conversion of a huge number to an integer is undefined.
@@ -92,7 +92,7 @@ def span(centre, reach, length):  # type: ignore[no-untyped-def]
     return int(low), int(high)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def find_reach(x, y, r, amplitude, table, cut, broad):  # type: ignore[no-untyped-def]
     """Fields of ``Reach``: two passes over the droplets of each image, a counting sort.
 

@@ -1,20 +1,22 @@
 """The one door to the renderer: checks its arguments, picks the kernel and calls it.
 
 Every kernel keeps the same contract, that of ``render_reference``: forward and backward, batched over leading
-dimensions, float32 and float64. A kernel module ``pyrodrop.render.<name>`` holds ``render_<name>`` and the fused
-form of the likelihood, ``half_squares_<name>``; it is imported when it is first asked for.
+dimensions, float32 and float64. The fast ones import their compiler, which is slow to import, when they first draw.
 """
 
 import math
-from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
+from pyrodrop.render.bands import half_squares_bands, render_bands
 from pyrodrop.render.reference import PROFILES, render_reference
 from pyrodrop.render.separable import render_separable
+from pyrodrop.render.tiles import half_squares_tiles, render_tiles
+
+HAS_NUMBA = find_spec("numba") is not None
+HAS_TRITON = find_spec("triton") is not None
 
 KERNELS = ("auto", "reference", "separable", "bands", "tiles")
 
@@ -58,7 +60,7 @@ def render(
         return render_reference(*tensors, (height, width), profile)
     if name == "separable":
         return render_separable(*tensors, (height, width))
-    return _part(name, "render")(*tensors, (height, width))
+    return (render_tiles if name == "tiles" else render_bands)(*tensors, (height, width))
 
 
 def log_likelihood(
@@ -110,7 +112,7 @@ def log_likelihood(
         )
         half_squares = (image - channel).square().sum((-2, -1)) / 2
     else:
-        half_squares = _part(name, "half_squares")(*tensors, channel)
+        half_squares = (half_squares_tiles if name == "tiles" else half_squares_bands)(*tensors, channel)
     log_scale = error_scale.log() if isinstance(error_scale, Tensor) else math.log(error_scale)
     return -half_squares / error_scale**2 - channel.numel() * (log_scale + math.log(2 * math.pi) / 2)
 
@@ -132,24 +134,8 @@ def _kernel(x: Tensor, profile: str, kernel: str) -> str:
     if kernel != "auto":
         return kernel
     if x.device.type == "cpu":
-        return "bands" if _is_there("bands", "numba") else "separable"
-    return "tiles" if x.device.type == "cuda" and _is_there("tiles", "triton") else "separable"
-
-
-_found: dict[str, bool] = {}
-
-
-def _is_there(name: str, needs: str) -> bool:
-    """Whether a kernel's module and the compiler that it needs are installed; looked up once."""
-    if name not in _found:
-        _found[name] = find_spec(f"pyrodrop.render.{name}") is not None and find_spec(needs) is not None
-    return _found[name]
-
-
-def _part(name: str, what: str) -> Callable[..., Tensor]:
-    """Function ``<what>_<name>`` of a kernel's module, imported late: numba and triton are slow to import."""
-    part: Callable[..., Tensor] = getattr(import_module(f"pyrodrop.render.{name}"), f"{what}_{name}")
-    return part
+        return "bands" if HAS_NUMBA else "separable"
+    return "tiles" if x.device.type == "cuda" and HAS_TRITON else "separable"
 
 
 def _together(
@@ -168,9 +154,7 @@ def _together(
     if same:
         return x, y, r, amplitude, bg
     if min(x.dim(), y.dim(), r.dim(), amplitude.dim()) == 0:
-        raise ValueError(
-            "x, y, r and amplitude need a last dimension, one entry a droplet: got a 0-d one."
-        )
+        raise ValueError("x, y, r and amplitude need a last dimension, one entry a droplet: got a 0-d one.")
     try:
         shape = torch.broadcast_shapes(x.shape, y.shape, r.shape, amplitude.shape, (*bg.shape, 1))
     except RuntimeError:

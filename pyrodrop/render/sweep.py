@@ -34,7 +34,7 @@ LANES = lanes.lanes(32)  # of float32, and a multiple of those of float64
 SCALE = math.sqrt(math.log2(math.e) / 2)  # exp(-q / 2) = 2^-(SCALE^2 q)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def subtract_row(seen, width, row):  # type: ignore[no-untyped-def]
     """Row -= seen; returns the sums of the differences and of their squares."""
     total = row.dtype.type(0)
@@ -47,7 +47,7 @@ def subtract_row(seen, width, row):  # type: ignore[no-untyped-def]
     return total, squares
 
 
-@numba.njit(cache=True, nogil=True, fastmath=fast)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=fast)
 def sum_row(row):  # type: ignore[no-untyped-def]
     """Sum of a row."""
     total = row.dtype.type(0)
@@ -56,7 +56,7 @@ def sum_row(row):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def columns_of_block(centre, above, reach, x, first, count):  # type: ignore[no-untyped-def]
     """Columns of the disc of four rows that start ``above`` below the centre, in whole vectors from ``first``."""
     near = max(0.0, above, -above - 3.0)
@@ -66,7 +66,7 @@ def columns_of_block(centre, above, reach, x, first, count):  # type: ignore[no-
     return low, max(high, low)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def visit(  # type: ignore[no-untyped-def]
     pull, x, y, r, amplitude, cut, top_row, bottom_row, width, buffer, across, columns, down, moments, sums
 ):
@@ -125,7 +125,7 @@ def visit(  # type: ignore[no-untyped-def]
         )
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def work(  # type: ignore[no-untyped-def]
     ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg
 ):
@@ -134,7 +134,7 @@ def work(  # type: ignore[no-untyped-def]
     job: BOTH, DRAW or PULL; picture: what was seen (1, H, W), the image to write (B, H, W) or the gradient by the
     image (B, H, W).
     """
-    levels_of, band_of, slot_of, starts, entries, tops, sound = reach
+    _, band_of, slot_of, starts, entries, tops, sound = reach
     number = bg.dtype.type
     droplets = x.shape[1]
     all_bands = table[-1, FIRST_BAND]
@@ -222,7 +222,7 @@ def work(  # type: ignore[no-untyped-def]
                 coarsen_row(buffer[j], width, shift, odd, rest[top_row + j])
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, parallel=True)
 def sweep_level(  # type: ignore[no-untyped-def]
     threads, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg
 ):
@@ -271,10 +271,10 @@ def sweep_level(  # type: ignore[no-untyped-def]
         )
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def add_up(x, y, r, amplitude, reach, sums, by_x, by_y, by_r, by_amplitude):  # type: ignore[no-untyped-def]
     """Gradients, shape (B, N), from the sums of each droplet's entries, added in order of the bands."""
-    levels_of, band_of, slot_of, starts, entries, tops, sound = reach
+    levels_of, _, slot_of, _, _, _, sound = reach
     for b in range(x.shape[0]):
         for n in range(x.shape[1]):
             k = b * x.shape[1] + n
@@ -300,7 +300,7 @@ def add_up(x, y, r, amplitude, reach, sums, by_x, by_y, by_r, by_amplitude):  # 
             by_amplitude[b, n] = p
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def sweep(  # type: ignore[no-untyped-def]
     threads, job, x, y, r, amplitude, bg, picture, cut, broad, table, store,
     half_squares, by_x, by_y, by_r, by_amplitude, by_bg,
