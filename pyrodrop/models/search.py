@@ -49,9 +49,10 @@ class Search:
 
     def __init__(self, size: tuple[int, ...], bounds: Bounds) -> None:
         # Here and not above: importing numba takes a while, and a fit that starts elsewhere needs none of it.
-        from pyrodrop.models import pursuit, refine, scales
+        from pyrodrop.models import deaths, pursuit, refine, scales
 
         self._refine, self._pursue, self._correlate = refine, pursuit.pursue, scales.correlate
+        self._worths = deaths.worths
         self.bounds = bounds
         mean, sd = bounds.log_radius
         low, high = bounds.radius
@@ -89,23 +90,36 @@ class Search:
             found.residual -= np.float32(level - found.background)
             found.background = level
 
-    def rearrange(self, found: Arrangement, rounds: int, sweeps: int = 3) -> npt.NDArray[np.bool_]:
-        """Rounds of births and deaths; returns which droplets (n,) were born anew."""
+    def rearrange(self, found: Arrangement, rounds: int, merging: bool) -> npt.NDArray[np.bool_]:
+        """Rounds of births and deaths; returns which droplets (n,) were born anew.
+
+        A round is: as many births as peaks of the residual, a time to settle, and as many deaths, in two halves.
+        With merging, what a droplet is worth counts in what its neighbours could do without it.
+        """
         n = len(found.droplets)
         born = np.zeros(n, bool)
         share = max(1, round(SHARE * n))
         best = self.cost(found)
         for _ in range(rounds if n else 0):
             before = Arrangement(found.droplets.copy(), found.background, found.residual.copy())
-            weakest = np.argsort(self.gains(found), kind="stable")[:share]
-            for x, y, r, amplitude in found.droplets[weakest]:
-                self._refine.add(found.residual, x, y, r, amplitude)
-            found.droplets[weakest] = self._born(found.residual, share)
-            self.settle(found, sweeps)
+            found.droplets = np.concatenate([found.droplets, self._born(found.residual, share)])
+            self.settle(found, 3)
+            alive = np.arange(n + share)
+            for deaths in (share - share // 2, share // 2):
+                worth = self.worths(found) if merging else self.gains(found)
+                weakest = np.argsort(worth, kind="stable")[:deaths]
+                for x, y, r, amplitude in found.droplets[weakest]:
+                    self._refine.add(found.residual, x, y, r, amplitude)
+                found.droplets = np.delete(found.droplets, weakest, axis=0)
+                alive = np.delete(alive, weakest)
+                self.settle(found, 2)
             cost = self.cost(found)
             if cost < best:
                 best = cost
-                born[weakest] = True
+                freed = np.setdiff1d(np.arange(n), alive)
+                place = np.concatenate([alive[alive < n], freed])
+                born[freed] = True
+                found.droplets[place] = found.droplets.copy()
             else:
                 vars(found).update(vars(before))
                 share = share // 2
@@ -122,6 +136,12 @@ class Search:
         """By how much the half sum of squares rises if one droplet is taken out, shape (n,)."""
         gains: Doubles = self._refine.gains(found.residual, found.droplets)
         return gains
+
+    def worths(self, found: Arrangement) -> Doubles:
+        """By how much it rises if one droplet is taken out and its neighbours settle, shape (n,)."""
+        order = np.argsort(found.droplets[:, 0], kind="stable")
+        worths: Doubles = self._worths(found.residual, found.droplets, order, self._limits)
+        return worths
 
     def _born(self, residual: Floats, count: int) -> Doubles:
         """Droplets (count, 4) pursued in the residual, which they are taken out of."""

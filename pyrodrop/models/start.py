@@ -47,7 +47,7 @@ def peaks(
     log_radius: tuple[float, float] = POST_RADII,
     radius_range: tuple[float, float] | None = None,
     error_scale: float = 0.0,
-    rounds: int = 5,
+    rounds: int = 3,
 ) -> Start:
     """Place droplets where they explain most of the image, strongest first, then fit each to what the others
     leave.
@@ -82,7 +82,7 @@ def peaks(
     search = Search(image.shape, bounds)
     found = search.begin(image, mode(image), n_droplets)
     search.settle(found, sweeps=4)
-    search.rearrange(found, rounds)
+    search.rearrange(found, rounds, merging=False)
     return _start(search, found, channel, ordered=True)
 
 
@@ -120,13 +120,14 @@ def rearrange(
     log_radius: tuple[float, float] = POST_RADII,
     radius_range: tuple[float, float] | None = None,
     error_scale: float = 0.0,
-    rounds: int = 5,
+    rounds: int = 3,
 ) -> tuple[Start, Tensor]:
-    """Births and deaths: take out the droplets that explain least, pursue what is left, let all settle.
+    """Births and deaths: droplets are born at peaks of the residual, all settle, and those worth least die.
 
-    A round that does not lower the half sum of squares is undone and the next replaces half as many, so the
-    sum never rises. Where two droplets stand for one, each gains little and one of them goes; where one
-    stands for two, it leaves a residual that one is born into.
+    What a droplet is worth is by how much the half sum of squares rises without it once its neighbours have
+    settled: where two droplets stand for one, one of them is worth nothing. Where one stands for two, it leaves
+    a residual that another is born into. A round that does not lower the half sum of squares is undone and the
+    next replaces half as many, so the sum never rises.
 
     The start is the background and droplets to begin with, whose gain is not used; all else is as in
     :func:`peaks`.
@@ -144,7 +145,7 @@ def rearrange(
     columns = torch.stack([start.x, start.y, start.r, start.amplitude], -1).detach().double().cpu()
     found = search.resume(image, float(start.bg), columns.numpy())
     search.settle(found, sweeps=2)
-    born = search.rearrange(found, rounds)
+    born = search.rearrange(found, rounds, merging=True)
     return _start(search, found, channel, ordered=False), torch.from_numpy(born).to(channel.device)
 
 

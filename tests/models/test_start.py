@@ -186,6 +186,18 @@ def test_births_and_deaths_bring_a_stray_droplet_home() -> None:
     torch.testing.assert_close(found.x[kept], truth.x[kept], atol=0.02, rtol=0)
 
 
+def test_one_of_a_pair_that_stands_for_one_droplet_goes_where_it_is_missed() -> None:
+    truth = lattice(7)
+    halves = truth.amplitude.clone()
+    halves[[8, 20]] = truth.amplitude[8] / 2
+    pair = truth._replace(amplitude=halves)
+    for column in (pair.x, pair.y, pair.r):
+        column[20] = column[8]
+    found, born = rearrange(image_of(lattice(7), (180, 216)), pair, rounds=10)
+    assert_recovered(found, lattice(7), centre=0.02, radius=0.01, amplitude=0.01)
+    assert int(born[[8, 20]].sum()) == 1
+
+
 def test_births_and_deaths_never_make_it_worse() -> None:
     channel = torch.rand(64, 64, generator=torch.Generator().manual_seed(2))
     start = peaks(channel, 40, rounds=0)
