@@ -47,7 +47,7 @@ def read_levels(path: Path, white: float | None = None) -> Levels:
         raise
     except UnidentifiedImageError:
         raise ImageError(
-            f"{path} is not an image that can be read, or its beginning is damaged: "
+            f"{path} is not an image of a kind that can be read, or its beginning is damaged: "
             "give a PNG, JPEG, TIFF, BMP, GIF or WebP file."
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -101,6 +101,14 @@ def _decode(stream: BinaryIO, path: Path, white: float | None) -> Levels:
             f"{path} has {bits} bits a colour, of which only 8 would be read: "
             "save it with 8 bits a colour, or one channel of it as 16-bit gray."
         )
+    samples = _tag(image, TiffImagePlugin.SAMPLESPERPIXEL) or 1
+    if samples > len(image.getbands()):
+        raise ImageError(
+            f"{path} has {samples} channels, of which only {len(image.getbands())} would be read: "
+            "save the one to be measured as a gray file."
+        )
+    if bits <= 8 and _is_signed(image):
+        raise ImageError(f"{path} has levels below 0, of 8 bits with a sign: save it with black as 0.")
     pixel_size_um = _pixel_size_um(image)
     upright = ImageOps.exif_transpose(image)
     if upright.mode in DEEP_MODES:
@@ -137,7 +145,9 @@ def _deep(
     """Levels (H, W, 1) of a gray image of more than 8 bits, and the level of white."""
     if "transparency" in opened.info:
         raise ImageError(f"{path} has a transparent level in 16-bit gray: save it without transparency.")
-    values = np.array(image)[..., None]
+    values: NDArray[Any] = np.array(image)[..., None]
+    if image.mode == "I" and bits == 32 and not _is_signed(opened):
+        values = values.view(np.uint32)  # Pillow has no mode for them, and calls the upper half negative
     lowest, highest = float(values.min()), float(values.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise ImageError(f"{path} has NaN or infinite pixels: replace them, for example by the background.")
@@ -152,8 +162,8 @@ def _deep(
         known = 1.0
     else:
         # Cameras of 10, 12 or 14 bits write 16-bit files: then 65535 is not white, and only the owner knows.
-        top = 2.0**bits - 1
-        if white is None and bits >= 16 and highest < 2.0 ** (bits - 2):
+        top = 2.0 ** (bits - _is_signed(opened)) - 1
+        if white is None and bits >= 16 and highest < top / 4:
             likely = 2 ** max(8, int(highest).bit_length()) - 1
             raise ImageError(
                 f"{path} has {bits} bits but no pixel above {highest:g}, so its white level is uncertain: "
@@ -168,6 +178,12 @@ def _deep(
         if values.min() < 0:
             raise ImageError(f"{path} has pixels above the white level {white:g}: give a higher one.")
     return values, white
+
+
+def _is_signed(image: Image.Image) -> bool:
+    """Whether the whole numbers of a TIFF have a sign."""
+    kind = _tag(image, TiffImagePlugin.SAMPLEFORMAT)
+    return 2 in kind if isinstance(kind, tuple) else kind == 2
 
 
 def _white_is_zero(image: Image.Image) -> bool:

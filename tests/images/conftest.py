@@ -32,6 +32,8 @@ def _tiff(width: int, height: int, bits: tuple[int, ...], photometric: int, samp
         (279, 4, [len(data)]),
         (339, 3, [sample_format] * len(bits)),
     ]
+    if photometric < 2 and len(bits) > 1:
+        entries.insert(-1, (338, 3, [0] * (len(bits) - 1)))  # further samples of unknown meaning
     directory, spilled = struct.pack("<H", len(entries)), b""
     for tag, kind, values in entries:
         packed = struct.pack("<" + {3: "H", 4: "I"}[kind] * len(values), *values)

@@ -140,6 +140,30 @@ def test_white_is_zero_in_floating_point_is_refused(tmp_path: Path, tiff: Callab
         read_image(tmp_path / "i.tif")
 
 
+def test_channels_that_would_be_dropped_are_refused(tmp_path: Path, tiff: Callable[..., bytes]) -> None:
+    (tmp_path / "i.tif").write_bytes(tiff(3, 3, (8, 8), 1, 1, bytes(18)))
+    with pytest.raises(ImageError, match="2 channels"):
+        read_image(tmp_path / "i.tif")
+
+
+def test_whole_numbers_with_a_sign(tmp_path: Path, tiff: Callable[..., bytes]) -> None:
+    (tmp_path / "8.tif").write_bytes(tiff(3, 3, (8,), 1, 2, bytes(range(120, 129))))
+    with pytest.raises(ImageError, match="with a sign"):
+        read_image(tmp_path / "8.tif")
+    levels = np.linspace(0, 32767, 9).astype("<i2").reshape(3, 3)
+    (tmp_path / "16.tif").write_bytes(tiff(3, 3, (16,), 1, 2, levels.tobytes()))
+    assert_reads(tmp_path / "16.tif", levels, 32767)
+    (tmp_path / "16.tif").write_bytes(tiff(3, 3, (16,), 1, 2, (-levels).tobytes()))
+    with pytest.raises(ImageError, match="black is 0"):
+        read_image(tmp_path / "16.tif")
+
+
+def test_thirty_two_bits(tmp_path: Path, tiff: Callable[..., bytes]) -> None:
+    levels = np.linspace(0, 2**32 - 1, 9).astype("<u4").reshape(3, 3)
+    (tmp_path / "i.tif").write_bytes(tiff(3, 3, (32,), 1, 1, levels.tobytes()))
+    assert_reads(tmp_path / "i.tif", levels, 2**32 - 1)
+
+
 def test_floating_point(tmp_path: Path) -> None:
     levels = RANDOM.random((12, 17), dtype=np.float32)
     Image.fromarray(levels).save(tmp_path / "i.tif")
