@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 CHANNELS = ("hue", "saturation", "value", "L", "a", "b", "red", "green", "blue", "gray")
-STARTS = ("uniform",)
+STARTS = ("peaks", "uniform")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +43,7 @@ def _fit(given: argparse.Namespace) -> dict[str, Any]:
         error_scale=given.error_scale,
         learning_rate=given.learning_rate,
         start=given.start,
+        restarts=given.restarts,
         seed=given.seed,
         device=given.device,
         resume=given.resume,
@@ -105,16 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         help="channel to fit (default: hue, as in the post; saturation for the embedded micrograph)",
     )
     fit.add_argument("--scale", type=float, default=1.0, metavar="S", help="resize the image first (default 1)")
-    fit.add_argument(
-        "--droplets",
-        type=int,
-        metavar="N",
-        help="number of droplets (default 500; the true number for the embedded micrograph)",
-    )
-    fit.add_argument("--steps", type=int, metavar="N", help="iterations (default 20000)")
+    fit.add_argument("--droplets", type=_count, metavar="N|auto", help=_DROPLETS)
+    fit.add_argument("--steps", type=_count, metavar="N|auto", help=_STEPS)
     fit.add_argument("--error-scale", type=float, metavar="S", help="standard deviation of the noise (default 0.05)")
     fit.add_argument("--learning-rate", type=float, metavar="R", help="of Adam (default 0.01)")
-    fit.add_argument("--start", choices=STARTS, help="where the fit starts (default uniform)")
+    fit.add_argument("--start", choices=STARTS, help="where the fit starts (default peaks; uniform as in the post)")
+    fit.add_argument("--restarts", type=int, metavar="K", help="fit from K starts at once, keep the best (default 1)")
     fit.add_argument("--resume", metavar="FIT.PT", help="go on from this checkpoint for --steps more iterations")
     _common(fit, "pyrodrop-fit", seed=True, device=True)
 
@@ -138,8 +135,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_DROPLETS = "number of droplets (default 500, the true number for the embedded micrograph; auto: is found)"
+_STEPS = "iterations (default auto, until the loss has stopped falling; 20000 with --start uniform)"
 _FIT = """Fits droplets to a channel of an image and writes droplets.csv, summary.json, fit.pt, losses.csv and
 figures. Without IMAGE it fits a micrograph that the package makes itself, and compares with its truth."""
+
+
+def _count(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number or auto, got {text!r}") from None
 
 
 def _common(parser: argparse.ArgumentParser, out: str, seed: bool = False, device: bool = False) -> None:

@@ -80,6 +80,17 @@ class Density:
             parts.append(s.transform.inv(value).reshape(*batch, s.stop - s.start))
         return torch.cat(parts, -1)
 
+    def stretch(self, z: Tensor) -> Tensor:
+        """How far the flat vector moves per unit of each site's value, near z of shape (D,): shape (D,), positive.
+
+        For sites whose transform acts on each number alone, as that of an interval or of positive numbers does.
+        """
+        parts = []
+        for s in self.sites:
+            u = self._part(z, s)
+            parts.append((-s.transform.log_abs_det_jacobian(u, s.transform(u))).exp().reshape(-1))
+        return torch.cat(parts)
+
     def log_density(self, z: Tensor, *tensors: Tensor) -> Tensor:
         """Log density, with log Jacobians, of each row of z of shape (C, D): shape (C,).
 

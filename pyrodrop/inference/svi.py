@@ -53,17 +53,19 @@ class State:
         return torch.nn.functional.softplus(self.params[1])
 
 
-def start(density: Density, loc: Tensor, init_scale: float = 0.1, seed: int = 0) -> State:
+def start(density: Density, loc: Tensor, scale: float | Tensor = 0.1, seed: int = 0) -> State:
     """The state before the first step.
 
     Args:
         density: the density to be fitted.
         loc: where the guide's means start, shape (R, D) or (D,).
-        init_scale: where its standard deviations start; 0.1 is Pyro's default.
+        scale: where its standard deviations start, positive, a number or of the shape of loc; 0.1 is Pyro's default.
         seed: seed of the generator of the random numbers of all steps.
     """
     loc = loc.to(density.dtype).to(density.device).reshape(-1, density.size)
-    params = torch.stack([loc, torch.full_like(loc, math.log(math.expm1(init_scale)))])
+    scale = torch.as_tensor(scale, dtype=density.dtype, device=density.device)
+    rho = scale.expm1().log().expand(loc.shape) if scale.dim() == 0 else scale.expm1().log().reshape(loc.shape)
+    params = torch.stack([loc, rho])
     generator = torch.Generator(density.device).manual_seed(seed)
     return State(params, torch.zeros_like(params), torch.zeros_like(params), 0, generator.get_state())
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 
 def compare(found: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float | int | None]:
@@ -47,3 +48,23 @@ def compare(found: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float | int |
         "radius_median_abs_rel": relative("radius_px"),
         "amplitude_median_abs_rel": relative("amplitude"),
     }
+
+
+def shared(table: pd.DataFrame, other: pd.DataFrame, factor: float = 1.5) -> NDArray[np.bool_]:
+    """Which droplets of a table another has too: a centre within half a radius, a radius within a factor.
+
+    Returns:
+        One boolean per row of ``table``. One droplet of ``other`` may stand for several.
+    """
+    from scipy.spatial import cKDTree
+
+    found = np.zeros(len(table), bool)
+    if not len(other):
+        return found
+    tree = cKDTree(other[["x_px", "y_px"]].to_numpy())
+    radii = other["radius_px"].to_numpy()
+    own = table["radius_px"].to_numpy()
+    for i, near in enumerate(tree.query_ball_point(table[["x_px", "y_px"]].to_numpy(), 0.5 * own)):
+        ratio = radii[near] / own[i]
+        found[i] = bool(((ratio < factor) & (ratio > 1 / factor)).any())
+    return found

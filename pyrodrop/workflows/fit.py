@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyro
 import torch
@@ -22,30 +23,34 @@ from pyrodrop.images import as_channel
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density, flatten
 from pyrodrop.models import channel_fit
+from pyrodrop.models.evidence import counted_peaks
+from pyrodrop.results.comparison import shared
 from pyrodrop.results.posterior import load_state, save_state
 from pyrodrop.results.table import droplet_table
-from pyrodrop.workflows.progress import FitProgress
-from pyrodrop.workflows.settings import one_of, pick_device, positive, positive_whole, whole
+from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_device, positive_whole, steps_wanted
+from pyrodrop.workflows.starting import starting_state
+from pyrodrop.workflows.stepping import take_steps
 
 KIND = "pyrodrop fit of channel_fit"
-STARTS = ("uniform",)
-# Steps between two looks at the clock; what is fitted does not depend on it.
-_STRETCH = 50
-_CHECKPOINT_SECONDS = 20.0
 _TABLE_DRAWS = 1_000
+# The latest iterations, whose mean loss decides which of several starts is the best.
+_LATEST = 100
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a fit was asked for; see ``fit``."""
+class Agreement:
+    """What several starts have come to.
 
-    n_droplets: int
-    error_scale: float
-    learning_rate: float
-    start: str
-    seed: int
-    device: str
-    compiled: bool | None = None
+    Attributes:
+        losses: mean loss of each start's last 100 iterations, best first.
+        spread: (worst - best) / best of these.
+        agreed: how many of the best one's droplets all others have too: a centre within half a radius, and a radius
+            within a factor of 1.5.
+    """
+
+    losses: tuple[float, ...]
+    spread: float
+    agreed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +62,9 @@ class Fit:
         settings: what was asked for.
         state: parameters of the guide, the optimiser's and the generator's state.
         losses: one negative ELBO per iteration since the first start, (steps,).
-        seconds: time spent iterating.
+        seconds: time spent on it.
+        settled: whether the last run ended because the loss had stopped falling; None if that was not asked for.
+        agreement: of several starts; None of one.
     """
 
     channel: Tensor
@@ -65,6 +72,8 @@ class Fit:
     state: svi.State
     losses: Tensor
     seconds: float
+    settled: bool | None = None
+    agreement: Agreement | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -92,15 +101,21 @@ class Fit:
                 setattr(store, site.name, PyroParam(part, constraint, len(site.unconstrained_shape)))
         return guide
 
-    def resume(self, steps: int, *, progress: bool = True, checkpoint: str | os.PathLike[str] | None = None) -> "Fit":
+    def resume(
+        self,
+        steps: Count,
+        *,
+        progress: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> "Fit":
         """Go on for more steps: the same numbers as if the fit had never stopped.
 
         Args:
-            steps: the number of further steps.
+            steps: the number of further steps, or "auto", as for ``fit``.
             progress: show a progress bar on standard error.
             checkpoint: where to save the fit every 20 seconds and at the end.
         """
-        return _run(self, positive_whole("steps", steps), progress, checkpoint)
+        return _run(self, steps_wanted(steps), progress, checkpoint)
 
     def latent(self, n: int, seed: int = 0) -> dict[str, Tensor]:
         """Draws as ``sample`` gives them, without the images ``val`` and ``diff``."""
@@ -155,6 +170,8 @@ class Fit:
                 "random": self.state.random,
                 "losses": self.losses,
                 "seconds": self.seconds,
+                "settled": self.settled,
+                "agreement": None if self.agreement is None else asdict(self.agreement),
             },
             path,
         )
@@ -162,30 +179,37 @@ class Fit:
 
 def fit(
     channel: ArrayLike | Tensor,
-    n_droplets: int = 500,
+    n_droplets: Count = 500,
     error_scale: float = 0.05,
-    steps: int = 20_000,
+    steps: Count = "auto",
     learning_rate: float = 0.01,
-    start: str = "uniform",
+    start: str = "peaks",
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
     *,
+    restarts: int = 1,
+    tolerance: float = 1e-4,
     compiled: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Fit:
-    """Fit droplets to a channel with a mean-field guide, as in the post.
+    """Fit droplets to a channel with a mean-field guide: the post's model 3.
 
     Args:
         channel: the channel, (H, W), finite.
-        n_droplets: the number of droplets.
+        n_droplets: the number of droplets, or "auto": as many as earn their keep under the model's evidence.
         error_scale: standard deviation of the noise, in units of the channel.
-        steps: the number of iterations.
-        learning_rate: Adam's.
-        start: "uniform" starts as the post does, uniformly in (-2, 2) in unconstrained space.
+        steps: the number of iterations, or "auto": until the mean loss of the latest 100 iterations lies less than
+            ``tolerance`` of itself below that of the 100 before, and 20,000 at the most.
+        learning_rate: Adam's; from the peaks it halves every 200 iterations, to no less than a hundredth.
+        start: "peaks" starts at the peaks of the image; "uniform" as the post does, uniformly in (-2, 2) in
+            unconstrained space.
         seed: the same seed, machine and version give the same numbers.
         device: auto, cpu or cuda.
         progress: show a progress bar on standard error.
+        restarts: the number of different starts, fitted side by side; the best is kept, and ``agreement`` says how
+            far the others agree.
+        tolerance: see steps.
         compiled: compile the step with torch's compiler; None does so from iteration 2,000 on.
         checkpoint: where to save the fit every 20 seconds and at the end.
 
@@ -193,33 +217,21 @@ def fit(
         ImageError: if the channel is not a finite two-dimensional image.
         SettingError: if a setting is out of its range, or CUDA is asked for where there is none.
     """
+    begun = time.monotonic()
     pixels = as_channel(channel).cpu()
-    settings = check_settings(n_droplets, error_scale, learning_rate, start, seed, device, compiled)
-    steps = positive_whole("steps", steps)
-    density = _density(pixels, settings)
-    state = svi.start(density, svi.uniform_start(density, seed), seed=seed)
-    return _run(Fit(pixels, settings, state, torch.empty(0), 0.0), steps, progress, checkpoint)
-
-
-def check_settings(
-    n_droplets: int = 500,
-    error_scale: float = 0.05,
-    learning_rate: float = 0.01,
-    start: str = "uniform",
-    seed: int = 0,
-    device: str = "auto",
-    compiled: bool | None = None,
-) -> Settings:
-    """The settings of a fit, checked; raises ``SettingError`` for one out of its range."""
-    return Settings(
-        n_droplets=positive_whole("n_droplets", n_droplets),
-        error_scale=positive("error_scale", error_scale),
-        learning_rate=positive("learning_rate", learning_rate),
-        start=one_of("start", start, STARTS),
-        seed=whole("seed", seed),
-        device=str(pick_device(device)),
-        compiled=compiled,
+    settings = check_settings(
+        n_droplets, error_scale, learning_rate, start, seed, device, tolerance, restarts, compiled
     )
+    wanted = steps_wanted(steps)
+    if settings.n_droplets == 0:
+        counted = counted_peaks(pixels, settings.error_scale)
+        settings = replace(settings, n_droplets=max(len(counted.x), 1))
+    density = _density(pixels, settings)
+    state = starting_state(
+        density, pixels, settings.start, settings.n_droplets, settings.error_scale, settings.seed, settings.restarts
+    )
+    losses = torch.empty(0, settings.restarts, dtype=density.dtype)
+    return _run(Fit(pixels, settings, state, losses, time.monotonic() - begun), wanted, progress, checkpoint)
 
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
@@ -240,29 +252,55 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
         svi.State(params, first, second, found["iteration"], found["random"]),
         found["losses"],
         found["seconds"],
+        found["settled"],
+        None if found["agreement"] is None else Agreement(**found["agreement"]),
     )
 
 
-def _run(fit: Fit, steps: int, progress: bool, checkpoint: str | os.PathLike[str] | None) -> Fit:
-    stepper = svi.MeanField(_density(fit.channel, fit.settings), fit.settings.compiled)
-    state, losses, begun, saved = fit.state, [fit.losses], time.monotonic(), time.monotonic()
+def _run(fit: Fit, steps: int | None, progress: bool, checkpoint: str | os.PathLike[str] | None) -> Fit:
+    asked = fit.settings
+    begun = time.monotonic()
 
-    def so_far() -> Fit:
+    def so_far(state: svi.State, losses: Tensor, settled: bool | None = None) -> Fit:
         seconds = fit.seconds + time.monotonic() - begun
-        return replace(fit, state=state, losses=torch.cat(losses), seconds=seconds)
+        return replace(fit, state=state, losses=losses, seconds=seconds, settled=settled)
 
-    with FitProgress(steps, state.iteration, shown=progress) as bar:
-        for done in range(0, steps, _STRETCH):
-            state, new = stepper.run(state, min(_STRETCH, steps - done), fit.settings.learning_rate)
-            losses.append(new[:, 0].cpu())
-            bar.advance(losses[-1])
-            if checkpoint is not None and time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                so_far().save(checkpoint)
-                saved = time.monotonic()
-    result = so_far()
+    def save(state: svi.State, losses: Tensor) -> None:
+        if checkpoint is not None:
+            so_far(state, losses).save(checkpoint)
+
+    state, losses, settled = take_steps(
+        _density(fit.channel, asked),
+        fit.channel,
+        fit.state,
+        fit.losses if fit.losses.dim() == 2 else fit.losses[:, None],
+        steps,
+        start=asked.start,
+        error_scale=asked.error_scale,
+        learning_rate=asked.learning_rate,
+        tolerance=asked.tolerance,
+        compiled=asked.compiled,
+        progress=progress,
+        report=save,
+    )
+    result = _best(so_far(state, losses, settled if steps is None else None))
     if checkpoint is not None:
         result.save(checkpoint)
     return result
+
+
+def _best(fit: Fit) -> Fit:
+    """The best of several starts, and how far the others agree with it."""
+    starts = fit.losses.shape[1]
+    if starts == 1:
+        return replace(fit, losses=fit.losses[:, 0])
+    latest = fit.losses[-_LATEST:].double().mean(0)
+    order = latest.argsort(stable=True)
+    rows = [replace(fit, state=svi.keep(fit.state, order[i : i + 1]), losses=torch.empty(0)) for i in range(starts)]
+    agreed = np.logical_and.reduce([shared(rows[0].table(), row.table()) for row in rows[1:]])
+    ordered = latest[order].tolist()
+    agreement = Agreement(tuple(ordered), (ordered[-1] - ordered[0]) / abs(ordered[0]), int(agreed.sum()))
+    return replace(rows[0], losses=fit.losses[:, order[0]], agreement=agreement)
 
 
 def _arguments(channel: Tensor, settings: Settings) -> tuple[int, int, int, Tensor, float]:

@@ -1,7 +1,7 @@
 """From an image to a folder of results: ``pyrodrop fit``."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
 from pyrodrop.results import plots
 from pyrodrop.results.comparison import compare
 from pyrodrop.results.posterior import write_whole
-from pyrodrop.workflows.fit import Fit, check_settings, fit, load
+from pyrodrop.workflows.fit import Fit, fit, load
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json
-from pyrodrop.workflows.settings import SettingError, positive_whole
+from pyrodrop.workflows.settings import Count, SettingError, check_settings, steps_wanted
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ def fit_image(
     channel: str | None = None,
     scale: float = 1.0,
     resume: str | None = None,
-    steps: int | None = None,
+    steps: Count | None = None,
     progress: bool = True,
     device: str = "auto",
-    n_droplets: int | None = None,
+    n_droplets: Count | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Read an image, fit one of its channels, and write all results into the folder ``out``.
@@ -65,7 +65,9 @@ def fit_image(
     """
     subject = read_subject(path, channel, scale)
     given = {name: value for name, value in settings.items() if value is not None}
-    steps = 20_000 if steps is None else positive_whole("steps", steps)
+    if steps is None:  # the post's start needs the post's 20,000 iterations, the peaks do not
+        steps = 20_000 if settings.get("start") == "uniform" else "auto"
+    steps_wanted(steps)
     if resume is not None:
         if n_droplets is not None or given:
             named = ", ".join(sorted(given) + ["n_droplets"] * (n_droplets is not None))
@@ -142,6 +144,10 @@ def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]
         "pixel_size_um": subject.image.pixel_size_um,
         "amplitudes_below_0.05": float((table["amplitude"] < 0.05).mean()),
     }
+    if fit.settled is not None:
+        summary["settled"] = fit.settled
+    if fit.agreement is not None:
+        summary["restarts"] = asdict(fit.agreement)
     if subject.truth is not None:
         summary["truth"] = compare(table, subject.truth)
     return summary

@@ -11,13 +11,13 @@ class FitProgress:
     """A bar with iterations per second, the initial loss and the mean loss of the latest stretch, as in the post.
 
     Args:
-        steps: the number of steps of this run.
+        steps: the number of steps of this run; None if that will be seen.
         iteration: the number of steps taken in earlier runs.
         shown: False shows nothing.
     """
 
-    def __init__(self, steps: int, iteration: int, shown: bool) -> None:
-        self._stretch = max(steps // 20, 1)
+    def __init__(self, steps: int | None, iteration: int, shown: bool) -> None:
+        self._stretch = 100 if steps is None else max(steps // 20, 1)
         self._iteration = iteration
         self._losses = torch.empty(0)
         self._first: float | None = None

@@ -1,13 +1,66 @@
 """What a caller may ask for, checked at the door."""
 
 import math
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import torch
 
+# A number of droplets or of steps; as a string only "auto" is one.
+Count = int | str
+
+STARTS = ("peaks", "uniform")
+
 
 class SettingError(ValueError):
     """A setting out of its range; the message says what was given, what was expected and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a fit was asked for; see ``fit``."""
+
+    n_droplets: int
+    error_scale: float
+    learning_rate: float
+    start: str
+    seed: int
+    device: str
+    tolerance: float
+    restarts: int
+    compiled: bool | None
+
+
+def check_settings(
+    n_droplets: Count = 500,
+    error_scale: float = 0.05,
+    learning_rate: float = 0.01,
+    start: str = "peaks",
+    seed: int = 0,
+    device: str = "auto",
+    tolerance: float = 1e-4,
+    restarts: int = 1,
+    compiled: bool | None = None,
+) -> Settings:
+    """The settings of a fit, checked; raises ``SettingError`` for one out of its range."""
+    if n_droplets == "auto" and start == "uniform":
+        raise SettingError("n_droplets is 'auto', which starts from the peaks; leave out start, or give a number")
+    return Settings(
+        n_droplets=0 if n_droplets == "auto" else positive_whole("n_droplets", n_droplets),
+        error_scale=positive("error_scale", error_scale),
+        learning_rate=positive("learning_rate", learning_rate),
+        start=one_of("start", start, STARTS),
+        seed=whole("seed", seed),
+        device=str(pick_device(device)),
+        tolerance=positive("tolerance", tolerance),
+        restarts=positive_whole("restarts", restarts),
+        compiled=compiled,
+    )
+
+
+def steps_wanted(steps: object) -> int | None:
+    """The number of steps asked for; None for "auto"."""
+    return None if steps == "auto" else positive_whole("steps", steps)
 
 
 def positive_whole(name: str, value: object) -> int:

@@ -1,0 +1,66 @@
+"""Where a fit starts: as the post does, or at the peaks of the image."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from pyrodrop.inference import svi
+from pyrodrop.inference.density import Density
+from pyrodrop.models.evidence import as_sites, site_widths
+from pyrodrop.models.start import Start, peaks
+
+
+def starting_state(
+    density: Density,
+    channel: Tensor,
+    start: str,
+    n_droplets: int,
+    error_scale: float,
+    seed: int,
+    restarts: int = 1,
+) -> svi.State:
+    """The state before the first step, for one or several starts side by side.
+
+    Args:
+        density: of ``channel_fit``.
+        channel: (H, W).
+        start: "uniform": means uniform in (-2, 2) in unconstrained space and widths of 0.1, as in the post.
+            "peaks": at the peaks of the image, with the widths that the image gives them; of several starts, all
+            but the first are at the peaks of the image with fresh noise added to it.
+        n_droplets, error_scale, seed, restarts: as for ``fit``.
+    """
+    if start == "uniform":
+        return svi.start(density, svi.uniform_start(density, seed, starts=restarts), seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    found = [peaks(channel, n_droplets, error_scale=error_scale)]
+    for _ in range(restarts - 1):
+        noise = error_scale * torch.randn(channel.shape, generator=generator, dtype=channel.dtype)
+        found.append(peaks(channel + noise, n_droplets, error_scale=error_scale))
+    return svi.start(density, *guide_at(density, found, channel, error_scale), seed=seed)
+
+
+def guide_at(density: Density, starts: Iterable[Start], channel: Tensor, error_scale: float) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations (R, D) of a mean-field guide at given droplets, in unconstrained space."""
+    size = (channel.shape[0], channel.shape[1])
+    loc, scale = [], []
+    for droplets in starts:
+        means = density.unconstrained(as_sites(droplets, size))
+        wide = site_widths(droplets, size, error_scale)
+        flat = torch.cat([wide[site.name].reshape(-1) for site in density.sites]).to(means)
+        loc.append(means)
+        # A width wider than this says no more than the prior does.
+        scale.append((flat * density.stretch(means)).clamp(1e-6, 1.0))
+    return torch.stack(loc), torch.stack(scale)
+
+
+def rate_of(start: str, learning_rate: float, iteration: int) -> float:
+    """Adam's learning rate at an iteration, counted from 0.
+
+    From the post's start it is constant, as in the post. From the peaks there is no way to go: it halves every 200
+    iterations, to no less than a hundredth, so that the noise of the gradient averages out.
+    """
+    if start == "uniform":
+        return learning_rate
+    return learning_rate * max(math.pow(0.5, iteration / 200), 0.01)

@@ -1,0 +1,112 @@
+"""A fit under way: stretches of steps, births and deaths between them, and when to stop."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from pyrodrop.inference import svi
+from pyrodrop.inference.density import Density
+from pyrodrop.models.start import Start, rearrange
+from pyrodrop.workflows.progress import FitProgress
+from pyrodrop.workflows.starting import guide_at, rate_of
+
+# Steps between two looks at the clock. Everything that changes a fit happens at fixed iterations, counted from
+# its first start, so that a fit that was stopped and resumed takes the same path.
+_STRETCH = 50
+_BIRTHS_AT = (200, 400)
+_WINDOW = 100
+_REPORT_SECONDS = 20.0
+# A fit with steps="auto" takes no more than this.
+MOST_STEPS = 20_000
+
+Report = Callable[[svi.State, Tensor], None]
+
+
+def take_steps(
+    density: Density,
+    channel: Tensor,
+    state: svi.State,
+    losses: Tensor,
+    steps: int | None,
+    *,
+    start: str,
+    error_scale: float,
+    learning_rate: float,
+    tolerance: float,
+    compiled: bool | None,
+    progress: bool,
+    report: Report,
+) -> tuple[svi.State, Tensor, bool]:
+    """Take steps from a state; return the new state, all losses (iterations, R), and whether the fit had settled.
+
+    Args:
+        density: of ``channel_fit``.
+        channel: (H, W).
+        state: where to go on from.
+        losses: of the iterations so far, (iterations, R).
+        steps: the number of steps, or None to go on until the fit has settled: until the mean loss of the latest
+            100 iterations is less than ``tolerance`` of itself below that of the 100 before.
+        start, error_scale, learning_rate, tolerance: as for ``fit``.
+        compiled: as for ``MeanField``.
+        progress: show a bar.
+        report: called with state and losses every 20 seconds.
+    """
+    stepper = svi.MeanField(density, compiled)
+    end = max(MOST_STEPS, state.iteration + _WINDOW) if steps is None else state.iteration + steps
+    saved = time.monotonic()
+    history = [losses]
+    settled = False
+
+    def rate(iteration: int) -> float:
+        return rate_of(start, learning_rate, iteration)
+
+    with FitProgress(None if steps is None else steps, state.iteration, shown=progress) as bar:
+        while state.iteration < end and not settled:
+            if start == "peaks" and state.iteration in _BIRTHS_AT:
+                state = births_and_deaths(density, channel, state, error_scale)
+            stretch = min(_STRETCH - state.iteration % _STRETCH, end - state.iteration)
+            state, new = stepper.run(state, stretch, rate)
+            history.append(new.cpu())
+            bar.advance(history[-1].min(1).values)
+            if steps is None and state.iteration % _WINDOW == 0:
+                history = [torch.cat(history)]
+                settled = _settled(history[0], tolerance) and state.iteration > max(_BIRTHS_AT)
+            if time.monotonic() - saved > _REPORT_SECONDS:
+                history = [torch.cat(history)]
+                report(state, history[0])
+                saved = time.monotonic()
+    return state, torch.cat(history), settled
+
+
+def births_and_deaths(density: Density, channel: Tensor, state: svi.State, error_scale: float) -> svi.State:
+    """Take out the droplets that explain least and put new ones where most is left to explain.
+
+    A droplet that is born takes the place of one that dies in the flat vector: its mean and width are new and its
+    moments of Adam are zero. All else is left as it is.
+    """
+    height, width = channel.shape
+    params, first, second = state.params.clone(), state.first.clone(), state.second.clone()
+    values = density.constrained(state.loc)
+    for row in range(params.shape[1]):
+        v = {name: value[row].detach() for name, value in values.items()}
+        now = Start(float(v["bg"]), v["x"] * width, v["y"] * height, v["r"], v["amplitude"], v["r"])
+        then, born = rearrange(channel, now, error_scale=error_scale, rounds=2)
+        if not bool(born.any()):
+            continue
+        loc, scale = guide_at(density, [then], channel, error_scale)
+        fresh = torch.stack([loc[0], scale[0].expm1().log()])
+        changed = torch.cat([born if s.shape else born.new_zeros(1) for s in density.sites]).to(params.device)
+        params[:, row] = torch.where(changed, fresh.to(params), params[:, row])
+        first[:, row] = first[:, row].masked_fill(changed, 0.0)
+        second[:, row] = second[:, row].masked_fill(changed, 0.0)
+    return replace(state, params=params, first=first, second=second)
+
+
+def _settled(losses: Tensor, tolerance: float) -> bool:
+    if len(losses) < 2 * _WINDOW:
+        return False
+    before, latest = losses[-2 * _WINDOW :].double().reshape(2, _WINDOW, -1).mean(1)
+    return bool(((before - latest) < tolerance * latest.abs()).all())
