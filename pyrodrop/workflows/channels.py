@@ -14,7 +14,7 @@ SPACES = {"lab": ("L", "a", "b"), "hsv": ("hue", "saturation", "value")}
 def channels_figure(image: Micrograph, space: str) -> Figure:
     """Three panels with colour bars: the channels of the colour space ``lab`` or ``hsv``."""
     height, width = image.size
-    figure, axes = plots.figure(3, 1, panel=(5.0, 5.0 * height / width + 0.3))
+    figure, axes = plots.figure(3, 1, panel=(5.0, 4.3 * height / width + 0.3))
     plots.channels(axes, {name: image.channel(name) for name in SPACES[space]})
     return figure
 

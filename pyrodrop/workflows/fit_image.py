@@ -155,7 +155,7 @@ def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]
 
 def _prediction(fit: Fit, subject: Subject, table: pd.DataFrame) -> Figure:
     height, width = fit.size
-    figure, axes = plots.figure(3, 1, panel=(5.0, 5.0 * height / width + 0.3))
+    figure, axes = plots.figure(3, 1, panel=(5.0, 4.3 * height / width + 0.3))
     draws = fit.sample(1)
     plots.prediction(axes, draws["val"][0], draws["diff"][0], fit.channel)
     return figure

@@ -92,7 +92,7 @@ def prior_figure(name: str, draws: Mapping[str, Tensor], size: tuple[int, int]) 
     shape = height / width
     if name == "rendered":
         count = min(3, len(draws["val"]))
-        figure, axes = plots.figure(count, 1, panel=(5.0, 5.0 * shape + 0.3))
+        figure, axes = plots.figure(count, 1, panel=(5.0, 4.3 * shape + 0.3))
         plots.rendered_draws(axes, draws["val"][:count])
         return figure
     figure, axes = plots.figure(panel=(6.0, 6.0 * shape))
