@@ -23,8 +23,6 @@ from torch import Tensor
 
 CUT = {torch.float32: 5.4, torch.float64: 8.5}
 BROAD = {torch.float32: 12.0, torch.float64: math.inf}
-# Below so many pixels it costs more to wake a second thread than it saves.
-WORTH_A_THREAD = 1 << 14
 
 
 def render_bands(
@@ -115,6 +113,9 @@ def _half_squares_backward(ctx: Any, by_half_squares: Tensor | None, *_: None) -
 
 _image.register_autograd(_image_backward, setup_context=_keep_parameters)
 _half_squares.register_autograd(_half_squares_backward, setup_context=_keep_gradient)
+map_as_leading(_image)
+map_as_leading(_pull)
+map_as_leading(_half_squares, shared=5, one_image=True)
 
 
 def _refuse_second_derivative() -> None:
@@ -157,19 +158,19 @@ def _sweep(
     """Half the sums of squares and the five gradients; what the job does not ask for is left unwritten."""
     # Numba takes a third of a second to import: only who draws pays for it.
     from pyrodrop.render import sweep
-    from pyrodrop.render.reach import GRID, REST, levels
+    from pyrodrop.render.batching import map_as_leading
+from pyrodrop.render.reach import GRID, REST, levels
 
     height, width = picture.shape[-2:]
     images, droplets = bg.numel(), x.shape[-1]
     results = tuple(torch.empty(t.shape, dtype=t.dtype) for t in (bg, x, y, r, amplitude, bg))
     rows = [t.detach().reshape(images, droplets).contiguous().numpy() for t in (x, y, r, amplitude)]
     half_squares, by_x, by_y, by_r, by_amplitude, by_bg = results
-    threads = torch.get_num_threads() if images * height * width > WORTH_A_THREAD else 1
     cut, broad = CUT[x.dtype], BROAD[x.dtype]
     table = levels(height, width, broad < math.inf)
     run: Any = sweep.sweep
     run(
-        threads,
+        torch.get_num_threads(),
         getattr(sweep, job),
         *rows,
         bg.detach().reshape(images).contiguous().numpy(),
