@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyrodrop.render.batching import map_as_leading
+
 CUT = {torch.float32: 5.4, torch.float64: 8.5}
 BROAD = {torch.float32: 12.0, torch.float64: math.inf}
 
@@ -158,8 +160,7 @@ def _sweep(
     """Half the sums of squares and the five gradients; what the job does not ask for is left unwritten."""
     # Numba takes a third of a second to import: only who draws pays for it.
     from pyrodrop.render import sweep
-    from pyrodrop.render.batching import map_as_leading
-from pyrodrop.render.reach import GRID, REST, levels
+    from pyrodrop.render.reach import GRID, REST, levels
 
     height, width = picture.shape[-2:]
     images, droplets = bg.numel(), x.shape[-1]

@@ -249,6 +249,3 @@ def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[tupl
         ones = (1,) * (bg.dim() - channel.dim() + 2)
         channel = channel.reshape(info.batch_size, *ones, *channel.shape[1:]).expand(*bg.shape, *channel.shape[-2:])
     return _half_squares_op(*droplets, bg, channel), (0,) * 6
-map_as_leading(_render_op)
-map_as_leading(_render_backward_op)
-map_as_leading(_half_squares_op, shared=5)
