@@ -27,6 +27,8 @@ from pyrodrop.render.reach import (
     span,
 )
 
+WORTH_A_THREAD = 1 << 14  # points of a level below which waking a second thread costs more than it saves
+
 BOTH, DRAW, PULL = 0, 1, 2  # the loss and its gradient; the image; the gradient for a given one by the image
 
 WEIGHTS = lanes.WEIGHTS
@@ -223,52 +225,27 @@ def work(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
+def share(  # type: ignore[no-untyped-def]
+    threads, ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg
+):
+    """All bands of a level, on so many threads, each taking the next band when it is done with its last."""
+    for _ in numba.prange(threads):
+        work(ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg)
+
+
+@numba.njit(cache=True, nogil=True)
 def sweep_level(  # type: ignore[no-untyped-def]
     threads, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg
 ):
-    """All bands of a level, on so many threads."""
+    """All bands of a level; one thread starts no others, which matters where many processes share the machine."""
     ticket = np.zeros(1, np.int64)
-    if threads == 1:
-        work(
-            ticket,
-            level,
-            job,
-            x,
-            y,
-            r,
-            amplitude,
-            bg,
-            picture,
-            cut,
-            table,
-            reach,
-            grids,
-            rests,
-            sums,
-            loss,
+    if threads == 1 or table[level, HEIGHT] * table[level, WIDTH] * x.shape[0] < WORTH_A_THREAD:
+        work(ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg)
+    else:
+        share(
+            threads, ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss,
             pull_bg,
-        )
-        return
-    for _ in numba.prange(threads):
-        work(
-            ticket,
-            level,
-            job,
-            x,
-            y,
-            r,
-            amplitude,
-            bg,
-            picture,
-            cut,
-            table,
-            reach,
-            grids,
-            rests,
-            sums,
-            loss,
-            pull_bg,
-        )
+        )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
