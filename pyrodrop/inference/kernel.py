@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -12,20 +11,9 @@ from pyro.infer.mcmc.mcmc_kernel import MCMCKernel
 from pyro.ops.welford import WelfordCovariance
 from torch import Tensor
 
-from pyrodrop.inference.density import Density, capture
-from pyrodrop.inference.graphs import compile_graph
-from pyrodrop.inference.trees import (
-    Edge,
-    Proposal,
-    Subtree,
-    Tree,
-    check,
-    checkpoints,
-    grow,
-    kinetic,
-    leapfrog,
-    merge,
-)
+from pyrodrop.inference.density import Density
+from pyrodrop.inference.transitions import Noise, Transitions
+from pyrodrop.inference.trees import Edge, Proposal, kinetic, leapfrog
 
 _FLAT = ("z",)
 
@@ -43,24 +31,7 @@ class Iteration(NamedTuple):
     step_size: float
 
 
-class Noise:
-    """The random numbers of the chains, from a generator of their own."""
-
-    def __init__(self, seed: int, num_chains: int, dtype: torch.dtype, device: torch.device) -> None:
-        self._generator = torch.Generator(device=device).manual_seed(seed)
-        self._chains = num_chains
-        self._like = {"dtype": dtype, "device": device, "generator": self._generator}
-
-    def normal(self, size: int) -> Tensor:
-        """Standard normal numbers (C, size)."""
-        return torch.randn(self._chains, size, **self._like)
-
-    def uniform(self, count: int) -> Tensor:
-        """Uniform numbers in [0, 1), shape (count, C)."""
-        return torch.rand(count, self._chains, **self._like)
-
-
-class _WithinChains(WelfordCovariance):  # type: ignore[misc]  # Pyro has no types
+class _WithinChains(WelfordCovariance):
     """Welford's variances of each chain around its own mean, pooled over the chains.
 
     Between-chain variance is left out: chains in different modes would otherwise be given steps as wide as the
@@ -68,14 +39,15 @@ class _WithinChains(WelfordCovariance):  # type: ignore[misc]  # Pyro has no typ
     """
 
     def get_covariance(self, regularize: bool = True) -> Tensor:
-        pooled: Tensor = super().get_covariance(regularize=False).mean(0)
+        each: Tensor = super().get_covariance(regularize=False)
+        pooled = each.mean(0)
         if not regularize:
             return pooled
-        n = self.n_samples * self._mean.shape[0]
+        n = self.n_samples * each.shape[0]
         return (n * pooled + 1e-3 * 5.0) / (n + 5.0)  # Stan's shrinkage, as in Pyro
 
 
-class _PooledMassMatrix(BlockMassMatrix):  # type: ignore[misc]
+class _PooledMassMatrix(BlockMassMatrix):
     """Pyro's diagonal mass matrix, learnt from all chains: ``update`` takes z of shape (C, D)."""
 
     def configure(self, *args: Any, **kwargs: Any) -> None:
@@ -87,7 +59,19 @@ class _PooledMassMatrix(BlockMassMatrix):  # type: ignore[misc]
         self._adapt_scheme[_FLAT].update(z["z"])
 
 
-class NUTS(MCMCKernel):  # type: ignore[misc]
+def pooled_acceptance(acceptance: Tensor) -> Tensor:
+    """Harmonic mean over the chains of their acceptance (C,), each counted as at least 0.02.
+
+    With the arithmetic mean, a step size that suits most chains leaves one that started far out stuck for ever; the
+    harmonic mean shrinks the step until all move (Hoffman, Radul and Sountsov, "An adaptive-MCMC scheme for setting
+    trajectory lengths in Hamiltonian Monte Carlo", AISTATS 2021). With one chain it is that chain's acceptance.
+    """
+    if acceptance.shape[0] == 1:
+        return acceptance[0]
+    return acceptance.clamp(min=0.02).reciprocal().mean().reciprocal()
+
+
+class NUTS(MCMCKernel):
     """No-U-Turn sampler over a flat density, for ``pyro.infer.MCMC``; all chains advance together.
 
     Give it to ``MCMC`` with that class's own ``num_chains`` left at 1: what it calls one sample, the tensor
@@ -135,13 +119,12 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         self._start: Tensor | None = None
         self._process = os.getpid()
         self._inverse_mass = inverse_mass
-        self._like = {"dtype": density.dtype, "device": density.device}
+        self._like: dict[str, Any] = {"dtype": density.dtype, "device": density.device}
         self._adapter = WarmupAdapter(step_size, True, target_accept, True)
         self._adapter.mass_matrix_adapter = _PooledMassMatrix()
         self._at: Proposal | None = None
         self._accepted = (0.0, 0)
-        with torch.no_grad():
-            self._trace_graphs(compiled)
+        self._transition = Transitions(density, num_chains, max_tree_depth, compiled)
 
     @property
     def step_size(self) -> float:
@@ -151,7 +134,7 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
     @property
     def inverse_mass(self) -> Tensor:
         """The diagonal of the current inverse mass matrix, shape (D,)."""
-        return self._adapter.mass_matrix_adapter.inverse_mass_matrix[_FLAT]  # type: ignore[no-any-return]
+        return self._adapter.mass_matrix_adapter.inverse_mass_matrix[_FLAT]
 
     @property
     def initial_params(self) -> dict[str, Tensor]:
@@ -172,12 +155,12 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
             ValueError: where the chains have no finite density to start from, or shapes do not fit.
         """
         if os.getpid() != self._process:
-            raise ValueError("give num_chains to this kernel and leave MCMC's at 1: its workers would draw the same numbers")
+            raise ValueError("give num_chains to this kernel, not to MCMC: its workers would all draw the same numbers")
         self.warmup_steps = warmup_steps
         self.iterations = []
         self._accepted = (0.0, 0)
         self._start = self._checked_start()
-        self._at = self._evaluate(self._start)
+        self._at = self._transition.evaluate(self._start)
         self._adapter.configure(
             warmup_steps,
             mass_matrix_shape={_FLAT: (self.density.size,)},
@@ -197,9 +180,9 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
     def sample(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
         """One transition of every chain, and of the adaptation during warm-up."""
         z = params["z"]
-        start = self._at if self._at is not None and self._at.z is z else self._evaluate(z)
+        start = self._at if self._at is not None and self._at.z is z else self._transition.evaluate(z)
         step_size = self.step_size
-        self._at, subtree = self.transition(start, step_size)
+        self._at, subtree = self._transition(start, step_size, self.inverse_mass, self.noise)
         acceptance = subtree.acceptance / subtree.leaves
         done = len(self.iterations)
         self.iterations.append(Iteration(subtree.leaves, acceptance, subtree.diverged, step_size))
@@ -207,49 +190,8 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         total, count = self._accepted if done != self.warmup_steps else (0.0, 0)
         self._accepted = (total + float(mean), count + 1)
         params = {"z": self._at.z}
-        self._adapter.step(done, params, mean)
+        self._adapter.step(done, params, pooled_acceptance(acceptance))
         return params
-
-    def transition(self, start: Proposal, step_size: float) -> tuple[Proposal, Subtree]:
-        """Grow a tree from ``start`` in every chain: the next draws, and the account of the leaves."""
-        inverse_mass, tensors = self.inverse_mass, self.density.tensors
-        momentum = self.noise.normal(self.density.size) * inverse_mass.rsqrt()
-        energy = kinetic(momentum, inverse_mass) - start.value
-        edge = Edge(start.z, momentum, start.grad)
-        zero = torch.zeros_like(energy)
-        tree = (*edge, *(t.clone() for t in edge), *(t.clone() for t in start), momentum.clone(), zero)
-        subtree = (
-            *(t.clone() for t in edge),
-            *(t.clone() for t in start),
-            torch.zeros_like(momentum),
-            zero - torch.inf,
-            zero.clone(),
-            zero.clone(),
-            torch.ones_like(zero, dtype=torch.bool),
-            torch.zeros_like(zero, dtype=torch.bool),
-        )
-        decisions = self.noise.uniform(2 * self.max_tree_depth + 1)
-        directions = (decisions[self.max_tree_depth :] < 0.5).unbind()
-        steps = torch.where(decisions[self.max_tree_depth :] < 0.5, step_size, -step_size)[..., None].unbind()
-        for depth, accept in enumerate(decisions[: self.max_tree_depth].unbind()):
-            for leaf, uniform in enumerate(self.noise.uniform(2**depth).unbind()):
-                first, last = checkpoints(leaf)
-                given = (*subtree, steps[depth], inverse_mass, energy, uniform)
-                if leaf % 2:
-                    used = self._used[first, last]
-                    subtree = self._grow_and_check(*given, self._momenta, self._sums, used, *tensors)
-                else:
-                    subtree = self._grow(*given, *tensors)
-                    self._momenta[last] = subtree[1]
-                    self._sums[last] = subtree[6]
-                if not subtree[10].any():
-                    break
-            tree, subtree = self._merge(
-                *tree, *subtree, directions[depth], accept, inverse_mass, directions[depth + 1]
-            )
-            if not subtree[10].any():
-                break
-        return _tree(tree).proposal, _subtree(subtree)
 
     def logging(self) -> "OrderedDict[str, str]":
         """Step size and mean acceptance since warm-up began or ended, for Pyro's progress bar."""
@@ -268,44 +210,6 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
             "acceptance rate": self.mean_acceptance(),
         }
 
-    def _trace_graphs(self, compiled: bool) -> None:
-        density, chains, depth = self.density, self.num_chains, self.max_tree_depth
-        tensors = density.tensors
-        matrix = torch.zeros(chains, density.size, **self._like)
-        row = torch.zeros(chains, **self._like)
-        flag = torch.ones(chains, dtype=torch.bool, device=density.device)
-        mass, step = torch.ones(density.size, **self._like), torch.ones(chains, 1, **self._like)
-        subtree = (*[matrix] * 3, matrix, row, matrix, matrix, row, row, row, flag, flag)
-        tree = (*[matrix] * 3, *[matrix] * 3, matrix, row, matrix, matrix, row)
-        self._momenta = torch.zeros(depth, chains, density.size, **self._like)
-        self._sums = torch.zeros_like(self._momenta)
-        places = torch.arange(depth, device=density.device)
-        self._used = {(a, b): (places >= a) & (places <= b) for b in range(depth) for a in range(b + 1)}
-
-        def plain_grow(*flat: Tensor) -> tuple[Tensor, ...]:
-            z = _given(density, flat[16:])
-            return _flat(grow(z, _subtree(flat[:12]), *flat[12:16]))
-
-        def grow_and_check(*flat: Tensor) -> tuple[Tensor, ...]:
-            z = _given(density, flat[19:])
-            grown = grow(z, _subtree(flat[:12]), *flat[12:16])
-            return _flat(check(grown, flat[13], *flat[16:19]))
-
-        def join(*flat: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-            joined, following = merge(_tree(flat[:11]), _subtree(flat[11:23]), *flat[23:])
-            return (*joined.left, *joined.right, *joined.proposal, *joined[3:]), _flat(following)
-
-        graph = compile_graph if compiled else capture
-        example = (*subtree, step, mass, row, row)
-        self._value_and_grad = capture(density.value_and_grad, matrix, *tensors)
-        self._grow = graph(plain_grow, *example, *tensors)
-        checks = (self._momenta, self._sums, places > 0)
-        self._grow_and_check = graph(grow_and_check, *example, *checks, *tensors)
-        self._merge: Callable[..., Any] = graph(join, *tree, *subtree, flag, row, mass, flag)
-
-    def _evaluate(self, z: Tensor) -> Proposal:
-        return Proposal(z, *self._value_and_grad(z, *self.density.tensors))
-
     def _finite(self, at: Proposal) -> Tensor:
         return at.value.isfinite() & at.grad.isfinite().all(-1)
 
@@ -317,7 +221,7 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         if z.shape not in (shape, shape[1:]):
             raise ValueError(f"expected initial positions of shape {shape} or {shape[1:]}, got {tuple(z.shape)}")
         z = z.expand(shape).clone()
-        if not bool(self._finite(self._evaluate(z)).all()):
+        if not bool(self._finite(self._transition.evaluate(z)).all()):
             raise ValueError("the log density or its gradient is not finite at the initial positions")
         return z
 
@@ -325,7 +229,7 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         size = self.density.size
         z = (4.0 * self.noise.uniform(size) - 2.0).T.contiguous()
         for _ in range(tries):
-            finite = self._finite(self._evaluate(z))
+            finite = self._finite(self._transition.evaluate(z))
             if bool(finite.all()):
                 return z
             z = torch.where(finite[:, None], z, (4.0 * self.noise.uniform(size) - 2.0).T)
@@ -333,15 +237,15 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
 
     def _reasonable_step_size(self, z: dict[str, Tensor]) -> float:
         """Double or halve the step size until the mean acceptance of one step crosses 0.8, as Pyro's HMC does."""
-        start, inverse_mass = self._evaluate(z["z"]), self.inverse_mass
+        start, inverse_mass = self._transition.evaluate(z["z"]), self.inverse_mass
         step_size, first = self.step_size, None
         while 1e-10 < step_size < 1e10:
             momentum = self.noise.normal(self.density.size) * inverse_mass.rsqrt()
             step = torch.full_like(start.value, step_size)[:, None]
             edge, value = leapfrog(self._gradient, Edge(start.z, momentum, start.grad), step, inverse_mass)
             error = kinetic(edge.momentum, inverse_mass) - value - kinetic(momentum, inverse_mass) + start.value
-            accepted = torch.exp(-error.nan_to_num(nan=torch.inf, posinf=torch.inf)).clamp(max=1.0).mean()
-            larger = bool(accepted > 0.8)
+            accepted = torch.exp(-error.nan_to_num(nan=torch.inf, posinf=torch.inf)).clamp(max=1.0)
+            larger = bool(pooled_acceptance(accepted) > 0.8)
             if first is None:
                 first = larger
             elif first != larger:
@@ -351,21 +255,5 @@ class NUTS(MCMCKernel):  # type: ignore[misc]
         return float(min(max(step_size, 1e-10), 1e10))
 
     def _gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        at = self._evaluate(z)
+        at = self._transition.evaluate(z)
         return at.value, at.grad
-
-
-def _given(density: Density, tensors: tuple[Tensor, ...]) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    return lambda z: density.value_and_grad(z, *tensors)
-
-
-def _flat(s: Subtree) -> tuple[Tensor, ...]:
-    return (*s.edge, *s.proposal, *s[2:])  # type: ignore[arg-type]
-
-
-def _subtree(flat: tuple[Tensor, ...]) -> Subtree:
-    return Subtree(Edge(*flat[:3]), Proposal(*flat[3:6]), *flat[6:12])
-
-
-def _tree(flat: tuple[Tensor, ...]) -> Tree:
-    return Tree(Edge(*flat[:3]), Edge(*flat[3:6]), Proposal(*flat[6:9]), *flat[9:11])

@@ -88,7 +88,7 @@ def sample_nuts(
     if compiled is None:
         compiled = num_warmup + num_samples >= _COMPILED_FROM and can_compile(torch.device(device))
     try:
-        settings = {"initial": initial, "inverse_mass": inverse_mass, "compiled": compiled}
+        settings: dict[str, Any] = {"initial": initial, "inverse_mass": inverse_mass, "compiled": compiled}
         kernel = _kernel(model, args, kwargs, run, device, dtype, **settings)
     except NotFlatError as reason:
         warnings.warn(f"{reason}. Sampling with Pyro's own NUTS, which is slower.", stacklevel=2)
@@ -110,12 +110,12 @@ def deterministic_sites(
         for c in range(chains):
             for n in range(draws):
                 given = {name: v[c, n] for name, v in values.items()}
-                trace = poutine.trace(poutine.condition(model, data=given)).get_trace(*args, **kwargs)
-                sites = {k: s for k, s in trace.nodes.items() if s.get("infer", {}).get("_deterministic")}
-                if not sites:
+                trace: Any = poutine.trace(poutine.condition(model, data=given)).get_trace(*args, **kwargs)
+                for name, site in trace.nodes.items():
+                    if (site.get("infer") or {}).get("_deterministic"):
+                        rows.setdefault(name, []).append(site["value"])
+                if not rows:
                     return {}
-                for name, site in sites.items():
-                    rows.setdefault(name, []).append(site["value"])
     return {name: torch.stack(r).reshape(chains, draws, *r[0].shape) for name, r in rows.items()}
 
 
