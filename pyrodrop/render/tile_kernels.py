@@ -141,8 +141,8 @@ def gather_gradients(
     high_y = tl.where(cy + limit < height - 1.0, cy + limit, height - 1.0)
     left = tl.where(low_x < width, low_x, width).to(tl.int32)
     top = tl.where(low_y < height, low_y, height).to(tl.int32)
-    right = tl.where(high_x > -1.0, high_x + 1.0, 0.0).to(tl.int32) + 1
-    bottom = tl.where(high_y > -1.0, high_y + 1.0, 0.0).to(tl.int32) + 1
+    right = tl.where(high_x > -1.0, high_x + 1.0, -1.0).to(tl.int32) + 1
+    bottom = tl.where(high_y > -1.0, high_y + 1.0, -1.0).to(tl.int32) + 1
     image = gradient + (one // droplets) * height * width
     sum_1 = tl.zeros((ROWS,), radius.dtype)
     sum_u = tl.zeros((ROWS,), radius.dtype)

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 # How many radii a droplet reaches along x and along y. What is left out at a pixel is under exp(-k^2 / 2) of the
-# amplitude: 4e-6 in float32; float64 is for checks and leaves out nothing that counts (3e-18).
+# amplitude: 4e-6 in float32; float64 is for checks and leaves out nothing that counts (3e-18). Of the gradients, the
+# one by the radius loses most: at a pixel under k^2 exp(-k^2 / 2) amplitude / r, 1e-4 of it in float32, and over an
+# even residual 1.6e-5 of the whole.
 CUTOFF = {torch.float32: 5.0, torch.float64: 9.0}
 
 # Rows of a band, a whole number of tiles; droplets that are tested for a band at once; warps to a droplet's box.
