@@ -140,7 +140,7 @@ def flatten(
     Args:
         model: a Pyro model.
         args, kwargs: what it is called with.
-        dtype, device: of the flat vector.
+        dtype, device: of the flat vector; the floating tensors among the arguments are brought to them.
 
     Raises:
         NotFlatError: for discrete sites, subsampled plates and ``pyro.param``.
@@ -166,7 +166,11 @@ def flatten(
         sites.append(_site(name, node, sites[-1].stop if sites else 0))
     if not sites:
         raise NotFlatError("the model has no latent sites")
-    tensors = tuple(leaf for leaf in leaves if isinstance(leaf, Tensor))
+    tensors = tuple(
+        leaf.to(device, dtype if leaf.is_floating_point() else leaf.dtype)
+        for leaf in leaves
+        if isinstance(leaf, Tensor)
+    )
     return Density(model, tuple(sites), sites[-1].stop, tensors, dtype, device, tuple(leaves), spec)
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyro
 import torch
@@ -22,35 +21,18 @@ from torch.distributions import constraints
 from pyrodrop.images import as_channel
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density, flatten
+from pyrodrop.inference.nuts import Draws, sample_nuts
 from pyrodrop.models import channel_fit
 from pyrodrop.models.evidence import counted_peaks
-from pyrodrop.results.comparison import shared
 from pyrodrop.results.posterior import load_state, save_state
 from pyrodrop.results.table import droplet_table
+from pyrodrop.workflows.restarts import Agreement, best
 from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_device, positive_whole, steps_wanted
 from pyrodrop.workflows.starting import starting_state
 from pyrodrop.workflows.stepping import take_steps
 
 KIND = "pyrodrop fit of channel_fit"
 _TABLE_DRAWS = 1_000
-# The latest iterations, whose mean loss decides which of several starts is the best.
-_LATEST = 100
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """What several starts have come to.
-
-    Attributes:
-        losses: mean loss of each start's last 100 iterations, best first.
-        spread: (worst - best) / best of these.
-        agreed: how many of the best one's droplets all others have too: a centre within half a radius, and a radius
-            within a factor of 1.5.
-    """
-
-    losses: tuple[float, ...]
-    spread: float
-    agreed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +125,24 @@ class Fit:
             for name, drawn in images.items():
                 drawn.append(torch.as_tensor(trace.nodes[name]["value"]))
         return latent | {name: torch.stack(drawn) for name, drawn in images.items()}
+
+    def nuts(self, num_warmup: int = 200, num_samples: int = 200, num_chains: int = 4, **how: Any) -> Draws:
+        """Sample the posterior itself with NUTS, which the guide only stands in for.
+
+        Each chain starts at a draw from the guide, and the mass matrix at the guide's variances.
+
+        Args:
+            num_warmup, num_samples, num_chains, how: as for ``pyrodrop.sample_nuts``.
+
+        Returns:
+            Draws of the sites bg, x, y, r and amplitude; ask their ``verdict()`` whether they have converged.
+        """
+        generator = torch.Generator().manual_seed(how.get("seed", 0))
+        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
+        initial = loc + scale * torch.randn(num_chains, len(loc), generator=generator, dtype=loc.dtype)
+        given: dict[str, Any] = {"initial": initial, "inverse_mass": scale**2, "deterministic": False} | how
+        given |= {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
+        return sample_nuts(channel_fit, *_arguments(self.channel, self.settings), False, **given)
 
     def table(self, pixel_size_um: float | None = None) -> pd.DataFrame:
         """The droplet table, one row per droplet; see ``pyrodrop.results.table.droplet_table``."""
@@ -283,24 +283,10 @@ def _run(fit: Fit, steps: int | None, progress: bool, checkpoint: str | os.PathL
         progress=progress,
         report=save,
     )
-    result = _best(so_far(state, losses, settled if steps is None else None))
+    result = best(so_far(state, losses, settled if steps is None else None))
     if checkpoint is not None:
         result.save(checkpoint)
     return result
-
-
-def _best(fit: Fit) -> Fit:
-    """The best of several starts, and how far the others agree with it."""
-    starts = fit.losses.shape[1]
-    if starts == 1:
-        return replace(fit, losses=fit.losses[:, 0])
-    latest = fit.losses[-_LATEST:].double().mean(0)
-    order = latest.argsort(stable=True)
-    rows = [replace(fit, state=svi.keep(fit.state, order[i : i + 1]), losses=torch.empty(0)) for i in range(starts)]
-    agreed = np.logical_and.reduce([shared(rows[0].table(), row.table()) for row in rows[1:]])
-    ordered = latest[order].tolist()
-    agreement = Agreement(tuple(ordered), (ordered[-1] - ordered[0]) / abs(ordered[0]), int(agreed.sum()))
-    return replace(rows[0], losses=fit.losses[:, order[0]], agreement=agreement)
 
 
 def _arguments(channel: Tensor, settings: Settings) -> tuple[int, int, int, Tensor, float]:
