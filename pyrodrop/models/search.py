@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 STEPS = 3  # Gauss-Newton steps for a droplet just found
-SHARE = 0.15  # of the droplets that the first round of births and deaths replaces
+SHARE = 0.15  # of the droplets that a round of births and deaths may replace
+PATIENCE = 4  # rounds in a row that bring nothing before births and deaths end
 SAMPLE = 65536  # pixels that are enough to find the mode
 
 Floats = npt.NDArray[np.float32]
@@ -94,38 +95,44 @@ class Search:
         """Rounds of births and deaths; returns which droplets (n,) were born anew.
 
         A round is: as many births as peaks of the residual, a time to settle, and as many deaths, in two halves.
-        With merging, what a droplet is worth counts in what its neighbours could do without it.
+        With merging, what a droplet is worth counts in what its neighbours could do without it. A round may make
+        it worse, which lets the search leave a dead end; what counts is the best round.
         """
         n = len(found.droplets)
-        born = np.zeros(n, bool)
         share = max(1, round(SHARE * n))
-        best = self.cost(found)
+        born = np.zeros(n, bool)
+        best, lowest, fruitless = _copied(found, born), self.cost(found), 0
         for _ in range(rounds if n else 0):
-            before = Arrangement(found.droplets.copy(), found.background, found.residual.copy())
-            found.droplets = np.concatenate([found.droplets, self._born(found.residual, share)])
-            self.settle(found, 3)
-            alive = np.arange(n + share)
-            for deaths in (share - share // 2, share // 2):
-                worth = self.worths(found) if merging else self.gains(found)
-                weakest = np.argsort(worth, kind="stable")[:deaths]
-                for x, y, r, amplitude in found.droplets[weakest]:
-                    self._refine.add(found.residual, x, y, r, amplitude)
-                found.droplets = np.delete(found.droplets, weakest, axis=0)
-                alive = np.delete(alive, weakest)
-                self.settle(found, 2)
+            reborn = self._round(found, share, merging)
+            born = born | reborn
             cost = self.cost(found)
-            if cost < best:
-                best = cost
-                freed = np.setdiff1d(np.arange(n), alive)
-                place = np.concatenate([alive[alive < n], freed])
-                born[freed] = True
-                found.droplets[place] = found.droplets.copy()
+            if cost < lowest:
+                best, lowest, fruitless = _copied(found, born), cost, 0
             else:
-                vars(found).update(vars(before))
-                share = share // 2
-                if share == 0:
+                fruitless += 1
+                if fruitless == PATIENCE:
                     break
+        kept, born = best
+        vars(found).update(vars(kept))
         return born
+
+    def _round(self, found: Arrangement, share: int, merging: bool) -> npt.NDArray[np.bool_]:
+        n = len(found.droplets)
+        found.droplets = np.concatenate([found.droplets, self._born(found.residual, share)])
+        self.settle(found, 3)
+        alive = np.arange(n + share)
+        for deaths in (share - share // 2, share // 2):
+            worth = self.worths(found) if merging else self.gains(found)
+            weakest = np.argsort(worth, kind="stable")[:deaths]
+            for x, y, r, amplitude in found.droplets[weakest]:
+                self._refine.add(found.residual, x, y, r, amplitude)
+            found.droplets = np.delete(found.droplets, weakest, axis=0)
+            alive = np.delete(alive, weakest)
+            self.settle(found, 2)
+        # Those that lived stay in their places, and the newborn take the places that became free.
+        freed = np.setdiff1d(np.arange(n), alive)
+        found.droplets[np.concatenate([alive[alive < n], freed])] = found.droplets.copy()
+        return np.isin(np.arange(n), freed)
 
     def cost(self, found: Arrangement) -> float:
         """Half the sum of squares of the residual, and the prior's share of it."""
@@ -162,6 +169,10 @@ class Search:
 
     def _level(self, background: float) -> float:
         return min(max(background, self.bounds.background[0]), self.bounds.background[1])
+
+
+def _copied(found: Arrangement, born: npt.NDArray[np.bool_]) -> tuple[Arrangement, npt.NDArray[np.bool_]]:
+    return Arrangement(found.droplets.copy(), found.background, found.residual.copy()), born.copy()
 
 
 def mode(image: Floats) -> float:

@@ -64,7 +64,7 @@ def peaks(
         background_range: lowest and highest background.
         log_radius: mean and standard deviation of the log radius a priori, r ~ LogNormal(mean, sd), r in px.
         radius_range: smallest and largest radius in px; without it, 3 standard deviations below the mean of
-            the log radius and 4 above, where broad droplets take up what the background leaves.
+            the log radius and 5 above, where broad droplets take up what the background leaves.
         error_scale: standard deviation of the noise, which weighs the prior of r against the image; 0: no
             prior.
         rounds: the most rounds of births and deaths.
@@ -126,8 +126,8 @@ def rearrange(
 
     What a droplet is worth is by how much the half sum of squares rises without it once its neighbours have
     settled: where two droplets stand for one, one of them is worth nothing. Where one stands for two, it leaves
-    a residual that another is born into. A round that does not lower the half sum of squares is undone and the
-    next replaces half as many, so the sum never rises.
+    a residual that another is born into. The best round is returned, so the sum of squares never rises; the
+    search ends early when several rounds in a row bring nothing.
 
     The start is the background and droplets to begin with, whose gain is not used; all else is as in
     :func:`peaks`.
@@ -172,7 +172,7 @@ def _bounds(
     if not sd > 0:
         raise ValueError(f"expected log_radius as a mean and a positive standard deviation, got {log_radius}")
     if radius is None:
-        radius = (math.exp(mean - 3 * sd), math.exp(mean + 4 * sd))
+        radius = (math.exp(mean - 3 * sd), math.exp(mean + 5 * sd))
     ranges = {"amplitude_range": amplitude, "background_range": background, "radius_range": radius}
     for name, (low, high) in ranges.items():
         if not low <= high:
