@@ -190,6 +190,7 @@ def fit(
     *,
     restarts: int = 1,
     tolerance: float = 1e-4,
+    births: bool = True,
     compiled: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Fit:
@@ -210,6 +211,8 @@ def fit(
         restarts: the number of different starts, fitted side by side; the best is kept, and ``agreement`` says how
             far the others agree.
         tolerance: see steps.
+        births: from the peaks, let droplets that explain least die and others be born where most is left to explain,
+            at iterations 200 and 400.
         compiled: compile the step with torch's compiler; None does so from iteration 2,000 on.
         checkpoint: where to save the fit every 20 seconds and at the end.
 
@@ -220,7 +223,7 @@ def fit(
     begun = time.monotonic()
     pixels = as_channel(channel).cpu()
     settings = check_settings(
-        n_droplets, error_scale, learning_rate, start, seed, device, tolerance, restarts, compiled
+        n_droplets, error_scale, learning_rate, start, seed, device, tolerance, restarts, births, compiled
     )
     wanted = steps_wanted(steps)
     if settings.n_droplets == 0:
@@ -276,6 +279,7 @@ def _run(fit: Fit, steps: int | None, progress: bool, checkpoint: str | os.PathL
         fit.losses if fit.losses.dim() == 2 else fit.losses[:, None],
         steps,
         start=asked.start,
+        births=asked.births,
         error_scale=asked.error_scale,
         learning_rate=asked.learning_rate,
         tolerance=asked.tolerance,

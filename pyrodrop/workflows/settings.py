@@ -28,6 +28,7 @@ class Settings:
     device: str
     tolerance: float
     restarts: int
+    births: bool
     compiled: bool | None
 
 
@@ -40,6 +41,7 @@ def check_settings(
     device: str = "auto",
     tolerance: float = 1e-4,
     restarts: int = 1,
+    births: bool = True,
     compiled: bool | None = None,
 ) -> Settings:
     """The settings of a fit, checked; raises ``SettingError`` for one out of its range."""
@@ -54,6 +56,7 @@ def check_settings(
         device=str(pick_device(device)),
         tolerance=positive("tolerance", tolerance),
         restarts=positive_whole("restarts", restarts),
+        births=births,
         compiled=compiled,
     )
 

@@ -33,6 +33,7 @@ def take_steps(
     steps: int | None,
     *,
     start: str,
+    births: bool,
     error_scale: float,
     learning_rate: float,
     tolerance: float,
@@ -49,7 +50,7 @@ def take_steps(
         losses: of the iterations so far, (iterations, R).
         steps: the number of steps, or None to go on until the fit has settled: until the mean loss of the latest
             100 iterations is less than ``tolerance`` of itself below that of the 100 before.
-        start, error_scale, learning_rate, tolerance: as for ``fit``.
+        start, births, error_scale, learning_rate, tolerance: as for ``fit``.
         compiled: as for ``MeanField``.
         progress: show a bar.
         report: called with state and losses every 20 seconds.
@@ -65,7 +66,7 @@ def take_steps(
 
     with FitProgress(None if steps is None else steps, state.iteration, shown=progress) as bar:
         while state.iteration < end and not settled:
-            if start == "peaks" and state.iteration in _BIRTHS_AT:
+            if births and start == "peaks" and state.iteration in _BIRTHS_AT:
                 state = births_and_deaths(density, channel, state, error_scale)
             stretch = min(_STRETCH - state.iteration % _STRETCH, end - state.iteration)
             state, new = stepper.run(state, stretch, rate)
