@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.inference.density import Density, capture, check
+from pyrodrop.inference.replay import Replayed, Step
 
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
@@ -95,7 +96,7 @@ class MeanField:
             self._compiled_from = _COMPILED_FROM if _can_compile(density.device) else None
         else:
             self._compiled_from = 0 if compiled else None
-        self._steps: dict[tuple[int, bool], Callable[..., tuple[Tensor, ...]]] = {}
+        self._steps: dict[tuple[int, bool], Step] = {}
         example = torch.zeros(1, density.size, dtype=density.dtype, device=density.device)
         check(density, capture(density.value_and_grad, example, *density.tensors))
 
@@ -128,7 +129,7 @@ class MeanField:
             params, first, second, losses[done - 1] = step(params, first, second, rates, eps, *density.tensors)
         return State(params, first, second, state.iteration + steps, generator.get_state()), losses
 
-    def _step_for(self, params: Tensor, compiled: bool) -> Callable[..., tuple[Tensor, ...]]:
+    def _step_for(self, params: Tensor, compiled: bool) -> Step:
         key = (params.shape[1], compiled)
         if key not in self._steps:
             density = self.density
@@ -171,17 +172,15 @@ def _can_compile(device: torch.device) -> bool:
     return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "clang++", "c++", "cl"))
 
 
-def _compile(
-    plain: Callable[..., tuple[Tensor, ...]], example: tuple[Tensor, ...]
-) -> Callable[..., tuple[Tensor, ...]]:
+def _compile(plain: Step, example: tuple[Tensor, ...]) -> Step:
     compiled = torch.compile(plain, fullgraph=True, dynamic=False)
     try:
         compiled(*(t.clone() for t in example))
+        return Replayed(compiled, example) if example[0].is_cuda else compiled
     except Exception as error:  # whatever a missing or odd compiler makes of it, the plain step is right
         reason = str(error).strip().splitlines()[0]
         warnings.warn(f"the step runs uncompiled, and slower: {reason}", stacklevel=4)
         return plain
-    return compiled
 
 
 def keep(state: State, rows: Tensor) -> State:
