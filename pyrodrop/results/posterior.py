@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ def load_state(path: str | os.PathLike[str], kind: str, needs: Mapping[str, type
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint; {advice}")
     try:
+        with zipfile.ZipFile(path) as archive:  # torch itself does not look at the check sums
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} does not match its check sum")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for a damaged file
         raise CheckpointError(f"{path} is not a readable checkpoint (damaged or something else); {advice}") from error
