@@ -90,9 +90,7 @@ GLOBAL_STATE = {
 }
 DRAWN_FROM = {
     "torch.get_rng_state()": Watched(torch.get_rng_state, torch.set_rng_state, torch.equal),
-    "pyro.get_param_store()": Watched(
-        lambda: pyro.get_param_store().get_state(), _restore_store, _same_store
-    ),
+    "pyro.get_param_store()": Watched(lambda: pyro.get_param_store().get_state(), _restore_store, _same_store),
 }
 
 
