@@ -30,9 +30,7 @@ def main() -> int:
     parser.add_argument("image", nargs="?", type=Path, default=POST_IMAGE, help="the post's image")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--shorten", type=int, default=1, help="a divisor of all iterations, to try the script"
-    )
+    parser.add_argument("--shorten", type=int, default=1, help="a divisor of all iterations, to try the script")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="the folder to write to")
     arguments = parser.parse_args()
     if not arguments.image.exists():
@@ -54,9 +52,7 @@ def main() -> int:
     return 0 if all(window["reached"] for window in windows if window["mean"] is not None) else 1
 
 
-def run_post(
-    channel: torch.Tensor, arguments: argparse.Namespace
-) -> tuple[torch.Tensor, list[dict[str, Any]]]:
+def run_post(channel: torch.Tensor, arguments: argparse.Namespace) -> tuple[torch.Tensor, list[dict[str, Any]]]:
     """All losses, and how long each of the post's two stretches took."""
     run = POST["runs"]["fit"]
     steps = run["steps"] // arguments.shorten
