@@ -11,6 +11,7 @@ import numpy as np
 from pyrodrop.models.refine import CUT, Doubles, Floats, Integers, add, compiled, half_square, sweep, window
 
 NEIGHBOURS = 4
+PASSES = 2  # in which they settle
 GROWTH = 1.3  # by how much a neighbour that moves in may outgrow the part of the image that is looked at
 
 
@@ -45,8 +46,10 @@ def neighbours(droplets: Doubles, order: Integers, rank: int) -> Integers:
 
 
 @compiled
-def worths(residual: Floats, droplets: Doubles, order: Integers, limits: Doubles) -> Doubles:
-    """By how much the half sum of squares rises if a droplet is taken out and its neighbours settle, shape (n,).
+def worths(residual: Floats, droplets: Doubles, order: Integers, limits: Doubles) -> tuple[Doubles, Integers]:
+    """How much lower the half sum of squares is with a droplet than without, once its neighbours settled.
+
+    Returns the worths (n,), and the neighbours (n, 4) of each droplet, -1 for none.
 
     Args:
         residual: (H, W), what the droplets leave of the image; not changed.
@@ -56,11 +59,13 @@ def worths(residual: Floats, droplets: Doubles, order: Integers, limits: Doubles
     """
     height, width = residual.shape
     out = np.empty(droplets.shape[0])
+    nearest = np.empty((droplets.shape[0], NEIGHBOURS), np.int64)
     for rank in range(order.size):
         x, y, r, a = droplets[order[rank]]
         i0, i1 = window(x, CUT * r, width)
         j0, j1 = window(y, CUT * r, height)
         near = neighbours(droplets, order, rank)
+        nearest[order[rank]] = near
         count = 0
         for k in near:
             if k >= 0:
@@ -70,15 +75,20 @@ def worths(residual: Floats, droplets: Doubles, order: Integers, limits: Doubles
                 first, last = window(droplets[k, 1], reach, height)
                 j0, j1 = min(j0, first), max(j1, last)
                 count += 1
+        group = np.empty((count + 1, 4))
+        group[count] = droplets[order[rank]]
+        group[:count] = droplets[near[:count]]
+        group[:, 0] -= i0
+        group[:, 1] -= j0
+        # The neighbours settle as long with the droplet as without it, or an unsettled lot would look worthless.
         part = residual[j0:j1, i0:i1].copy()
-        before = half_square(part)
+        settled = group.copy()
+        for _ in range(PASSES):
+            sweep(part, settled, limits, 2)
+        together = half_square(part)
+        part[:] = residual[j0:j1, i0:i1]
         add(part, x - i0, y - j0, r, a)
-        moved = np.empty((count, 4))
-        for m in range(count):
-            moved[m] = droplets[near[m]]
-            moved[m, 0] -= i0
-            moved[m, 1] -= j0
-        for _ in range(2):
-            sweep(part, moved, limits, 2)
-        out[order[rank]] = half_square(part) - before
-    return out
+        for _ in range(PASSES):
+            sweep(part, group[:count], limits, 2)
+        out[order[rank]] = half_square(part) - together
+    return out, nearest

@@ -16,6 +16,7 @@ SAMPLE = 65536  # pixels that are enough to find the mode
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 class Bounds(NamedTuple):
@@ -91,19 +92,18 @@ class Search:
             found.residual -= np.float32(level - found.background)
             found.background = level
 
-    def rearrange(self, found: Arrangement, rounds: int, merging: bool) -> npt.NDArray[np.bool_]:
+    def rearrange(self, found: Arrangement, rounds: int) -> npt.NDArray[np.bool_]:
         """Rounds of births and deaths; returns which droplets (n,) were born anew.
 
         A round is: as many births as peaks of the residual, a time to settle, and as many deaths, in two halves.
-        With merging, what a droplet is worth counts in what its neighbours could do without it. A round may make
-        it worse, which lets the search leave a dead end; what counts is the best round.
+        A round may make it worse, which lets the search leave a dead end; what counts is the best round.
         """
         n = len(found.droplets)
         share = max(1, round(SHARE * n))
         born = np.zeros(n, bool)
         best, lowest, fruitless = _copied(found, born), self.cost(found), 0
         for _ in range(rounds if n else 0):
-            reborn = self._round(found, share, merging)
+            reborn = self._round(found, share)
             born = born | reborn
             cost = self.cost(found)
             if cost < lowest:
@@ -116,14 +116,13 @@ class Search:
         vars(found).update(vars(kept))
         return born
 
-    def _round(self, found: Arrangement, share: int, merging: bool) -> npt.NDArray[np.bool_]:
+    def _round(self, found: Arrangement, share: int) -> npt.NDArray[np.bool_]:
         n = len(found.droplets)
         found.droplets = np.concatenate([found.droplets, self._born(found.residual, share)])
         self.settle(found, 3)
         alive = np.arange(n + share)
         for deaths in (share - share // 2, share // 2):
-            worth = self.worths(found) if merging else self.gains(found)
-            weakest = np.argsort(worth, kind="stable")[:deaths]
+            weakest = self._least(found, deaths)
             for x, y, r, amplitude in found.droplets[weakest]:
                 self._refine.add(found.residual, x, y, r, amplitude)
             found.droplets = np.delete(found.droplets, weakest, axis=0)
@@ -144,11 +143,25 @@ class Search:
         gains: Doubles = self._refine.gains(found.residual, found.droplets)
         return gains
 
-    def worths(self, found: Arrangement) -> Doubles:
-        """By how much it rises if one droplet is taken out and its neighbours settle, shape (n,)."""
+    def _least(self, found: Arrangement, count: int) -> Integers:
+        """The droplets worth least once their neighbours settle; as far as may be, no two of them neighbours.
+
+        Of two that stand for one, each is worth nothing, but only as long as the other stays.
+        """
         order = np.argsort(found.droplets[:, 0], kind="stable")
-        worths: Doubles = self._worths(found.residual, found.droplets, order, self._limits)
-        return worths
+        worths, nearest = self._worths(found.residual, found.droplets, order, self._limits)
+        chosen, spared = [], []
+        gone, held = np.zeros(len(order), bool), np.zeros(len(order), bool)
+        for k in np.argsort(worths, kind="stable"):
+            near = nearest[k][nearest[k] >= 0]
+            if held[k] or gone[near].any():
+                spared.append(k)
+                continue
+            gone[k] = held[near] = True
+            chosen.append(k)
+            if len(chosen) == count:
+                break
+        return np.array((chosen + spared)[:count], np.int64)
 
     def _born(self, residual: Floats, count: int) -> Doubles:
         """Droplets (count, 4) pursued in the residual, which they are taken out of."""

@@ -47,7 +47,7 @@ def peaks(
     log_radius: tuple[float, float] = POST_RADII,
     radius_range: tuple[float, float] | None = None,
     error_scale: float = 0.0,
-    rounds: int = 3,
+    rounds: int = 2,
 ) -> Start:
     """Place droplets where they explain most of the image, strongest first, then fit each to what the others
     leave.
@@ -82,7 +82,7 @@ def peaks(
     search = Search(image.shape, bounds)
     found = search.begin(image, mode(image), n_droplets)
     search.settle(found, sweeps=4)
-    search.rearrange(found, rounds, merging=False)
+    search.rearrange(found, rounds)
     return _start(search, found, channel, ordered=True)
 
 
@@ -120,7 +120,7 @@ def rearrange(
     log_radius: tuple[float, float] = POST_RADII,
     radius_range: tuple[float, float] | None = None,
     error_scale: float = 0.0,
-    rounds: int = 3,
+    rounds: int = 8,
 ) -> tuple[Start, Tensor]:
     """Births and deaths: droplets are born at peaks of the residual, all settle, and those worth least die.
 
@@ -145,7 +145,7 @@ def rearrange(
     columns = torch.stack([start.x, start.y, start.r, start.amplitude], -1).detach().double().cpu()
     found = search.resume(image, float(start.bg), columns.numpy())
     search.settle(found, sweeps=2)
-    born = search.rearrange(found, rounds, merging=True)
+    born = search.rearrange(found, rounds)
     return _start(search, found, channel, ordered=False), torch.from_numpy(born).to(channel.device)
 
 
