@@ -170,8 +170,9 @@ def _sweep(
     cut, broad = CUT[x.dtype], BROAD[x.dtype]
     table = levels(height, width, broad < math.inf)
     run: Any = sweep.sweep
+    threads = torch.get_num_threads()
     run(
-        torch.get_num_threads(),
+        threads,
         getattr(sweep, job),
         *rows,
         bg.detach().reshape(images).contiguous().numpy(),
@@ -184,4 +185,7 @@ def _sweep(
         *(t.view(images, droplets).numpy() for t in (by_x, by_y, by_r, by_amplitude)),
         by_bg.view(images).numpy(),
     )
+    # Numba, when it starts its threads, sets OpenMP's number of threads, which is also torch's.
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
     return half_squares, by_x, by_y, by_r, by_amplitude, by_bg

@@ -239,13 +239,14 @@ def sweep_level(  # type: ignore[no-untyped-def]
 ):
     """All bands of a level; one thread starts no others, which matters where many processes share the machine."""
     ticket = np.zeros(1, np.int64)
-    if threads == 1 or table[level, HEIGHT] * table[level, WIDTH] * x.shape[0] < WORTH_A_THREAD:
-        work(ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg)
-    else:
+    points = table[level, HEIGHT] * table[level, WIDTH] * x.shape[0]
+    if threads > 1 and points >= WORTH_A_THREAD:
         share(
             threads, ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss,
             pull_bg,
         )  # fmt: skip
+    else:
+        work(ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
