@@ -1,4 +1,8 @@
-"""The posterior of any Pyro model by NUTS, several chains at once."""
+"""The posterior of any Pyro model by NUTS, several chains at once.
+
+On a CUDA device this has NOT YET BEEN RUN; nothing in it is particular to the CPU, but each leapfrog step waits
+once for the device.
+"""
 
 import contextlib
 import logging
