@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--scale", type=float, default=1.0, metavar="S", help="resize the image first (default 1)")
     fit.add_argument("--droplets", type=_count, metavar="N|auto", help=_DROPLETS)
     fit.add_argument("--steps", type=_count, metavar="N|auto", help=_STEPS)
-    fit.add_argument("--error-scale", type=float, metavar="S", help="standard deviation of the noise (default 0.05)")
+    fit.add_argument("--error-scale", type=float, metavar="S", help=_NOISE)
     fit.add_argument("--learning-rate", type=float, metavar="R", help="of Adam (default 0.01)")
     fit.add_argument("--start", choices=STARTS, help="where the fit starts (default peaks; uniform as in the post)")
     fit.add_argument("--restarts", type=int, metavar="K", help="fit from K starts at once, keep the best (default 1)")
@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _DROPLETS = "number of droplets (default 500, the true number for the embedded micrograph; auto: is found)"
+_NOISE = "standard deviation of the noise (default 0.05, and 0.02 for the embedded micrograph)"
 _STEPS = "iterations (default auto, until the loss has stopped falling; 20000 with --start uniform)"
 _FIT = """Fits droplets to a channel of an image and writes droplets.csv, summary.json, fit.pt, losses.csv and
 figures. Without IMAGE it fits a micrograph that the package makes itself, and compares with its truth."""

@@ -20,6 +20,9 @@ from pyrodrop.workflows.fit import Fit, fit, load
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json
 from pyrodrop.workflows.settings import Count, SettingError, check_settings, steps_wanted
 
+# What is left of the noise of red, green and blue in the saturation of the embedded micrograph is about this.
+_EMBEDDED_NOISE = 0.02
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -80,6 +83,8 @@ def fit_image(
     else:
         if n_droplets is None:
             n_droplets = 500 if subject.truth is None else len(subject.truth)
+        if path is None:
+            given.setdefault("error_scale", _EMBEDDED_NOISE)
         check_settings(n_droplets=n_droplets, device=device, **given)
         folder = open_folder(out)
         fitted = fit(
