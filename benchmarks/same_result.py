@@ -81,9 +81,9 @@ def run_post(channel: torch.Tensor, arguments: argparse.Namespace) -> tuple[torc
 def judge(window: dict[str, Any], losses: torch.Tensor) -> dict[str, Any]:
     """A window of the loss curve with its mean, and whether that is where it should be."""
     stretch = losses[window["first"] - 1 : window["last"]]
-    mean = float(stretch.mean()) if len(stretch) else None
-    if mean is None:
+    if len(stretch) <= window["last"] - window["first"]:
         return window | {"mean": None, "ratio": None, "reached": False}
+    mean = float(stretch.mean())
     ratio = mean / window["expected"]
     reached = abs(ratio - 1) <= window["within"] or (window["lower_is_fine"] and ratio < 1)
     return window | {"mean": mean, "ratio": ratio, "reached": reached}
