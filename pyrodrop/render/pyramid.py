@@ -29,15 +29,12 @@ def refine_row(coarse, shift, level, out, width):  # type: ignore[no-untyped-def
     For an odd width one number more is written.
     """
     near, middle, far = out.dtype.type(NEAR), out.dtype.type(MIDDLE), out.dtype.type(FAR)
+    # Slices, not offsets: an index that might be negative keeps the loop from running in vectors.
+    a, b, c, d = coarse[shift - 2 :], coarse[shift - 1 :], coarse[shift:], coarse[shift + 1 :]
+    e, f = coarse[shift + 2 :], coarse[shift + 3 :]
     for i in range((width + 1) // 2):
-        k = i + shift
-        out[2 * i] = level + coarse[k]
-        out[2 * i + 1] = (
-            level
-            + near * (coarse[k] + coarse[k + 1])
-            + middle * (coarse[k - 1] + coarse[k + 2])
-            + far * (coarse[k - 2] + coarse[k + 3])
-        )
+        out[2 * i] = level + c[i]
+        out[2 * i + 1] = level + near * (c[i] + d[i]) + middle * (b[i] + e[i]) + far * (a[i] + f[i])
 
 
 PAD = 8  # zeros before and after a row that is taken apart
@@ -55,15 +52,13 @@ def coarsen_row(fine, width, shift, odd, out):  # type: ignore[no-untyped-def]
         odd[i + PAD] = fine[2 * i + 1]
     for k in range(half, half + PAD):
         odd[k + PAD] = 0
+    first = PAD - shift
+    a, b, c, d = odd[first - 3 :], odd[first - 2 :], odd[first - 1 :], odd[first:]
+    e, f, copied = odd[first + 1 :], odd[first + 2 :], out[shift:]
     for k in range(out.shape[0]):
-        o = k - shift + PAD
-        out[k] = (
-            near * (odd[o] + odd[o - 1])
-            + middle * (odd[o + 1] + odd[o - 2])
-            + far * (odd[o + 2] + odd[o - 3])
-        )
+        out[k] = near * (c[k] + d[k]) + middle * (b[k] + e[k]) + far * (a[k] + f[k])
     for i in range(half):
-        out[i + shift] += fine[2 * i]
+        copied[i] += fine[2 * i]
 
 
 @numba.njit(cache=True, nogil=True)
