@@ -16,6 +16,7 @@ run on ``torch.get_num_threads()`` threads, and are differentiable once. Numba c
 
 import math
 import threading
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -154,12 +155,28 @@ def _store(count: int, dtype: torch.dtype) -> Tensor:
     return made
 
 
+@lru_cache(maxsize=1)
+def _compiled() -> Any:
+    """The compiled module. Numba takes a third of a second to import: only who draws pays for it."""
+    from numba.np.ufunc import parallel
+
+    from pyrodrop.render import sweep
+
+    # Code that Numba loads from its cache calls into its pool of threads, but does not see to it that there is one
+    # when the parallel loop sits in a callee: without this a first call on one thread would crash.
+    launch: Any = parallel._launch_threads
+    threads = torch.get_num_threads()
+    launch()
+    # Starting the pool sets OpenMP's number of threads, which is also torch's.
+    torch.set_num_threads(threads)
+    return sweep
+
+
 def _sweep(
     job: str, x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, picture: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Half the sums of squares and the five gradients; what the job does not ask for is left unwritten."""
-    # Numba takes a third of a second to import: only who draws pays for it.
-    from pyrodrop.render import sweep
+    sweep = _compiled()
     from pyrodrop.render.reach import GRID, REST, levels
 
     height, width = picture.shape[-2:]
