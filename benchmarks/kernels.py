@@ -3,7 +3,8 @@
     python benchmarks/kernels.py [--kernel bands] [--seconds 0.5] [--largest 16]
 
 Every time is the shortest of many calls of the fused loss and gradient, and every ratio is between numbers of one
-run. The limit is the time to stream the image once and to do four multiply-adds for each pixel that a droplet touches, at the rates that this machine reaches on the same threads.
+run. The limit is the time to stream the image once and to do four multiply-adds
+for each pixel that a droplet touches, at the rates that this machine reaches on the same threads.
 """
 
 import argparse
