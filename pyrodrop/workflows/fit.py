@@ -24,7 +24,7 @@ from pyrodrop.inference.density import Density, flatten
 from pyrodrop.inference.nuts import Draws, sample_nuts
 from pyrodrop.models import channel_fit
 from pyrodrop.models.evidence import counted_peaks
-from pyrodrop.results.posterior import load_state, save_state
+from pyrodrop.results.posterior import CheckpointError, load_state, save_state
 from pyrodrop.results.table import droplet_table
 from pyrodrop.workflows.restarts import Agreement, best
 from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_device, positive_whole, steps_wanted
@@ -76,11 +76,12 @@ class Fit:
         with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
             guide = AutoNormal(self.model, init_loc_fn=init_to_value(values=values))
             guide()
-        for site in density.sites:
-            for store, flat in ((guide.locs, loc), (guide.scales, scale)):
-                part = flat[site.start : site.stop].reshape(site.unconstrained_shape).clone()
-                constraint = constraints.real if store is guide.locs else guide.scale_constraint
-                setattr(store, site.name, PyroParam(part, constraint, len(site.unconstrained_shape)))
+            # Within the scope: setting a parameter takes the old one of that name out of the store.
+            for site in density.sites:
+                for store, flat in ((guide.locs, loc), (guide.scales, scale)):
+                    part = flat[site.start : site.stop].reshape(site.unconstrained_shape).clone()
+                    constraint = constraints.real if store is guide.locs else guide.scale_constraint
+                    setattr(store, site.name, PyroParam(part, constraint, len(site.unconstrained_shape)))
         return guide
 
     def resume(
@@ -249,15 +250,16 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
     settings: dict[str, Any] = found["settings"]
     where = pick_device(device)
     params, first, second = (found[name].to(where) for name in ("params", "first", "second"))
-    return Fit(
-        found["channel"],
-        Settings(**settings | {"device": str(where)}),
-        svi.State(params, first, second, found["iteration"], found["random"]),
-        found["losses"],
-        found["seconds"],
-        found["settled"],
-        None if found["agreement"] is None else Agreement(**found["agreement"]),
-    )
+    try:
+        kept = Settings(**settings | {"device": str(where)})
+        agreement = None if found["agreement"] is None else Agreement(**found["agreement"])
+        settled = found["settled"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} is of another version of pyrodrop or damaged ({error}); give the fit.pt that a fit has written"
+        ) from error
+    state = svi.State(params, first, second, found["iteration"], found["random"])
+    return Fit(found["channel"], kept, state, found["losses"], found["seconds"], settled, agreement)
 
 
 def _run(fit: Fit, steps: int | None, progress: bool, checkpoint: str | os.PathLike[str] | None) -> Fit:
