@@ -13,7 +13,7 @@ from pyrodrop.models import centres, colours, rendered
 from pyrodrop.results import plots
 from pyrodrop.results.posterior import save_state
 from pyrodrop.workflows.folder import open_folder, write_figure
-from pyrodrop.workflows.settings import one_of, pick_device, positive_whole
+from pyrodrop.workflows.settings import one_of, pick_device, positive_whole, whole
 
 # The post's warm-up and number of draws.
 RUNS: dict[str, tuple[Callable[..., None], int, int]] = {
@@ -31,7 +31,7 @@ def draw_prior(
     *,
     num_warmup: int | None = None,
     num_samples: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: str = "auto",
     progress: bool = True,
 ) -> Mapping[str, Tensor]:
@@ -42,7 +42,7 @@ def draw_prior(
         size: height and width (H, W) in px.
         n_droplets: the number of droplets.
         num_warmup, num_samples: iterations; the post's where not given.
-        seed: of the whole run.
+        seed: of the whole run; 0 where not given.
         device: auto, cpu or cuda.
         progress: show a progress bar on standard error.
     """
@@ -55,18 +55,21 @@ def draw_prior(
         positive_whole("n_droplets", n_droplets),
         num_warmup=positive_whole("num_warmup", warmup if num_warmup is None else num_warmup),
         num_samples=positive_whole("num_samples", samples if num_samples is None else num_samples),
-        seed=seed,
+        seed=whole("seed", 0 if seed is None else seed),
         device=pick_device(device),
         progress=progress,
     )
 
 
-def prior(name: str, out: str, *, size: tuple[int, int], n_droplets: int, seed: int, **how: Any) -> dict[str, Any]:
+def prior(
+    name: str, out: str, *, size: tuple[int, int], n_droplets: int, seed: int | None = None, **how: Any
+) -> dict[str, Any]:
     """Sample a prior, write the post's picture of it and its draws into the folder ``out``, and say where.
 
     Takes the arguments of ``draw_prior``. The draws go to ``prior-NAME.pt``, a dict of tensors by site name that
     loads with ``weights_only=True``.
     """
+    seed = whole("seed", 0 if seed is None else seed)
     folder = open_folder(out)
     draws = draw_prior(name, size, n_droplets, seed=seed, **how)
     picture, tensors = folder / f"prior-{name}.png", folder / f"prior-{name}.pt"

@@ -12,7 +12,7 @@ from pyrodrop.images.simulate import (
 )
 from pyrodrop.results.posterior import write_whole
 from pyrodrop.workflows.folder import open_folder
-from pyrodrop.workflows.settings import SettingError
+from pyrodrop.workflows.settings import SettingError, whole
 
 
 def simulate_image(
@@ -29,7 +29,7 @@ def simulate_image(
     """
     n_droplets = EMBEDDED_DROPLETS if n_droplets is None else n_droplets
     height, width = EMBEDDED_SIZE if size is None else size
-    seed = EMBEDDED_SEED if seed is None else seed
+    seed = whole("seed", EMBEDDED_SEED if seed is None else seed)
     try:
         image, truth = simulate(n_droplets, (height, width), seed)
     except ValueError as error:
