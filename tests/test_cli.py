@@ -1,0 +1,392 @@
+"""The command line: results on standard output, all else on standard error; an error is one line and leaves nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import pyrodrop
+from pyrodrop.cli import CHANNELS, STARTS, main
+
+FIT_FILES = {
+    "droplets.csv",
+    "summary.json",
+    "fit.pt",
+    "losses.csv",
+    "prediction.png",
+    "amplitudes.png",
+    "loss.png",
+    "overlay.png",
+}
+FIT = ("--droplets", "3", "--steps", "4", "--start", "uniform", "--channel", "saturation", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small micrograph on disk, 40 x 30 px."""
+    folder = tmp_path_factory.mktemp("micrograph")
+    assert main(["simulate", "--droplets", "3", "--size", "40", "30", "--out", str(folder), "--seed", "1"]) == 0
+    return str(folder / "micrograph.png")
+
+
+@pytest.fixture(scope="module")
+def fit_folder(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fit")
+    assert main(["fit", image, *FIT, "--out", str(folder), "--quiet"]) == 0
+    return folder
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def refused(argv: list[str], capsys: pytest.CaptureFixture[str], out: Path) -> str:
+    """Exit status 2, one line on standard error, nothing on standard output, no file in the folder; the line."""
+    before = files(out)
+    try:
+        status = main([*argv, "--out", str(out)])
+    except SystemExit as left:
+        status = left.code
+    shown = capsys.readouterr()
+    assert status == 2
+    assert shown.out == ""
+    assert shown.err.endswith("\n")
+    assert shown.err.count("\n") == 1, shown.err
+    assert shown.err.startswith(f"pyrodrop {argv[0]}: ")
+    assert files(out) == before
+    return shown.err
+
+
+def test_fit_writes_its_files_and_says_its_summary(
+    image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", image, *FIT, "--out", str(tmp_path / "new" / "folder"), "--seed", "5"]) == 0
+    folder = tmp_path / "new" / "folder"
+    shown = capsys.readouterr()
+    assert files(folder) == FIT_FILES
+    lines = dict(line.split(": ", 1) for line in shown.out.splitlines())
+    summary = json.loads((folder / "summary.json").read_text())
+    assert lines["results"] == str(folder)
+    assert lines.keys() == {*summary, "results"}
+    assert (lines["steps"], lines["n_droplets"], lines["seed"]) == ("4", "3", "5")
+    assert "4/4" in shown.err  # the bar
+    assert "it/s" in shown.err
+    assert "4/4" not in shown.out
+
+
+def test_json_is_the_summary(image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", image, *FIT, "--out", str(tmp_path), "--json", "--quiet"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert json.loads(shown.out) == json.loads((tmp_path / "summary.json").read_text()) | {"results": str(tmp_path)}
+
+
+def test_quiet_has_no_progress(image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", image, *FIT, "--out", str(tmp_path), "--quiet"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert f"results: {tmp_path}" in shown.out
+
+
+def test_fit_resumes_a_checkpoint(
+    image: str, fit_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fit", image, "--channel", "saturation", "--resume", str(fit_folder / "fit.pt"), "--steps", "3"]
+    assert main([*argv, "--device", "cpu", "--out", str(tmp_path), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 7
+    resumed, begun = (pyrodrop.load(folder / "fit.pt", device="cpu") for folder in (tmp_path, fit_folder))
+    assert torch.equal(resumed.losses[:4], begun.losses)
+    assert len(pd.read_csv(tmp_path / "losses.csv")) == 7
+
+
+def test_fit_takes_the_settings_it_is_given(image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["fit", image, "--channel", "red", "--scale", "0.5", "--droplets", "2", "--steps", "3", "--start", "uniform"]
+    argv += ["--error-scale", "0.2", "--learning-rate", "0.03", "--seed", "9", "--device", "cpu"]
+    assert main([*argv, "--out", str(tmp_path), "--json", "--quiet"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    expected = {"channel": "red", "width": 20, "height": 15, "n_droplets": 2, "steps": 3, "start": "uniform", "seed": 9}
+    assert {name: said[name] for name in expected} == expected
+    assert (said["noise"], said["learning_rate"], said["device"]) == (0.2, 0.03, "cpu")
+    settings = pyrodrop.load(tmp_path / "fit.pt", device="cpu").settings
+    assert (settings.error_scale, settings.learning_rate, settings.seed) == (0.2, 0.03, 9)
+
+
+@pytest.mark.parametrize("name", ["centres", "colours", "rendered"])
+def test_prior_draws_and_paints(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["prior", name, "--size", "20", "16", "--droplets", "3", "--warmup", "3", "--samples", "4"]
+    assert main([*argv, "--device", "cpu", "--out", str(tmp_path), "--json", "--quiet"]) == 0
+    shown = capsys.readouterr()
+    said = json.loads(shown.out)
+    assert shown.err == ""
+    assert files(tmp_path) == {f"prior-{name}.png", f"prior-{name}.pt"}
+    assert (said["prior"], said["n_droplets"], said["draws"], said["seed"]) == (name, 3, 4, 0)
+    draws = torch.load(said["tensors"], weights_only=True)
+    sites = {"centres": "xyr", "colours": "xyrhsv", "rendered": "xyr"}[name]
+    assert {site: tuple(draws[site].shape) for site in sites} == dict.fromkeys(sites, (4, 3))
+    assert set(draws) == set(sites) | ({"val"} if name == "rendered" else set())
+    with Image.open(said["picture"]) as picture:
+        picture.load()
+
+
+def test_channels_paints_both_spaces(image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["channels", image, "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    lines = dict(line.split(": ", 1) for line in shown.out.splitlines())
+    assert lines == {
+        "image": image,
+        "width": "40",
+        "height": "30",
+        "lab": str(tmp_path / "lab.png"),
+        "hsv": str(tmp_path / "hsv.png"),
+    }
+    assert files(tmp_path) == {"lab.png", "hsv.png"}
+
+
+def test_simulate_writes_an_image_and_its_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["simulate", "--droplets", "2", "--size", "40", "30", "--seed", "3", "--json"]
+    for folder in ("one", "again"):
+        assert main([*argv, "--out", str(tmp_path / folder)]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert files(tmp_path / folder) == {"micrograph.png", "truth.csv"}
+    assert (said["n_droplets"], said["width"], said["height"], said["seed"]) == (2, 40, 30, 3)
+    read = pyrodrop.read_image(said["picture"])
+    made, truth = pyrodrop.simulate(2, (30, 40), 3)
+    torch.testing.assert_close(read.pixels, made.pixels, atol=1e-6, rtol=0)
+    found = pd.read_csv(said["truth"])
+    np.testing.assert_allclose(found[["x_px", "y_px", "radius_px"]], truth[["x_px", "y_px", "radius_px"]], rtol=1e-5)
+    for name in ("micrograph.png", "truth.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_the_choices_are_those_of_the_rooms_behind() -> None:
+    from pyrodrop.images import CHANNELS as KNOWN
+    from pyrodrop.workflows.settings import STARTS as KNOWN_STARTS
+
+    assert sorted(CHANNELS) == sorted(KNOWN)
+    assert sorted(STARTS) == sorted(KNOWN_STARTS)
+
+
+def unreadable(name: str, folder: Path, image: str) -> str:
+    """An image file of the issue's list of errors; returns its path."""
+    path = folder / "bad.png"
+    if name == "not an image":
+        path.write_text("x_px,y_px\n1,2\n")
+    elif name == "cut":
+        path.write_bytes(Path(image).read_bytes()[:600])
+    elif name == "empty":
+        path.touch()
+    elif name == "one pixel":
+        Image.new("RGB", (1, 1)).save(path)
+    elif name == "a folder":
+        path.mkdir()
+    elif name in ("nan", "inf"):
+        path = folder / "bad.tif"
+        pixels = np.full((5, 6), 0.5, np.float32)
+        pixels[2, 3] = float(name)
+        Image.fromarray(pixels).save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["fit", "channels"])
+@pytest.mark.parametrize("name", ["not there", "not an image", "cut", "empty", "one pixel", "a folder", "nan", "inf"])
+def test_an_image_that_cannot_be_read(
+    command: str, name: str, image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = unreadable(name, tmp_path, image)
+    line = refused([command, path], capsys, tmp_path / "out")
+    assert Path(path).name in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--channel", "purple"], "purple"),
+        (["--droplets", "0"], "n_droplets is 0"),
+        (["--droplets", "-4"], "n_droplets is -4"),
+        (["--droplets", "many"], "many"),
+        (["--steps", "0"], "steps is 0"),
+        (["--steps", "-1"], "steps is -1"),
+        (["--steps", "1.5"], "1.5"),
+        (["--scale", "0"], "scale is 0"),
+        (["--scale", "-2"], "scale is -2"),
+        (["--scale", "nan"], "scale is nan"),
+        (["--scale", "0.01"], "0.01"),
+        (["--error-scale", "0"], "error_scale is 0"),
+        (["--error-scale", "-0.1"], "error_scale is -0.1"),
+        (["--learning-rate", "inf"], "learning_rate is inf"),
+        (["--start", "middle"], "middle"),
+        (["--restarts", "0"], "restarts is 0"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--device", "tpu"], "device is 'tpu'"),
+        (["--resume", "none.pt"], "none.pt"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_setting_of_fit(
+    given: list[str], named: str, image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert named in refused(["fit", image, *given], capsys, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["prior", "shapes"], "shapes"),
+        (["prior", "centres", "--droplets", "0"], "n_droplets is 0"),
+        (["prior", "centres", "--size", "0", "20"], "width is 0"),
+        (["prior", "centres", "--size", "20", "-3"], "height is -3"),
+        (["prior", "centres", "--samples", "0"], "num_samples is 0"),
+        (["prior", "centres", "--warmup", "-1"], "num_warmup is -1"),
+        (["prior", "centres", "--seed", "-1"], "seed is -1"),
+        (["prior", "centres", "--device", "tpu"], "device is 'tpu'"),
+        (["simulate", "--droplets", "-1"], "n_droplets is -1"),
+        (["simulate", "--size", "1", "20"], "size is (20, 1)"),
+        (["simulate", "--seed", "-1"], "seed is -1"),
+        (["simulate", "--seed", str(2**70)], "seed is 1180591620717411303424"),
+        (["simulate", "--droplets", "500", "--size", "20", "20"], "of 500 droplets"),
+        (["fit", "--scale", "0.5"], "--scale is 0.5"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_setting_of_the_others(
+    argv: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert named in refused(argv, capsys, tmp_path / "out")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_where_there_is_none(image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (["fit", image, "--device", "cuda"], ["prior", "centres", "--device", "cuda:1"]):
+        assert "no CUDA device here" in refused(argv, capsys, tmp_path / "out")
+
+
+def test_a_gray_image_has_no_hue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "gray.png"
+    Image.new("L", (8, 6), 100).save(path)
+    for command in ("fit", "channels"):
+        assert "gray" in refused([command, str(path)], capsys, tmp_path / "out")
+
+
+@pytest.mark.parametrize("what", ["damaged", "cut", "another model", "another image", "another channel", "an image"])
+def test_a_checkpoint_that_does_not_fit(
+    what: str, image: str, fit_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, channel = tmp_path / "kept.pt", "saturation"
+    whole = (fit_folder / "fit.pt").read_bytes()
+    path.write_bytes(whole)
+    if what == "damaged":
+        path.write_bytes(whole[:500] + b"\0" * 64 + whole[564:])
+    elif what == "cut":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif what == "another model":
+        torch.save({"kind": "something", "params": torch.zeros(2)}, path)
+    elif what == "another image":
+        torch.save(torch.load(path, weights_only=True) | {"channel": torch.zeros(30, 40)}, path)
+    elif what == "another channel":
+        channel = "red"
+    else:
+        path = Path(image)
+    argv = ["fit", image, "--channel", channel, "--resume", str(path), "--steps", "3", "--device", "cpu"]
+    assert path.name in refused(argv, capsys, tmp_path / "out")
+
+
+@pytest.mark.parametrize("setting", [("--droplets", "3"), ("--learning-rate", "0.1"), ("--seed", "3")], ids=" ".join)
+def test_a_resumed_fit_keeps_its_settings(
+    setting: tuple[str, str], image: str, fit_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fit", image, "--channel", "saturation", "--resume", str(fit_folder / "fit.pt"), *setting]
+    assert "keeps the settings" in refused(argv, capsys, tmp_path / "out")
+
+
+def test_results_that_were_there_survive_a_refusal(
+    image: str, fit_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name: path.read_bytes() for path in fit_folder.iterdir()}
+    refused(["fit", image, "--droplets", "0"], capsys, fit_folder)
+    assert {path.name: path.read_bytes() for path in fit_folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", ["fit", "channels"])
+def test_an_output_folder_that_is_a_file(
+    command: str, image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        assert main([command, image, "--out", str(out)]) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err == f"pyrodrop {command}: --out {out} is not a folder; name another\n"
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_folder_that_cannot_be_written_to(
+    image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "cannot be written to" in refused(["channels", image], capsys, tmp_path / "locked")
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["paint"], ["fit", "a.png", "b.png"], ["fit", "--nonsense"], ["channels"]], ids=" ".join
+)
+def test_wrong_usage_is_one_line(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(argv)
+    shown = capsys.readouterr()
+    assert left.value.code == 2
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+    assert "--help" in shown.err
+
+
+def run(*argv: str, code: str = "import sys; from pyrodrop.cli import main; sys.exit(main(sys.argv[1:]))") -> Any:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        [sys.executable, "-c", code, *argv], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def test_a_process_exits_with_the_status(tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    wrong = run("channels", str(tmp_path / "none.png"), "--out", out)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.count("\n") == 1
+    assert "Traceback" not in wrong.stderr
+    right = run("simulate", "--droplets", "1", "--size", "20", "20", "--out", out, "--json")
+    assert (right.returncode, right.stderr) == (0, "")
+    assert json.loads(right.stdout)["n_droplets"] == 1
+
+
+LIGHT = """
+import sys
+from pyrodrop.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as left:
+    assert not left.code, left.code
+heavy = {"torch", "pyro", "numpy", "pandas", "matplotlib", "skimage", "numba", "PIL"} & sys.modules.keys()
+sys.exit(f"imported {sorted(heavy)}" if heavy else 0)
+"""
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["fit", "--help"], ["--version"]], ids=" ".join)
+def test_help_imports_nothing_heavy(argv: list[str]) -> None:
+    helped = run(*argv, code=LIGHT)
+    assert (helped.returncode, helped.stderr) == (0, "")
+    if argv == ["--version"]:
+        assert helped.stdout == f"pyrodrop {pyrodrop.__version__}\n"
+        return
+    named = ("fit", "prior", "channels", "simulate") if argv == ["--help"] else ("--droplets", "--resume", "--json")
+    assert all(name in helped.stdout for name in named)
