@@ -184,12 +184,12 @@ class TestBands(KernelContract):
 
     @pytest.mark.global_rng
     def test_whole_under_compile(self) -> None:
+        validates = torch.distributions.Distribution._validate_args
         leaves = droplets(1, (), 4, (20, 22), 30.0, torch.float32)
         channel = torch.zeros(20, 22)
         compiled = torch.compile(
             lambda *t: log_likelihood(*t, 0.1, kernel="bands"), fullgraph=True, backend="aot_eager"
         )
-        validates = torch.distributions.Distribution._validate_args
         try:
             found = compiled(*leaves, channel)
         finally:
