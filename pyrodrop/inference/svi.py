@@ -7,8 +7,6 @@ arXiv:1412.6980).
 """
 
 import math
-import shutil
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.inference.density import Density, capture, check
+from pyrodrop.inference.graphs import can_compile, compile_graph
 from pyrodrop.inference.replay import Replayed, Step
 
 _BETAS = (0.9, 0.999)
@@ -85,15 +84,19 @@ class MeanField:
         density: the density to be fitted.
         compiled: True compiles the step with torch's compiler, False does not, None does from iteration 2,000
             on where there is a C++ compiler or a GPU.
+        relative: the learning rate of each mean is in units of ten of its own standard deviations, and so the plain
+            rate where that is Pyro's 0.1. A guide that starts close to where it ends, with means known to a
+            thousandth, would be thrown far off by the first plain steps.
 
     Raises:
         NotFlatError: if the model cannot be captured; plain ``pyro.infer.SVI`` can still fit it.
     """
 
-    def __init__(self, density: Density, compiled: bool | None = None) -> None:
+    def __init__(self, density: Density, compiled: bool | None = None, relative: bool = False) -> None:
         self.density = density
+        self.relative = relative
         if compiled is None:
-            self._compiled_from = _COMPILED_FROM if _can_compile(density.device) else None
+            self._compiled_from = _COMPILED_FROM if can_compile(density.device) else None
         else:
             self._compiled_from = 0 if compiled else None
         self._steps: dict[tuple[int, bool], Step] = {}
@@ -132,14 +135,19 @@ class MeanField:
     def _step_for(self, params: Tensor, compiled: bool) -> Step:
         key = (params.shape[1], compiled)
         if key not in self._steps:
-            density = self.density
+            density, relative = self.density, self.relative
 
             def step(*arguments: Tensor) -> tuple[Tensor, ...]:
-                return _step(density, *arguments)
+                return _step(density, *arguments, relative=relative)
 
             rates = torch.ones(2, dtype=params.dtype, device=params.device)
             example = (params, params, params.abs(), rates, params[0], *density.tensors)
-            self._steps[key] = _compile(capture(step, *example), example) if compiled else capture(step, *example)
+            if not compiled:
+                self._steps[key] = capture(step, *example)
+            elif params.is_cuda:
+                self._steps[key] = Replayed(compile_graph(step, *example), example)
+            else:
+                self._steps[key] = compile_graph(step, *example)
         return self._steps[key]
 
 
@@ -151,16 +159,19 @@ def _step(
     rates: Tensor,
     eps: Tensor,
     *tensors: Tensor,
+    relative: bool = False,
 ) -> tuple[Tensor, ...]:
     loc, rho = params[0], params[1]
     scale = torch.nn.functional.softplus(rho)
     value, grad = density.value_and_grad(loc + scale * eps, *tensors)
-    log_q = (-0.5 * eps * eps - scale.log()).sum(-1) - 0.5 * density.size * _LOG_TWO_PI
-    loss = log_q - value
+    loss = _log_q(eps, scale) - value
     gradient = torch.stack([-grad, -(grad * eps + 1.0 / scale) * torch.sigmoid(rho)])
     first = first + (1.0 - _BETAS[0]) * (gradient - first)
     second = _BETAS[1] * second + (1.0 - _BETAS[1]) * gradient * gradient
-    params = params - rates[0] * first / (second.sqrt() / rates[1] + _EPSILON)
+    change = rates[0] * first / (second.sqrt() / rates[1] + _EPSILON)
+    if relative:
+        change = torch.stack([change[0] * scale * 10.0, change[1]])
+    params = params - change
     return params, first, second, loss
 
 
@@ -168,19 +179,19 @@ def _adam_rates(learning_rate: float, number: int) -> tuple[float, float]:
     return learning_rate / (1.0 - _BETAS[0] ** number), math.sqrt(1.0 - _BETAS[1] ** number)
 
 
-def _can_compile(device: torch.device) -> bool:
-    return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "clang++", "c++", "cl"))
+def mean_loss(density: Density, state: State, draws: int = 16, seed: int = 0) -> float:
+    """The negative ELBO of a state, averaged over its starts and over draws that do not depend on the state."""
+    generator = torch.Generator(density.device).manual_seed(seed)
+    losses = []
+    for _ in range(draws):
+        eps = torch.randn(state.loc.shape, generator=generator, dtype=density.dtype, device=density.device)
+        value = density.log_density(state.loc + state.scale * eps).detach()
+        losses.append(_log_q(eps, state.scale) - value)
+    return float(torch.stack(losses).double().mean())
 
 
-def _compile(plain: Step, example: tuple[Tensor, ...]) -> Step:
-    compiled = torch.compile(plain, fullgraph=True, dynamic=False)
-    try:
-        compiled(*(t.clone() for t in example))
-        return Replayed(compiled, example) if example[0].is_cuda else compiled
-    except Exception as error:  # whatever a missing or odd compiler makes of it, the plain step is right
-        reason = str(error).strip().splitlines()[0]
-        warnings.warn(f"the step runs uncompiled, and slower: {reason}", stacklevel=4)
-        return plain
+def _log_q(eps: Tensor, scale: Tensor) -> Tensor:
+    return (-0.5 * eps * eps - scale.log()).sum(-1) - 0.5 * eps.shape[-1] * _LOG_TWO_PI
 
 
 def keep(state: State, rows: Tensor) -> State:

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import CustomOpDef
+from torch._library.custom_ops import CustomOpDef
 
 
 def map_as_leading(op: CustomOpDef, shared: int | None = None, one_image: bool = False) -> None:

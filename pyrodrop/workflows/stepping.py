@@ -55,7 +55,7 @@ def take_steps(
         progress: show a bar.
         report: called with state and losses every 20 seconds.
     """
-    stepper = svi.MeanField(density, compiled)
+    stepper = svi.MeanField(density, compiled, relative=start == "peaks")
     end = max(MOST_STEPS, state.iteration + _WINDOW) if steps is None else state.iteration + steps
     saved = time.monotonic()
     history = [losses]
@@ -83,26 +83,31 @@ def take_steps(
 
 
 def births_and_deaths(density: Density, channel: Tensor, state: svi.State, error_scale: float) -> svi.State:
-    """Take out the droplets that explain least and put new ones where most is left to explain.
+    """Take out the droplets that explain least, put new ones where most is left to explain, and let all settle.
 
     A droplet that is born takes the place of one that dies in the flat vector: its mean and width are new and its
-    moments of Adam are zero. All else is left as it is.
+    moments of Adam are zero. The others keep their widths and moments. What comes out is kept only if its loss is
+    lower, over the same random numbers.
     """
     height, width = channel.shape
-    params, first, second = state.params.clone(), state.first.clone(), state.second.clone()
+    rows = []
     values = density.constrained(state.loc)
-    for row in range(params.shape[1]):
+    for row in range(state.params.shape[1]):
         v = {name: value[row].detach() for name, value in values.items()}
         now = Start(float(v["bg"]), v["x"] * width, v["y"] * height, v["r"], v["amplitude"], v["r"])
-        then, born = rearrange(channel, now, error_scale=error_scale, rounds=2)
-        if not bool(born.any()):
-            continue
+        then, born = rearrange(channel, now, error_scale=error_scale, rounds=4)
+        before = svi.keep(state, torch.tensor([row]))
         loc, scale = guide_at(density, [then], channel, error_scale)
-        fresh = torch.stack([loc[0], scale[0].expm1().log()])
-        changed = torch.cat([born if s.shape else born.new_zeros(1) for s in density.sites]).to(params.device)
-        params[:, row] = torch.where(changed, fresh.to(params), params[:, row])
-        first[:, row] = first[:, row].masked_fill(changed, 0.0)
-        second[:, row] = second[:, row].masked_fill(changed, 0.0)
+        changed = torch.cat([born if s.shape else born.new_zeros(1) for s in density.sites]).to(loc.device)
+        rho = torch.where(changed, scale.expm1().log(), before.params[1])
+        after = replace(
+            before,
+            params=torch.stack([loc, rho]).to(before.params),
+            first=before.first.masked_fill(changed, 0.0),
+            second=before.second.masked_fill(changed, 0.0),
+        )
+        rows.append(after if svi.mean_loss(density, after) < svi.mean_loss(density, before) else before)
+    params, first, second = (torch.cat([getattr(r, name) for r in rows], 1) for name in ("params", "first", "second"))
     return replace(state, params=params, first=first, second=second)
 
 
