@@ -17,7 +17,6 @@ from torch import Tensor
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density, NotFlatError, flatten
 from pyrodrop.inference.graphs import can_compile
-from pyrodrop.inference.graphs import can_compile
 from pyrodrop.inference.svi import MeanField, State, keep, uniform_start
 from pyrodrop.models import channel_fit
 
