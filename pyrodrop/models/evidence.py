@@ -1,4 +1,4 @@
-"""What each droplet is worth: how sharply the image holds it, and whether it earns its keep under the model."""
+"""How sharply an image holds a droplet, and what the droplet costs under the model's prior."""
 
 import math
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pyrodrop.models.start import POST_RADII, Start, peaks, rearrange
+from pyrodrop.models.start import POST_RADII, Start
 
 
 class Widths(NamedTuple):
@@ -32,57 +32,25 @@ def widths(droplets: Start, error_scale: float) -> Widths:
     return Widths(centre, centre, radius, error_scale / (droplets.r * math.sqrt(math.pi)))
 
 
-def log_odds(droplets: Start, size: tuple[int, int], error_scale: float) -> Tensor:
-    """Log of the evidence with a droplet over the evidence without it, by Laplace's approximation: (n,).
+def log_volumes(droplets: Start, size: tuple[int, int], error_scale: float) -> Tensor:
+    """Log of the prior density of each droplet times the volume of its posterior, by Laplace's approximation: (n,).
 
-    The droplet's gain in log likelihood, plus the log of its prior density, plus the log of the volume of its
-    posterior: the determinant of the Fisher information of x, y, r and amplitude of an isolated Gaussian is that of
-    x and y, (pi a^2 / 2 s^2)^2, times that of r and amplitude, which are correlated, pi^2 a^2 r^2 / s^4. The labels
-    of n droplets can be exchanged in n! ways, each a mode of the same height, which is worth log n to each of them
-    (Stephens, "Dealing with label switching in mixture models", JRSS B 2000). Its prior: x and y uniform over the
-    image, r ~ LogNormal(1.5, 0.75), amplitude ~ Uniform(0, 1), as in ``channel_fit``.
+    This is what a droplet costs: the more precisely the image holds it, the less of the prior's volume it fills. The
+    prior: x and y uniform over the image, r ~ LogNormal(1.5, 0.75), amplitude ~ Uniform(0, 1), as in
+    ``channel_fit``. The determinant of the Fisher information of x, y, r and amplitude of an isolated Gaussian is
+    that of x and y, (pi a^2 / 2 s^2)^2, times that of r and amplitude, which are correlated, pi^2 a^2 r^2 / s^4.
 
     Args:
-        droplets: with their gains.
+        droplets: n droplets.
         size: height and width of the image in px.
-        error_scale: standard deviation of the noise.
+        error_scale: standard deviation s of the noise.
     """
     height, width = size
     a, r = droplets.amplitude.abs().clamp(min=1e-12), droplets.r
     mean, sd = POST_RADII
     log_radius = -((r.log() - mean) ** 2) / (2 * sd**2) - (r * sd * math.sqrt(2 * math.pi)).log()
-    log_prior = log_radius - math.log(height * width)
     log_information = 2 * (math.pi * a**2 / 2).log() + 2 * (math.pi * a * r).log() - 8 * math.log(error_scale)
-    log_volume = 2 * math.log(2 * math.pi) - log_information / 2
-    labels = math.log(max(len(a), 1))
-    return droplets.gain / error_scale**2 + log_prior + log_volume + labels
-
-
-def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> Start:
-    """As many droplets as earn their keep: those whose evidence is for them.
-
-    Looks for twice as many droplets until some of them are not worth having, takes those out, lets the others
-    settle into what they leave, and so on until all that are there earn their keep.
-
-    Args:
-        channel: (H, W) image.
-        error_scale: standard deviation of the noise.
-        most: no more droplets than this are looked for.
-    """
-    size = (channel.shape[0], channel.shape[1])
-    n = min(32, most)
-    while True:
-        found = peaks(channel, n, error_scale=error_scale, rounds=1)
-        worth = int((log_odds(found, size, error_scale) > 0).sum())
-        if worth <= 0.8 * n or n == most:
-            break
-        n = min(2 * n, most)
-    while True:
-        stays = log_odds(found, size, error_scale) > 0
-        if bool(stays.all()):
-            return found
-        kept = Start(found.bg, *(column[stays] for column in found[1:]))
-        found, _ = rearrange(channel, kept, error_scale=error_scale, rounds=0)
+    return log_radius - math.log(height * width) + 2 * math.log(2 * math.pi) - log_information / 2
 
 
 def as_sites(droplets: Start, size: tuple[int, int]) -> dict[str, Tensor]:

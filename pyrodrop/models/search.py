@@ -118,14 +118,12 @@ class Search:
 
     def _round(self, found: Arrangement, share: int) -> npt.NDArray[np.bool_]:
         n = len(found.droplets)
-        found.droplets = np.concatenate([found.droplets, self._born(found.residual, share)])
+        self.add_peaks(found, share)
         self.settle(found, 3)
         alive = np.arange(n + share)
         for deaths in (share - share // 2, share // 2):
             weakest = self._least(found, deaths)
-            for x, y, r, amplitude in found.droplets[weakest]:
-                self._refine.add(found.residual, x, y, r, amplitude)
-            found.droplets = np.delete(found.droplets, weakest, axis=0)
+            self.take_out(found, weakest)
             alive = np.delete(alive, weakest)
             self.settle(found, 2)
         # Those that lived stay in their places, and the newborn take the places that became free.
@@ -143,15 +141,33 @@ class Search:
         gains: Doubles = self._refine.gains(found.residual, found.droplets)
         return gains
 
+    def worths(self, found: Arrangement) -> tuple[Doubles, Integers]:
+        """How much lower the half sum of squares is with each droplet than without, once its neighbours settled.
+
+        Returns the worths (n,), and the neighbours (n, 4) of each droplet, -1 for none.
+        """
+        order = np.argsort(found.droplets[:, 0], kind="stable")
+        worths, nearest = self._worths(found.residual, found.droplets, order, self._limits)
+        return worths, nearest
+
+    def take_out(self, found: Arrangement, droplets: Integers) -> None:
+        """Take droplets out of an arrangement, and put what they explained back into its residual."""
+        for x, y, r, amplitude in found.droplets[droplets]:
+            self._refine.add(found.residual, x, y, r, amplitude)
+        found.droplets = np.delete(found.droplets, droplets, axis=0)
+
+    def add_peaks(self, found: Arrangement, count: int) -> None:
+        """Add the droplets that explain most of the residual."""
+        found.droplets = np.concatenate([found.droplets, self._born(found.residual, count)])
+
     def _least(self, found: Arrangement, count: int) -> Integers:
         """The droplets worth least once their neighbours settle; as far as may be, no two of them neighbours.
 
         Of two that stand for one, each is worth nothing, but only as long as the other stays.
         """
-        order = np.argsort(found.droplets[:, 0], kind="stable")
-        worths, nearest = self._worths(found.residual, found.droplets, order, self._limits)
+        worths, nearest = self.worths(found)
         chosen, spared = [], []
-        gone, held = np.zeros(len(order), bool), np.zeros(len(order), bool)
+        gone, held = np.zeros(len(worths), bool), np.zeros(len(worths), bool)
         for k in np.argsort(worths, kind="stable"):
             near = nearest[k][nearest[k] >= 0]
             if held[k] or gone[near].any():

@@ -23,7 +23,7 @@ from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density, flatten
 from pyrodrop.inference.nuts import Draws, sample_nuts
 from pyrodrop.models import channel_fit
-from pyrodrop.models.evidence import counted_peaks
+from pyrodrop.models.count import counted_peaks
 from pyrodrop.results.posterior import CheckpointError, load_state, save_state
 from pyrodrop.results.table import droplet_table
 from pyrodrop.workflows.restarts import Agreement, best
