@@ -58,6 +58,9 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
             best, highest, fruitless = copy.deepcopy(found), evidence, 0
         else:
             fruitless += 1
+    for _ in range(3):  # a tail of one droplet that a second one stands for is seen only once all have settled
+        search.settle(best, 30)
+        _let_die(search, best, size, error_scale)
     order = np.argsort(-search.gains(best), kind="stable")
     columns = torch.from_numpy(np.column_stack([best.droplets, search.gains(best)])[order]).to(channel)
     x, y, r, amplitude, gain = columns.unbind(-1)

@@ -1,0 +1,68 @@
+"""How many droplets: the number of a simulated image is found, and none where there is nothing."""
+
+import math
+
+import pytest
+import torch
+
+from pyrodrop.images.simulate import simulate
+from pyrodrop.models.count import counted_peaks
+from pyrodrop.models.evidence import log_volumes, widths
+from pyrodrop.models.start import Start
+from pyrodrop.render import render
+
+
+@pytest.mark.parametrize(("n_droplets", "noise"), [(8, 0.02), (30, 0.02), (30, 0.08)])
+def test_the_number_of_well_seen_droplets_is_found(n_droplets: int, noise: float) -> None:
+    image, truth = simulate(
+        n_droplets, (160, 200), seed=5, kind="gray", noise=noise, amplitude=(0.3, 0.8), radius_px=(2.5, 7.0)
+    )
+    found = counted_peaks(image.channel("gray"), noise)
+    assert len(found.x) == len(truth) == n_droplets
+    distance = torch.cdist(
+        torch.tensor(truth[["x_px", "y_px"]].to_numpy(), dtype=torch.float64),
+        torch.stack([found.x, found.y], -1).double(),
+    )
+    assert float(distance.min(1).values.max()) < 1.0
+
+
+def test_noise_alone_holds_no_droplets() -> None:
+    noise = 0.3 + 0.05 * torch.randn(120, 120, generator=torch.Generator().manual_seed(1))
+    found = counted_peaks(noise, 0.05)
+    assert len(found.x) == 0
+    assert found.bg == pytest.approx(0.3, abs=0.01)
+
+
+def droplet(amplitude: float, r: float) -> Start:
+    one = torch.ones(1, dtype=torch.float64)
+    return Start(0.0, 40.3 * one, 39.6 * one, r * one, amplitude * one, one)
+
+
+def information(amplitude: float, r: float, noise: float) -> torch.Tensor:
+    """Fisher information (4, 4) of x, y, r and amplitude of one droplet, from the derivatives of its image."""
+    d = droplet(amplitude, r)
+
+    def image(p: torch.Tensor) -> torch.Tensor:
+        x, y, radius, a = p
+        return render(x[None], y[None], radius[None], a[None], p.new_zeros(()), (80, 80), kernel="reference").flatten()
+
+    point = torch.cat([d.x, d.y, d.r, d.amplitude])
+    jacobian = torch.autograd.functional.jacobian(image, point)
+    return jacobian.T @ jacobian / noise**2
+
+
+@pytest.mark.parametrize(("amplitude", "r"), [(0.5, 3.0), (0.2, 6.0)])
+def test_widths_and_volumes_are_those_of_the_fisher_information(amplitude: float, r: float) -> None:
+    noise = 0.05
+    fisher = information(amplitude, r, noise)
+    found = widths(droplet(amplitude, r), noise)
+    expected = fisher.diagonal().rsqrt()
+    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-3, atol=0)
+
+    log_prior = (
+        -((math.log(r) - 1.5) ** 2) / (2 * 0.75**2) - math.log(r * 0.75 * math.sqrt(2 * math.pi)) - math.log(80 * 80)
+    )
+    volume = 0.5 * torch.logdet(2 * math.pi * torch.linalg.inv(fisher))
+    assert float(log_volumes(droplet(amplitude, r), (80, 80), noise)) == pytest.approx(
+        float(log_prior + volume), abs=1e-3
+    )
