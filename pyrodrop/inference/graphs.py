@@ -31,11 +31,15 @@ def compile_graph(function: Callable[..., Any], *example: Tensor) -> Callable[..
         example: arguments of the right shapes, on which it is called once.
     """
     plain = capture(function, *example)
-    compiled: Callable[..., Any] = torch.compile(plain, fullgraph=True, dynamic=False, options=_OPTIONS)
+    # Torch's compiler switches the validation of distributions off for the whole process.
+    validated = torch.distributions.Distribution._validate_args
     try:
+        compiled: Callable[..., Any] = torch.compile(plain, fullgraph=True, dynamic=False, options=_OPTIONS)
         compiled(*(t.clone() for t in example))
     except Exception as error:  # whatever a missing or odd compiler makes of it, the plain graph is right
         reason = str(error).strip().splitlines()
         warnings.warn(f"runs uncompiled, and slower: {reason[0] if reason else error!r}", stacklevel=2)
         return plain
+    finally:
+        torch.distributions.Distribution.set_default_validate_args(validated)
     return compiled
