@@ -193,8 +193,12 @@ def capture(function: Callable[..., Any], *example: Tensor) -> Callable[..., Any
         example: arguments of the right shapes. No two of them may be the same object: tracing would silently
             take them for one, so they are cloned here.
     """
-    graph: Callable[..., Any] = make_fx(function)(*(t.clone() for t in example))
-    return graph
+    graph = make_fx(function)(*(t.clone() for t in example))
+    # What a model draws for people to look at, such as ``val``, is no part of what is asked for here.
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    captured: Callable[..., Any] = graph
+    return captured
 
 
 def check(density: Density, captured: Callable[..., tuple[Tensor, Tensor]], seed: int = 0) -> None:

@@ -167,8 +167,10 @@ def _compiled() -> Any:
     launch: Any = parallel._launch_threads
     threads = torch.get_num_threads()
     launch()
-    # Starting the pool sets OpenMP's number of threads, which is also torch's.
-    torch.set_num_threads(threads)
+    # Starting the pool sets OpenMP's number of threads, which is also torch's. Setting it without need would have
+    # torch's smallest operations wait for all threads ever after.
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
     return sweep
 
 
