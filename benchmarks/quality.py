@@ -56,7 +56,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         fit = pyrodrop.fit(channel, 500, seed=seed, progress=False)
         ends.append(float(fit.losses[-100:].double().mean()))
-        below = max(below, float((fit.table()["amplitude"] < 0.05).double().mean()) if seed == 0 else below)
+        below = max(below, float((fit.table()["amplitude"] < 0.05).mean()) if seed == 0 else below)
         print(f"seed {seed}: {ends[-1]:,.0f} after {len(fit.losses)} iterations, {fit.seconds:.1f} s", flush=True)
     many = follow(channel, 2000, 60.0)
     best = curves["peaks, births and deaths"]

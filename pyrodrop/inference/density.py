@@ -210,13 +210,21 @@ def check(density: Density, captured: Callable[..., tuple[Tensor, Tensor]], seed
     generator = torch.Generator().manual_seed(seed)
     z = torch.empty(1, density.size, dtype=torch.float64).uniform_(-2.0, 2.0, generator=generator)
     z = z.to(density.dtype).to(density.device)
-    value, grad = captured(z, *density.tensors)
-    true_value, true_grad = density.value_and_grad(z)
-    tolerance = 1e-3 if density.dtype == torch.float32 else 1e-8
-    scale = true_grad.abs().max().clamp(min=1.0)
+    agree(captured(z, *density.tensors), density.value_and_grad(z))
+
+
+def agree(captured: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]) -> None:
+    """Hold a captured value and gradient against the model's own.
+
+    Raises:
+        NotFlatError: if they differ.
+    """
+    (value, grad), (own_value, own_grad) = captured, own
+    tolerance = 1e-3 if value.dtype == torch.float32 else 1e-8
+    scale = own_grad.abs().max().clamp(min=1.0)
     if not (
-        torch.allclose(value, true_value, rtol=tolerance, atol=tolerance)
-        and bool(((grad - true_grad).abs() <= tolerance * scale).all())
+        torch.allclose(value, own_value, rtol=tolerance, atol=tolerance)
+        and bool(((grad - own_grad).abs() <= tolerance * scale).all())
     ):
         raise NotFlatError(
             "the captured density differs from the model's: does the model branch on the values of its sites?"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pyrodrop.inference.density import Density, capture, check
+from pyrodrop.inference.density import Density, agree, capture
 from pyrodrop.inference.graphs import can_compile, compile_graph
 from pyrodrop.inference.replay import Replayed, Step
 
@@ -100,8 +100,7 @@ class MeanField:
         else:
             self._compiled_from = 0 if compiled else None
         self._steps: dict[tuple[int, bool], Step] = {}
-        example = torch.zeros(1, density.size, dtype=density.dtype, device=density.device)
-        check(density, capture(density.value_and_grad, example, *density.tensors))
+        self._check()
 
     def run(
         self,
@@ -131,6 +130,17 @@ class MeanField:
             step = self._step_for(params, self._compiled_from is not None and number > self._compiled_from)
             params, first, second, losses[done - 1] = step(params, first, second, rates, eps, *density.tensors)
         return State(params, first, second, state.iteration + steps, generator.get_state()), losses
+
+    def _check(self) -> None:
+        """Hold loss and gradient of the captured step against the model's own at a random point."""
+        density = self.density
+        loc = uniform_start(density)
+        params = torch.stack([loc, torch.full_like(loc, -2.0)])
+        still, rates = torch.zeros_like(params), torch.ones(2, dtype=loc.dtype, device=loc.device)
+        arguments = (params, still, still.clone(), rates, loc.flip(-1) / 2.0, *density.tensors)
+        _, gradient, _, loss = self._step_for(params, False)(*arguments)
+        _, own_gradient, _, own_loss = _step(density, *arguments)
+        agree((loss, gradient), (own_loss, own_gradient))
 
     def _step_for(self, params: Tensor, compiled: bool) -> Step:
         key = (params.shape[1], compiled)

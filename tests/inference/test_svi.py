@@ -209,7 +209,7 @@ def test_compiled_steps_are_the_plain_ones() -> None:
     plain, losses = MeanField(density, compiled=False).run(begun, 50)
     compiled = MeanField(density, compiled=True)
     fast, fast_losses = compiled.run(begun, 50)
-    assert list(compiled._steps) == [(1, True)]
+    assert (1, True) in compiled._steps
     torch.testing.assert_close(fast_losses, losses, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(fast.params, plain.params, rtol=1e-9, atol=1e-9)
     assert torch.equal(fast.random, plain.random)
