@@ -14,9 +14,7 @@ from pyrodrop.models.scales import TILE
 
 
 @compiled
-def overlap(
-    weights: Floats, stride: int, size: int, centre: float, r: float, reach: float
-) -> tuple[int, Floats]:
+def overlap(weights: Floats, stride: int, size: int, centre: float, r: float, reach: float) -> tuple[int, Floats]:
     """First grid point within reach of the centre, and <g, g'> along one axis from that point on."""
     half = weights.size // 2
     first, last = window(centre, CUT * r, size)

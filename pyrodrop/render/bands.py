@@ -28,17 +28,13 @@ CUT = {torch.float32: 5.4, torch.float64: 8.5}
 BROAD = {torch.float32: 12.0, torch.float64: math.inf}
 
 
-def render_bands(
-    x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, size: tuple[int, int]
-) -> Tensor:
+def render_bands(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, size: tuple[int, int]) -> Tensor:
     """Gaussian image as ``render_reference`` with profile "gaussian": (..., N) and (...) to (..., H, W), CPU."""
     image: Tensor = _image(x, y, r, amplitude, bg, *size)
     return image
 
 
-def half_squares_bands(
-    x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, channel: Tensor
-) -> Tensor:
+def half_squares_bands(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, channel: Tensor) -> Tensor:
     """Half the sum over pixels of (image - channel)^2, shape (...), with its gradient found in the same pass."""
     half_squares: Tensor = _half_squares(x, y, r, amplitude, bg, channel)[0]
     return half_squares

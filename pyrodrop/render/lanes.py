@@ -127,9 +127,7 @@ def fill_gaussian(typingctx: Any, out: Any, count: Any, first: Any, scale: Any) 
 
 
 @intrinsic
-def add_four_rows(
-    typingctx: Any, rows: Any, stride: Any, down: Any, across: Any, count: Any, like: Any
-) -> Any:
+def add_four_rows(typingctx: Any, rows: Any, stride: Any, down: Any, across: Any, count: Any, like: Any) -> Any:
     """rows[j, i] += down[j] across[i] for four rows j and i = 0 .. count - 1; stride in bytes; like gives the type."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:

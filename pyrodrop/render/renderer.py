@@ -93,9 +93,7 @@ def log_likelihood(
     """
     tensors = _together(x, y, r, amplitude, bg)
     if channel.dim() != 2 or channel.shape[0] < 1 or channel.shape[1] < 1:
-        raise ValueError(
-            f"channel has shape {tuple(channel.shape)}: give one image of shape (height, width)."
-        )
+        raise ValueError(f"channel has shape {tuple(channel.shape)}: give one image of shape (height, width).")
     if channel.dtype != x.dtype or channel.device != x.device:
         raise ValueError(
             f"channel is {channel.dtype} on {channel.device} and x is {x.dtype} on {x.device}: "
@@ -105,11 +103,7 @@ def log_likelihood(
     name = _kernel(x, profile, kernel)
     if name in ("reference", "separable"):
         size = (channel.shape[0], channel.shape[1])
-        image = (
-            render_separable(*tensors, size)
-            if name == "separable"
-            else render_reference(*tensors, size, profile)
-        )
+        image = render_separable(*tensors, size) if name == "separable" else render_reference(*tensors, size, profile)
         half_squares = (image - channel).square().sum((-2, -1)) / 2
     else:
         half_squares = (half_squares_tiles if name == "tiles" else half_squares_bands)(*tensors, channel)
@@ -128,9 +122,7 @@ def _kernel(x: Tensor, profile: str, kernel: str) -> str:
     if x.dtype not in (torch.float32, torch.float64):
         return "separable" if kernel == "auto" else kernel
     if kernel == "bands" and x.device.type != "cpu":
-        raise ValueError(
-            f"kernel 'bands' is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'."
-        )
+        raise ValueError(f"kernel 'bands' is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'.")
     if kernel != "auto":
         return kernel
     if x.device.type == "cpu":

@@ -27,9 +27,7 @@ def factors(centre: Tensor, r: Tensor, length: int) -> Tensor:
     return torch.where(exponent > limit, 0.0, torch.exp(-exponent.clamp(max=limit)))
 
 
-def render_separable(
-    x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, size: tuple[int, int]
-) -> Tensor:
+def render_separable(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, size: tuple[int, int]) -> Tensor:
     """Gaussian image bg + sum_k amplitude_k Ey_k Ex_k^T, as ``render_reference`` with profile "gaussian".
 
     The square of a distance is a sum over the two axes, so the Gaussian is a product of one factor each, and

@@ -306,9 +306,7 @@ def sweep(  # type: ignore[no-untyped-def]
                 threads, level, DRAW, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss,
                 pull_bg,
             )  # fmt: skip
-    sweep_level(
-        threads, 0, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg
-    )
+    sweep_level(threads, 0, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg)
     if job == DRAW:
         return
     for level in range(1, top + 1):
