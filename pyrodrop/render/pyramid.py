@@ -15,7 +15,7 @@ fast = {"reassoc", "contract", "nsz"}
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def mix_rows(a, b, c, d, e, f, out):  # type: ignore[no-untyped-def]
+def mix_rows(a, b, c, d, e, f, out):
     """Out = the row half way between c and d."""
     near, middle, far = out.dtype.type(NEAR), out.dtype.type(MIDDLE), out.dtype.type(FAR)
     for i in range(out.shape[0]):
@@ -23,7 +23,7 @@ def mix_rows(a, b, c, d, e, f, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def refine_row(coarse, shift, level, out, width):  # type: ignore[no-untyped-def]
+def refine_row(coarse, shift, level, out, width):
     """out[:width] = level + the coarse row on the fine grid, whose point 0 is coarse point ``shift``.
 
     For an odd width one number more is written.
@@ -41,7 +41,7 @@ PAD = 8  # zeros before and after a row that is taken apart
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def coarsen_row(fine, width, shift, odd, out):  # type: ignore[no-untyped-def]
+def coarsen_row(fine, width, shift, odd, out):
     """Out = transpose of ``refine_row`` (without level) applied to fine[:width], where fine[width] is 0.
 
     odd: scratch of (width + 1) // 2 + 2 * PAD numbers or more, zero but for what this function writes.
@@ -62,7 +62,7 @@ def coarsen_row(fine, width, shift, odd, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def refined_rows(grid, row, shift, mixed):  # type: ignore[no-untyped-def]
+def refined_rows(grid, row, shift, mixed):
     """The row of a coarse grid, still at its own width, that belongs to a fine row; mixed is scratch for odd ones."""
     k = (row >> 1) + shift
     if row & 1 == 0:
@@ -72,7 +72,7 @@ def refined_rows(grid, row, shift, mixed):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def coarsened_row(rest, row, shift, out):  # type: ignore[no-untyped-def]
+def coarsened_row(rest, row, shift, out):
     """Out = the coarse row that the transpose of ``refined_rows`` makes of all fine rows, in ``rest``."""
     m = row - shift
     if 0 <= 2 * m < rest.shape[0]:
@@ -98,21 +98,21 @@ def coarsened_row(rest, row, shift, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def copy_row(row, out):  # type: ignore[no-untyped-def]
+def copy_row(row, out):
     """Out = row."""
     for i in range(row.shape[0]):
         out[i] = row[i]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def add_row(weight, row, out):  # type: ignore[no-untyped-def]
+def add_row(weight, row, out):
     """Out += weight row."""
     for i in range(row.shape[0]):
         out[i] += weight * row[i]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def add_rows(a, b, c, d, e, f, out):  # type: ignore[no-untyped-def]
+def add_rows(a, b, c, d, e, f, out):
     """Out += the row half way between c and d."""
     near, middle, far = out.dtype.type(NEAR), out.dtype.type(MIDDLE), out.dtype.type(FAR)
     for i in range(a.shape[0]):

@@ -64,7 +64,7 @@ class Reach(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def level_of(radius, broad, deepest):  # type: ignore[no-untyped-def]
+def level_of(radius, broad, deepest):
     """Level on which a radius is below ``broad`` grid points, or the deepest."""
     level = 0
     while radius >= broad and level < deepest:
@@ -74,7 +74,7 @@ def level_of(radius, broad, deepest):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def on_level(level, x, y, r):  # type: ignore[no-untyped-def]
+def on_level(level, x, y, r):
     """Centre and radius in points of a level's grid, in float64: a float32 would lose the centre's last digits."""
     scale = 0.5**level
     margin = MARGIN if level else 0
@@ -82,7 +82,7 @@ def on_level(level, x, y, r):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def span(centre, reach, length):  # type: ignore[no-untyped-def]
+def span(centre, reach, length):
     """First and last point within reach on one axis, last < first where there is none."""
     # Clipped as floats: a conversion of a huge number to an integer is undefined.
     low = max(np.ceil(centre - reach), 0.0)
@@ -93,7 +93,7 @@ def span(centre, reach, length):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def find_reach(x, y, r, amplitude, table, cut, broad):  # type: ignore[no-untyped-def]
+def find_reach(x, y, r, amplitude, table, cut, broad):
     """Fields of ``Reach``: two passes over the droplets of each image, a counting sort.
 
     x, y, r, amplitude: shape (B, N). cut: reach in radii. broad: radius in px from which a droplet is drawn on a

@@ -37,7 +37,7 @@ SCALE = math.sqrt(math.log2(math.e) / 2)  # exp(-q / 2) = 2^-(SCALE^2 q)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def subtract_row(seen, width, row):  # type: ignore[no-untyped-def]
+def subtract_row(seen, width, row):
     """Row -= seen; returns the sums of the differences and of their squares."""
     total = row.dtype.type(0)
     squares = row.dtype.type(0)
@@ -50,7 +50,7 @@ def subtract_row(seen, width, row):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=fast)
-def sum_row(row):  # type: ignore[no-untyped-def]
+def sum_row(row):
     """Sum of a row."""
     total = row.dtype.type(0)
     for i in range(row.shape[0]):
@@ -59,7 +59,7 @@ def sum_row(row):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def columns_of_block(centre, above, reach, x, first, count):  # type: ignore[no-untyped-def]
+def columns_of_block(centre, above, reach, x, first, count):
     """Columns of the disc of four rows that start ``above`` below the centre, in whole vectors from ``first``."""
     near = max(0.0, above, -above - 3.0)
     half = math.sqrt(max(0.0, reach * reach - near * near))
@@ -69,9 +69,7 @@ def columns_of_block(centre, above, reach, x, first, count):  # type: ignore[no-
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def visit(  # type: ignore[no-untyped-def]
-    pull, x, y, r, amplitude, cut, top_row, bottom_row, width, buffer, across, columns, down, moments, sums
-):
+def visit(pull, x, y, r, amplitude, cut, top_row, bottom_row, width, buffer, across, columns, down, moments, sums):
     """Draws one droplet into the rows of a band, or sums the residual there with its factors.
 
     x, y, r: in points of the band's grid, float64. sums, shape (4,): with p = E * residual and distances d from the
@@ -128,9 +126,7 @@ def visit(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def work(  # type: ignore[no-untyped-def]
-    ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg
-):
+def work(ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg):
     """One thread's share of a level: bands, one after the other, until none is left.
 
     job: BOTH, DRAW or PULL; picture: what was seen (1, H, W), the image to write (B, H, W) or the gradient by the
@@ -225,7 +221,7 @@ def work(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def share(  # type: ignore[no-untyped-def]
+def share(
     threads, ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg
 ):
     """All bands of a level, on so many threads, each taking the next band when it is done with its last."""
@@ -234,7 +230,7 @@ def share(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def sweep_level(  # type: ignore[no-untyped-def]
+def sweep_level(
     threads, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg
 ):
     """All bands of a level; one thread starts no others, which matters where many processes share the machine."""
@@ -250,7 +246,7 @@ def sweep_level(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def add_up(x, y, r, amplitude, reach, sums, by_x, by_y, by_r, by_amplitude):  # type: ignore[no-untyped-def]
+def add_up(x, y, r, amplitude, reach, sums, by_x, by_y, by_r, by_amplitude):
     """Gradients, shape (B, N), from the sums of each droplet's entries, added in order of the bands."""
     levels_of, _, slot_of, _, _, _, sound = reach
     for b in range(x.shape[0]):
@@ -279,7 +275,7 @@ def add_up(x, y, r, amplitude, reach, sums, by_x, by_y, by_r, by_amplitude):  # 
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def sweep(  # type: ignore[no-untyped-def]
+def sweep(
     threads, job, x, y, r, amplitude, bg, picture, cut, broad, table, store,
     half_squares, by_x, by_y, by_r, by_amplitude, by_bg,
 ):  # fmt: skip
