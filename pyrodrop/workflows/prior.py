@@ -1,6 +1,7 @@
 """Draws from the post's priors by NUTS, as pictures: ``pyrodrop prior``."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,19 +47,7 @@ def draw_prior(
         device: auto, cpu or cuda.
         progress: show a progress bar on standard error.
     """
-    model, warmup, samples = RUNS[one_of("prior", name, tuple(RUNS))]
-    height, width = size
-    return sample_nuts(
-        model,
-        positive_whole("width", width),
-        positive_whole("height", height),
-        positive_whole("n_droplets", n_droplets),
-        num_warmup=positive_whole("num_warmup", warmup if num_warmup is None else num_warmup),
-        num_samples=positive_whole("num_samples", samples if num_samples is None else num_samples),
-        seed=whole("seed", 0 if seed is None else seed),
-        device=pick_device(device),
-        progress=progress,
-    )
+    return _sampler(name, size, n_droplets, num_warmup, num_samples, seed, device, progress)()
 
 
 def prior(
@@ -70,8 +59,9 @@ def prior(
     loads with ``weights_only=True``.
     """
     seed = whole("seed", 0 if seed is None else seed)
+    sampler = _sampler(name, size, n_droplets, seed=seed, **how)
     folder = open_folder(out)
-    draws = draw_prior(name, size, n_droplets, seed=seed, **how)
+    draws = sampler()
     picture, tensors = folder / f"prior-{name}.png", folder / f"prior-{name}.pt"
     save_state(draws, tensors)
     write_figure(prior_figure(name, draws, size), picture)
@@ -83,6 +73,33 @@ def prior(
         "picture": str(picture),
         "tensors": str(tensors),
     }
+
+
+def _sampler(
+    name: str,
+    size: tuple[int, int],
+    n_droplets: int,
+    num_warmup: int | None = None,
+    num_samples: int | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> Callable[[], Mapping[str, Tensor]]:
+    """What draws, once all that it was asked for has been checked."""
+    model, warmup, samples = RUNS[one_of("prior", name, tuple(RUNS))]
+    height, width = size
+    return partial(
+        sample_nuts,
+        model,
+        positive_whole("width", width),
+        positive_whole("height", height),
+        positive_whole("n_droplets", n_droplets),
+        num_warmup=positive_whole("num_warmup", warmup if num_warmup is None else num_warmup),
+        num_samples=positive_whole("num_samples", samples if num_samples is None else num_samples),
+        seed=whole("seed", 0 if seed is None else seed),
+        device=pick_device(device),
+        progress=progress,
+    )
 
 
 def prior_figure(name: str, draws: Mapping[str, Tensor], size: tuple[int, int]) -> Figure:
