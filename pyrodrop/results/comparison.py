@@ -32,7 +32,7 @@ def compare(found: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float | int |
     recall, precision = len(rows) / max(len(truth), 1), len(rows) / max(len(found), 1)
 
     def relative(name: str) -> float | None:
-        if not len(rows) or name not in truth:
+        if not len(rows) or name not in truth or name not in found:
             return None
         true, seen = truth[name].to_numpy()[rows], found[name].to_numpy()[columns]
         return float(np.median(np.abs(seen / true - 1.0)))
