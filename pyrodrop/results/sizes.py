@@ -1,0 +1,286 @@
+"""The size distribution in a few numbers, each with how sure it is: quantiles, mean diameters and spread.
+
+Names follow ISO 9276-1 (cumulative distributions and their quantiles), ISO 9276-2 (mean diameters in the
+moment-ratio notation, also ASTM E2578) and ASTM E799 (relative span of liquid drops).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pyrodrop.results.counts import Count, count_distribution, presences
+
+Array = NDArray[np.float64]
+
+STATISTICS: dict[str, str] = {
+    "dn10": "diameter below which 10 % of the droplets lie",
+    "dn50": "median diameter by number",
+    "dn90": "diameter below which 90 % of the droplets lie",
+    "dv10": "diameter below which 10 % of the volume lies",
+    "dv50": "median diameter by volume",
+    "dv90": "diameter below which 90 % of the volume lies",
+    "d_1_0": "arithmetic mean diameter, M1 / M0",
+    "d_3_2": "Sauter mean diameter, M3 / M2",
+    "d_4_3": "De Brouckere mean diameter, M4 / M3",
+    "span": "relative span, (dv90 - dv10) / dv50; without unit",
+    "cv": "coefficient of variation, standard deviation of the diameter over its mean; without unit",
+}
+_LEVELS = (0.1, 0.5, 0.9)
+_SPREAD = ("span", "cv")  # of one droplet there is none
+# Of log-normal populations, 90 % intervals held dv90 and d_4_3 in 9 of 10 cases from about here on, see docs/sizes.md.
+_ENOUGH_VOLUME = 70
+# So many numbers are in memory at once, a few arrays of them.
+_CHUNK = 2_000_000
+# A droplet as large as the image would weigh without bound: of each side, at least this share is left.
+_LEAST_ROOM = 0.05
+
+
+class Estimate(NamedTuple):
+    """A number and the interval that holds it with 90 %; NaN where the droplets do not determine it."""
+
+    mean: float
+    q05: float
+    q95: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """The size distribution in numbers.
+
+    Attributes:
+        statistics: an ``Estimate`` for each name in ``STATISTICS``, lengths in ``unit``.
+        count: how many droplets there are in the image, whether the border cuts them or not.
+        unit: "um" or "px".
+        edge: what was done about the border of the image, in words.
+        warnings: what to be wary of, in words; empty where nothing is.
+    """
+
+    statistics: Mapping[str, Estimate]
+    count: Count
+    unit: str
+    edge: str
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Estimate:
+        return self.statistics[name]
+
+    def as_dict(self) -> dict[str, dict[str, float | None]]:
+        """Each statistic's mean, q05 and q95 as ``summary.json`` has them; None where not determined."""
+        return {
+            name: {part: None if np.isnan(value) else float(value) for part, value in estimate._asdict().items()}
+            for name, estimate in self.statistics.items()
+        }
+
+
+class Population(NamedTuple):
+    """Populations that may have given the droplets seen: diameters and weights, each (replicates, N).
+
+    ``weights`` of a replicate add up to one, or to zero where it has no droplet; ``present`` says which
+    droplets it has.
+    """
+
+    diameters: Array
+    weights: Array
+    present: NDArray[np.bool_]
+
+
+def size_statistics(
+    diameters_px: ArrayLike,
+    presence: ArrayLike | None = None,
+    *,
+    pixel_size_um: float | None = None,
+    cut: ArrayLike | None = None,
+    size: tuple[int, int] | None = None,
+    replicates: int = 4_000,
+    seed: int = 0,
+) -> Sizes:
+    """Quantiles, mean diameters and spread of the population that the droplets were drawn from.
+
+    Each replicate takes one posterior draw of all diameters, lets every droplet be there or not by its
+    presence, and weighs those that are there by a Dirichlet draw: Rubin's Bayesian bootstrap (1981), whose
+    concentration is (n - 2) / n for n droplets, so that the variance of a mean is s^2 / n with the unbiased s^2
+    (one, as in Rubin's paper, gives too little for few droplets). Mean and quantiles are over replicates. So
+    the interval holds the uncertainty of each droplet and of having seen only so many.
+
+    Args:
+        diameters_px: posterior draws, (draws, N), in px, positive; N may be 0. A single row (1, N) stands for
+            diameters that are known.
+        presence: probability that each droplet is there, (N,); one where not given.
+        pixel_size_um: side of a pixel in micrometres; the statistics are then in micrometres.
+        cut: which droplets the border of the image cuts, (N,). They are left out, and of those kept the large
+            are weighed up for the places where they would have been cut (Miles and Lantuejoul), by
+            W H / ((W - d) (H - d)). Needs ``size``. Without it all droplets count alike, which is right when a
+            droplet is measured wherever its centre lies in the image.
+        size: height and width (H, W) of the image in px.
+        replicates: how many; more make the interval's ends steadier.
+        seed: of all randomness.
+
+    Returns:
+        Statistics that fewer than half the replicates determine are NaN: all without a droplet, spread and
+        every interval with fewer than two, because one droplet does not tell how others differ.
+
+    Raises:
+        ValueError: shapes that do not go together, diameters not positive, probabilities outside [0, 1], or
+            ``cut`` without ``size``.
+    """
+    sample = _Sample.of(diameters_px, presence, cut, size)
+    scale = 1.0 if pixel_size_um is None else float(pixel_size_um)
+    if not 0 < scale < np.inf:
+        raise ValueError(f"pixel_size_um is {pixel_size_um}: give a positive number, or None.")
+    rows: list[Array] = []
+    numbers: list[Array] = []
+    for population in sample.populations(replicates, seed):
+        rows.append(_statistics(population))
+        numbers.append(population.present.sum(1))
+    values, number = np.concatenate(rows), np.concatenate(numbers)
+    several = float((number >= 2).mean()) >= 0.5
+    statistics = {}
+    for column, name in enumerate(STATISTICS):
+        unit = 1.0 if name in _SPREAD else scale
+        statistics[name] = _estimate(values[:, column] * unit, several)
+    edge = (
+        "all droplets count alike"
+        if cut is None
+        else "droplets at the border are left out, the others weighed by Miles and Lantuejoul"
+    )
+    count = count_distribution(np.ones(sample.total) if presence is None else presence)
+    return Sizes(statistics, count, "px" if pixel_size_um is None else "um", edge, sample.warnings())
+
+
+class _Sample(NamedTuple):
+    """Checked input: draws (draws, N) and presence (N,) of the droplets that count, and the room they have."""
+
+    diameters: Array
+    presence: Array
+    room: Array
+    total: int
+
+    @classmethod
+    def of(
+        cls,
+        diameters: ArrayLike,
+        presence: ArrayLike | None,
+        cut: ArrayLike | None,
+        size: tuple[int, int] | None,
+    ) -> "_Sample":
+        d = np.asarray(diameters, dtype=np.float64)
+        if d.ndim != 2 or len(d) == 0:
+            raise ValueError(f"the diameters have shape {d.shape}: give draws of shape (draws, N), at least one.")
+        if not (np.isfinite(d) & (d > 0)).all():
+            raise ValueError("the diameters have values that are not positive and finite: leave those droplets out.")
+        n = d.shape[1]
+        p = np.ones(n) if presence is None else presences(presence)
+        if len(p) != n:
+            raise ValueError(f"presence has {len(p)} entries for {n} droplets: give one a droplet.")
+        if cut is None:
+            return cls(d, p, np.ones_like(d), n)
+        if size is None:
+            raise ValueError("cut is given without size: say (height, width) in px, or leave cut out.")
+        left_out = np.asarray(cut, dtype=bool)
+        if left_out.shape != (n,):
+            raise ValueError(f"cut has shape {left_out.shape} for {n} droplets: give one a droplet.")
+        d, p = d[:, ~left_out], p[~left_out]
+        room = np.ones_like(d)
+        for side in size:
+            room *= np.maximum(1 - d / side, _LEAST_ROOM)
+        return cls(d, p, room, n)
+
+    def populations(self, replicates: int, seed: int) -> Iterator[Population]:
+        """Replicates of the population, some at a time."""
+        generator = np.random.default_rng(seed)
+        n = self.diameters.shape[1]
+        step = max(1, min(replicates, _CHUNK // max(n, 1)))
+        if replicates < 1:
+            raise ValueError(f"replicates is {replicates}: give at least 1, better some thousands.")
+        for begin in range(0, replicates, step):
+            some = min(step, replicates - begin)
+            draw = generator.integers(len(self.diameters), size=some)
+            present = generator.random((some, n)) < self.presence
+            number = present.sum(1, keepdims=True)
+            # A lone droplet has all the weight, whatever the concentration; two need a positive one.
+            concentration = np.maximum(number - 2, 0.5) / np.maximum(number, 1)
+            weights = generator.standard_gamma(np.broadcast_to(concentration, present.shape)) * present
+            weights /= self.room[draw]
+            total = weights.sum(1, keepdims=True)
+            lone = (number > 0) & (total == 0)  # all weights too small for a float
+            weights = np.where(lone, present, weights)
+            total = np.where(lone, number, total)
+            yield Population(self.diameters[draw], weights / np.where(total > 0, total, 1), present)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the intervals less than they should be."""
+        found = []
+        expected = float(self.presence.sum())
+        if expected < 20:
+            found.append(f"{expected:.1f} droplets are expected: intervals from fewer than 20 are too narrow")
+        if expected > 0:
+            volume = self.presence * self.diameters.mean(0) ** 3
+            alike = volume.sum() ** 2 / (volume**2).sum()
+            if alike < _ENOUGH_VOLUME:
+                found.append(
+                    f"the volume is that of {alike:.1f} equal droplets: dv90, d_3_2, d_4_3 and span hang on the "
+                    f"largest few, and larger ones not seen would change them: their intervals are too narrow"
+                )
+        return tuple(found)
+
+
+def _statistics(population: Population) -> Array:
+    """All of ``STATISTICS``, in their order, of each replicate: (replicates, 11), NaN where not defined."""
+    d, w, present = population
+    number = present.sum(1)
+    if d.shape[1] == 0:
+        return np.full((len(d), len(STATISTICS)), np.nan)
+    order = np.argsort(d, 1)
+    d, w = np.take_along_axis(d, order, 1), np.take_along_axis(w, order, 1)
+    moments = [(w * d**power).sum(1) for power in range(5)]
+    volume = w * d**3
+    with np.errstate(invalid="ignore", divide="ignore"):
+        by_number = _quantiles(d, w)
+        by_volume = _quantiles(d, volume / moments[3][:, None])
+        d_1_0 = moments[1] / moments[0]
+        d_3_2, d_4_3 = moments[3] / moments[2], moments[4] / moments[3]
+        span = (by_volume[2] - by_volume[0]) / by_volume[1]
+        # The weights of n droplets hold (n - 1) / n of the population's variance, as a plain mean of squares does.
+        unbiased = number / np.maximum(number - 1, 1)
+        variance = (w * (d - d_1_0[:, None]) ** 2).sum(1) * unbiased
+        cv = np.sqrt(variance) / d_1_0
+    columns = np.stack([*by_number, *by_volume, d_1_0, d_3_2, d_4_3, span, cv], 1)
+    columns[number < 1] = np.nan
+    columns[number < 2, -len(_SPREAD) :] = np.nan
+    return columns
+
+
+def _quantiles(d: Array, share: Array) -> list[Array]:
+    """Diameters at the levels 10, 50 and 90 % of a distribution of sorted diameters and their shares (rows, N).
+
+    Each diameter stands at the middle of its step of the cumulative distribution, and between them it is
+    straight: the step function itself would put every quantile of few droplets on a droplet.
+    """
+    # A droplet that is not there must not be a corner of the curve: it takes the place of the last that is.
+    there = share > 0
+    last = np.maximum.accumulate(np.where(there, np.arange(d.shape[1]), -1), 1)
+    first = np.argmax(there, 1)
+    d = np.take_along_axis(d, np.where(last < 0, first[:, None], last), 1)
+    cumulative = np.cumsum(share, 1)
+    middle = cumulative - share / 2
+    middle = np.take_along_axis(middle, np.where(last < 0, first[:, None], last), 1)
+    found = []
+    for level in _LEVELS:
+        above = (middle < level).sum(1)
+        low, high = np.clip(above - 1, 0, d.shape[1] - 1), np.clip(above, 0, d.shape[1] - 1)
+        rows = np.arange(len(d))
+        gap = middle[rows, high] - middle[rows, low]
+        part = np.where(gap > 0, (level - middle[rows, low]) / np.where(gap > 0, gap, 1), 0)
+        found.append(d[rows, low] + np.clip(part, 0, 1) * (d[rows, high] - d[rows, low]))
+    return found
+
+
+def _estimate(values: Array, interval: bool) -> Estimate:
+    known = values[~np.isnan(values)]
+    if len(known) < 0.5 * len(values) or len(known) == 0:
+        return Estimate(np.nan, np.nan, np.nan)
+    low, high = np.quantile(known, [0.05, 0.95]) if interval else (np.nan, np.nan)
+    return Estimate(float(known.mean()), float(low), float(high))

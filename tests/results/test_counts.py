@@ -1,0 +1,47 @@
+"""The distribution of the number of droplets, against all combinations and closed forms."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from pyrodrop.results.counts import count_distribution
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 1.0]) | st.floats(0, 1), max_size=8))
+def test_it_is_the_sum_over_all_combinations(presence: list[float]) -> None:
+    expected = np.zeros(len(presence) + 1)
+    for there in product((0, 1), repeat=len(presence)):
+        expected[sum(there)] += np.prod([p if here else 1 - p for p, here in zip(presence, there, strict=True)])
+    count = count_distribution(presence)
+    np.testing.assert_allclose(count.probability, expected, atol=1e-14)
+    assert count.mean == pytest.approx(sum(presence))
+    assert count.sd**2 == pytest.approx(sum(p * (1 - p) for p in presence), abs=1e-12)
+
+
+def test_alike_droplets_are_binomial() -> None:
+    count = count_distribution(np.full(200, 0.3))
+    np.testing.assert_allclose(count.probability, binom.pmf(np.arange(201), 200, 0.3), atol=1e-14)
+    assert [count.quantile(level) for level in (0.05, 0.5, 0.95)] == [
+        int(binom.ppf(level, 200, 0.3)) for level in (0.05, 0.5, 0.95)
+    ]
+
+
+def test_what_is_certain_has_no_spread() -> None:
+    assert count_distribution([1, 1, 0, 1]).as_dict() == {"mean": 3.0, "q05": 3, "q95": 3}
+    assert count_distribution([]).as_dict() == {"mean": 0.0, "q05": 0, "q95": 0}
+
+
+@pytest.mark.parametrize("presence", [[-0.1], [1.1], [np.nan], [[0.5]]])
+def test_no_probabilities_are_refused(presence: object) -> None:
+    with pytest.raises(ValueError, match=r"within \[0, 1\]"):
+        count_distribution(presence)  # type: ignore[arg-type]
+
+
+def test_a_level_outside_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"level is 1\.5"):
+        count_distribution([0.5]).quantile(1.5)
