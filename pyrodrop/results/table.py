@@ -8,11 +8,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyrodrop.results.residuals import DropletResiduals
+
 Array = NDArray[np.float64]
 
 
 class Context(NamedTuple):
-    """What a flag is decided from: mean x, y, radius, amplitude of each droplet, the image's size and noise."""
+    """What a flag is decided from: mean x, y, radius, amplitude of each droplet, the image's size and noise.
+
+    What may not be known, and then raises no flag: the 5 % and 95 % quantiles of the radius (N,), the least and the
+    greatest radius that the prior allows, and what the model leaves over inside each circle.
+    """
 
     x: Array
     y: Array
@@ -20,6 +26,10 @@ class Context(NamedTuple):
     amplitude: Array
     size: tuple[int, int]
     noise: float
+    radius_q05: Array | None = None
+    radius_q95: Array | None = None
+    radius_range: tuple[float, float] | None = None
+    residuals: DropletResiduals | None = None
 
 
 Flag = Callable[[Context], NDArray[np.bool_]]
@@ -68,12 +78,30 @@ def _faint(c: Context) -> NDArray[np.bool_]:
     return np.abs(c.amplitude) * c.radius * np.sqrt(np.pi) < 5 * c.noise
 
 
+@flag("prior_edge", "a twentieth of its radius's draws are within 2 % of the least or the greatest the prior allows")
+def _prior_edge(c: Context) -> NDArray[np.bool_]:
+    if c.radius_range is None or c.radius_q05 is None or c.radius_q95 is None:
+        return np.zeros(len(c.x), bool)
+    least, greatest = c.radius_range
+    return (c.radius_q05 <= 1.02 * least) | (c.radius_q95 >= greatest / 1.02)
+
+
+@flag("residual", "inside its circle the mean square of what is left is above 2 noise^2, and by no chance")
+def _residual(c: Context) -> NDArray[np.bool_]:
+    if c.residuals is None:
+        return np.zeros(len(c.x), bool)
+    # By the first alone a droplet of three pixels would be flagged by chance, by the second a large one for a trifle.
+    return (c.residuals.reduced > 2) & (c.residuals.sigmas > 4)
+
+
 def droplet_table(
     draws: Mapping[str, Tensor],
     size: tuple[int, int],
     noise: float,
     presence: Tensor | None = None,
     pixel_size_um: float | None = None,
+    radius_range: tuple[float, float] | None = None,
+    residuals: DropletResiduals | None = None,
 ) -> pd.DataFrame:
     """The droplet table: mean, standard deviation and 5 % and 95 % quantiles over draws.
 
@@ -83,6 +111,8 @@ def droplet_table(
         noise: standard deviation of the noise, in units of the amplitude.
         presence: probability that each droplet is there, (N,); one where not given.
         pixel_size_um: side of a pixel in micrometres; adds the columns x_um, y_um and radius_um.
+        radius_range: least and greatest radius in px that the prior allows, for the flag prior_edge.
+        residuals: what the model leaves over inside each circle, for the flag residual.
 
     Returns:
         A frame with the columns id, each quantity with _sd, _q05, _q95, presence, flags (names of ``FLAGS``,
@@ -90,13 +120,18 @@ def droplet_table(
     """
     columns: dict[str, object] = {}
     means: dict[str, Array] = {}
+    lows: dict[str, Array] = {}
+    highs: dict[str, Array] = {}
     for name in ("x_px", "y_px", "radius_px", "amplitude"):
         values = draws[name].detach().cpu().double().numpy()
         means[name] = values.mean(0)
         low, high = np.quantile(values, [0.05, 0.95], axis=0)
+        lows[name], highs[name] = low, high
         columns |= {name: means[name], f"{name}_sd": values.std(0), f"{name}_q05": low, f"{name}_q95": high}
     n = len(means["x_px"])
-    context = Context(means["x_px"], means["y_px"], means["radius_px"], means["amplitude"], size, noise)
+    x, y, radius, amplitude = means.values()
+    low, high = lows["radius_px"], highs["radius_px"]
+    context = Context(x, y, radius, amplitude, size, noise, low, high, radius_range, residuals)
     named = [(name, decide(context)) for name, (_, decide) in FLAGS.items()]
     columns["presence"] = np.ones(n) if presence is None else presence.detach().cpu().double().numpy()
     columns["flags"] = [" ".join(name for name, applies in named if applies[i]) for i in range(n)]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pyrodrop.results.residuals import DropletResiduals
 from pyrodrop.results.table import FLAGS, Context, droplet_table
 
 QUANTITIES = ("x_px", "y_px", "radius_px", "amplitude")
@@ -63,7 +64,7 @@ def test_presence_is_certain_unless_given() -> None:
 
 
 def test_every_flag_has_a_test_here() -> None:
-    assert set(FLAGS) == {"border", "overlapping", "faint"}
+    assert set(FLAGS) == {"border", "overlapping", "faint", "prior_edge", "residual"}
     assert all(meaning for meaning, _ in FLAGS.values())
 
 
@@ -113,6 +114,42 @@ def test_faint_is_a_signal_below_five_times_the_noise(sign: int) -> None:
     droplets = [(30, 30, 4, sign * limit * 0.999), (30, 30, 4, sign * limit * 1.001)]
     table = [flags_of([droplet], (61, 61), noise=0.1)[0] for droplet in droplets]
     assert table == ["faint", ""]
+
+
+@pytest.mark.parametrize(
+    ("radius", "at_edge"), [(2.0, True), (2.03, True), (2.05, False), (10, False), (19.5, False), (19.7, True)]
+)
+def test_prior_edge_is_a_radius_that_presses_on_the_prior(radius: float, at_edge: bool) -> None:
+    droplets = certain([(50, 50, radius, 0.5)])
+    table = droplet_table(droplets, (101, 101), 0.01, radius_range=(2.0, 20.0))
+    assert table["flags"].tolist() == ["prior_edge" if at_edge else ""]
+    assert droplet_table(droplets, (101, 101), 0.01)["flags"].tolist() == [""]
+    assert droplet_table(droplets, (101, 101), 0.01, radius_range=(0, np.inf))["flags"].tolist() == [""]
+
+
+def test_prior_edge_is_decided_by_the_tail_of_the_draws() -> None:
+    droplets = certain([(50, 50, 10, 0.5), (20, 20, 10, 0.5)])
+    draws = {name: values[:1].repeat(100, 1).clone() for name, values in droplets.items()}
+    draws["radius_px"][:8, 0] = 4.0  # of the 100 draws 8 lie on the edge, and of the other droplet 3
+    draws["radius_px"][:3, 1] = 4.0
+    assert droplet_table(draws, (101, 101), 0.01, radius_range=(4.0, 40.0))["flags"].tolist() == ["prior_edge", ""]
+
+
+@pytest.mark.parametrize(
+    ("mean_square", "pixels", "flagged"),
+    [
+        (1.0, 100, False),
+        (1.9, 10_000, False),
+        (2.1, 10_000, True),
+        (3.0, 3, False),
+        (3.0, 100, True),
+        (np.nan, 0, False),
+    ],
+)
+def test_residual_is_large_and_more_than_chance(mean_square: float, pixels: int, flagged: bool) -> None:
+    residuals = DropletResiduals(np.array([mean_square * pixels]), np.array([float(pixels)]))
+    table = droplet_table(certain([(50, 50, 5, 0.5)]), (101, 101), 0.01, residuals=residuals)
+    assert table["flags"].tolist() == ["residual" if flagged else ""]
 
 
 def test_several_flags_stand_side_by_side_and_a_mean_decides() -> None:
