@@ -69,12 +69,17 @@ class RankCheck:
         from scipy.stats import norm
 
         limit = float(norm.isf(doubt / 2))
+        seen = max(abs(self.bias), abs(self.width)) > limit
+        if not seen and min(self.p_chi_square, self.p_cumulative) >= doubt:
+            return ()
+        # Once it is sure that something is wrong, less is enough to say what.
+        limit = limit if seen else 2.0
         found = []
         if abs(self.bias) > limit:
             found.append("biased, too low" if self.bias > 0 else "biased, too high")
         if abs(self.width) > limit:
             found.append("too narrow" if self.width > 0 else "too wide")
-        if not found and min(self.p_chi_square, self.p_cumulative) < doubt:
+        if not found:
             found.append("of the wrong shape")
         return tuple(found)
 
@@ -126,7 +131,8 @@ def calibrate(
         simulate: draws a truth from the prior, and data from it: a number by name, and anything.
         infer: draws from the posterior given the data: (draws,) for each of those names, the same number every
             run. The draws should be independent; of a chain, take every tenth or so.
-        runs: how many truths; 200 tell a posterior that is too narrow by a fifth.
+        runs: how many truths. Of 200, a posterior too narrow by a quarter was told in 9 of 10 calibrations, and one
+            off by 0.3 of its standard deviation in 8 of 10.
         seed: of all randomness.
 
     Raises:

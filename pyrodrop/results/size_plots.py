@@ -1,0 +1,64 @@
+"""Figures of sizes and counts: one function each, taking axes and returning them."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+
+from pyrodrop.results.counts import Count
+from pyrodrop.results.histogram import SizeHistogram
+from pyrodrop.results.sizes import Sizes
+
+# Of the palette of Okabe and Ito, which readers of any colour vision can tell apart.
+BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#767676"
+_UNITS = {"um": "µm", "px": "px"}
+
+
+def plain(ax: Axes) -> Axes:
+    """Without the frame's upper and right side, as journals like it."""
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None) -> Axes:
+    """Share of the droplets in each bin of diameter, the 90 % band of each, and dn50 and dv50 where given."""
+    edges = sizes.edges
+    ax.stairs(sizes.share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
+    ax.stairs(sizes.share, edges, color=BLUE, linewidth=1.2, label="droplets")
+    middle = np.sqrt(edges[1:] * edges[:-1]) if sizes.logarithmic else (edges[1:] + edges[:-1]) / 2
+    ax.vlines(middle, sizes.q05, sizes.q95, color="black", linewidth=1.0, label="90 % band")
+    if statistics is not None:
+        for name, colour in (("dn50", GREEN), ("dv50", ORANGE)):
+            estimate = statistics[name]
+            if np.isnan(estimate.mean):
+                continue
+            if not np.isnan(estimate.q05):
+                ax.axvspan(estimate.q05, estimate.q95, color=colour, alpha=0.2, linewidth=0)
+            ax.axvline(estimate.mean, color=colour, linestyle="--", label=name)
+    if sizes.logarithmic:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.set(xlabel=f"diameter / {_UNITS[sizes.unit]}", ylabel="share of the droplets", xlim=(edges[0], edges[-1]))
+    ax.set_ylim(0, 1.3 * sizes.q95.max())  # room for the legend
+    ax.legend(frameon=False, ncols=2, loc="upper center", fontsize="small")
+    ax.set_title(f"{sizes.expected:.0f} droplets", fontsize="medium")
+    return plain(ax)
+
+
+def count(ax: Axes, counted: Count) -> Axes:
+    """Probability of each number of droplets, the 90 % interval in colour."""
+    low, high = counted.quantile(0.05), counted.quantile(0.95)
+    from_, to = counted.quantile(0.0005), counted.quantile(0.9995)
+    numbers = np.arange(max(from_ - 1, 0), min(to + 1, len(counted.probability) - 1) + 1)
+    inside = (numbers >= low) & (numbers <= high)
+    for some, colour, name in ((inside, BLUE, f"90 %: {low} to {high}"), (~inside, "#c8c8c8", None)):
+        ax.bar(numbers[some], counted.probability[numbers[some]], color=colour, width=0.8, label=name)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ax.set(xlabel="number of droplets", ylabel="probability")
+    if len(numbers) < 3:
+        ax.set_xlim(numbers[0] - 2, numbers[-1] + 2)
+    ax.legend(frameon=False)
+    ax.set_title(f"{counted.mean:.1f} ± {counted.sd:.1f} droplets", fontsize="medium")
+    return plain(ax)
