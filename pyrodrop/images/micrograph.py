@@ -13,8 +13,10 @@ from torch import Tensor
 
 from pyrodrop.images.channels import channels_of, take_channel
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.reading import read_levels
+from pyrodrop.images.pixel_size import positive_pixel_size
+from pyrodrop.images.reading import read_stored
 from pyrodrop.images.scaling import from_levels, positive_scale, resized, scaled_size
+from pyrodrop.images.white_level import levels_of, positive_white
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +24,12 @@ class Micrograph:
     """A microscope image.
 
     Attributes:
-        pixels: red, green, blue or gray, float32, shape (H, W, C) with C 3 or 1 and H, W at least 2; in
-            [0, 1] when read from a file.
+        pixels: red, green, blue or gray, float32, shape (H, W, C) with C 3 or 1 and H, W at least 2; or the
+            channels that ``channel_names`` names; in [0, 1] when read from a file.
         pixel_size_um: width of a pixel in micrometres, or None where it is not known.
         path: the file it was read from, or None.
+        channel_names: names of the channels of a file that has several, or a name for its only one, as
+            fluorescence has; () for colours and plain gray.
 
     Raises:
         ImageError: pixels of another shape or type, NaN or infinite ones, or a pixel size not positive.
@@ -34,14 +38,16 @@ class Micrograph:
     pixels: Tensor = field(repr=False)
     pixel_size_um: float | None = None
     path: Path | None = None
+    channel_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
-        fits = len(shape) == 3 and shape[-1] in (1, 3) and min(shape[:2]) >= 2
+        counts = (len(self.channel_names),) if self.channel_names else (1, 3)
+        fits = len(shape) == 3 and shape[-1] in counts and min(shape[:2]) >= 2
         if not fits or self.pixels.dtype != torch.float32:
             raise ImageError(
                 f"the pixels are {self.pixels.dtype} of shape {shape}, expected torch.float32 of shape "
-                "(H, W, 3) or (H, W, 1) with at least 2 x 2 pixels."
+                f"{' or '.join(f'(H, W, {count})' for count in reversed(counts))} with at least 2 x 2 pixels."
             )
         if not bool(self.pixels.isfinite().all()):
             raise ImageError("the image has NaN or infinite pixels: replace them, as by the background.")
@@ -61,19 +67,20 @@ class Micrograph:
     @property
     def channels(self) -> tuple[str, ...]:
         """Names that ``channel`` knows for this image."""
-        return channels_of(self.pixels)
+        return channels_of(self.pixels, self.channel_names)
 
     def channel(self, name: str) -> Tensor:
         """One channel, float32, shape (H, W).
 
         Args:
             name: hue, saturation, value, red, green, blue or gray, all in [0, 1]; L in [0, 100]; a or b,
-                about -128 to 127. The conversions are scikit-image's. A gray image has gray alone.
+                about -128 to 127. The conversions are scikit-image's. A gray image has gray alone. In an image
+                with channels of its own, one of their names, or its number counted from 0, as "1".
 
         Raises:
             ImageError: there is no such channel; the message lists those there are.
         """
-        return take_channel(self.pixels, name)
+        return take_channel(self.pixels, name, self.channel_names)
 
     def resize(self, scale: float) -> "Micrograph":
         """The image at another size, bicubic and antialiased; the pixel size follows.
@@ -91,37 +98,55 @@ class Micrograph:
         return replace(self, pixels=resized(self.pixels, size), pixel_size_um=pixel)
 
 
-def read_image(path: str | os.PathLike[str], scale: float = 1.0, *, white: float | None = None) -> Micrograph:
+def read_image(
+    path: str | os.PathLike[str],
+    scale: float = 1.0,
+    *,
+    frame: int | None = None,
+    white: float | None = None,
+    pixel_size_um: float | None = None,
+) -> Micrograph:
     """A micrograph from an image file.
 
     The picture is turned upright as its orientation tag says, palettes are looked up, transparent pixels are
     laid on white, CMYK is mixed to RGB, and where a file counts darkness (TIFF's MinIsWhite) it is turned
-    round. Colours have 8 bits; gray may have 16 bits or be floating point. Colour profiles are not applied.
-    The pixel size is taken from the resolution of a PNG or TIFF only if it is one that a microscope can have,
-    at most 20 um: a resolution of 72 or 300 dpi is about printing.
+    round. Colour profiles are not applied. A file with several channels, as fluorescence has, gives all of
+    them; ``Micrograph.channels`` lists their names. The pixel size is that of OME, ImageJ or Nikon metadata;
+    the resolution of a PNG or TIFF counts only if a microscope can have it, at most 20 um: 72 or 300 dpi is
+    about printing.
 
     Args:
-        path: a PNG, JPEG, TIFF, BMP, GIF or WebP file that holds one picture (of a camera's MPO, the first).
+        path: a PNG, JPEG, BMP, GIF, WebP, TIFF, OME-TIFF or ImageJ file; with the extra ``nd2``, Nikon's ND2.
         scale: size of the result over the size of the file, positive.
-        white: the level that becomes 1. None takes the full range, and refuses gray images where that would
-            be a guess: 16-bit files that use less than a quarter of their range, as cameras of 12 bits write
-            them, and floating point above 1.
+        frame: which picture of a stack, counted from 0 over times, depths and pages, the last axis fastest.
+            None for the only one; of a camera's MPO, the first.
+        white: the level that becomes 1. None takes it from the file, where OME's SignificantBits or the tag
+            MaxSampleValue state the depth of a camera, else the full range of the type; and refuses images
+            where that would be a guess: 16-bit files that use less than a quarter of their range, as cameras
+            of 12 bits write them, and floating point above 1.
+        pixel_size_um: width of a pixel of the file in micrometres, in place of what its metadata say.
 
     Raises:
         ImageError: the file is missing, a folder, empty, no image, cut, damaged, smaller than 2 x 2 pixels,
-            too large (``PIL.Image.MAX_IMAGE_PIXELS``), holds several pictures, NaN, infinite or negative
-            pixels, or would be read wrongly (colours of 16 bits, an uncertain white level); or the scale is
-            not usable.
+            too large (``PIL.Image.MAX_IMAGE_PIXELS``), holds no such frame, or several and none was chosen;
+            holds NaN, infinite or negative pixels, or pixels that are not square; or would be read wrongly,
+            as with an uncertain white level; or an argument is not usable.
         ImportError: torchvision does not go with the installed torch.
     """
     path = Path(path)
-    scale = positive_scale(scale)  # before the file, which may take long to decode
-    levels = read_levels(path, white)
+    # Before the file, which may take long to decode.
+    scale, white, pixel_size_um = positive_scale(scale), positive_white(white), positive_pixel_size(pixel_size_um)
+    stored = read_stored(path, frame, want_pixel_size=pixel_size_um is None)
+    levels = levels_of(stored, white, path)
     if levels.values.dtype == np.uint8 and levels.white == 255:
         pixels = from_levels(levels.values)
     else:
-        pixels = torch.from_numpy((levels.values / np.float64(levels.white)).astype(np.float32))
-    return Micrograph(pixels, levels.pixel_size_um, path).resize(scale)
+        scaled = np.empty(levels.values.shape, dtype=np.float32)
+        # NumPy casts in small buffers, so that no copy in double precision is made.
+        np.divide(levels.values, np.float64(levels.white), out=scaled, dtype=np.float64, casting="unsafe")
+        pixels = torch.from_numpy(scaled)
+    size = stored.pixel_size_um if pixel_size_um is None else pixel_size_um
+    return Micrograph(pixels, size, path, stored.channel_names).resize(scale)
 
 
 def write_png(image: Micrograph, path: str | os.PathLike[str]) -> None:
@@ -132,9 +157,15 @@ def write_png(image: Micrograph, path: str | os.PathLike[str]) -> None:
         path: the file to write or to replace.
 
     Raises:
+        ImageError: the image has several channels that are no colours.
         OSError: the file cannot be written.
     """
     path = Path(path)
+    if len(image.channel_names) > 1:
+        raise ImageError(
+            f"the image has the channels {', '.join(image.channels)}, which are no colours: "
+            "write one of them, as Micrograph(image.channel(name)[..., None])."
+        )
     levels = to_levels(image.pixels)
     picture = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
     # Pillow takes dots an inch, and a PNG keeps whole pixels a metre.

@@ -1,0 +1,69 @@
+"""Nikon's ND2: one picture with all of its channels, through the extra ``nd2``."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyrodrop.images.bounds import check_size
+from pyrodrop.images.errors import ImageError
+from pyrodrop.images.frames import choose_frame
+from pyrodrop.images.pixel_size import stated
+from pyrodrop.images.stored import Stored
+from pyrodrop.images.tiff_metadata import numbered
+
+
+def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
+    """One picture of an ND2 file, with all of its channels.
+
+    Args:
+        path: an ND2 file.
+        frame: which picture, counted over times, positions and depths as they were taken; None for the only one.
+        want_pixel_size: whether to look for the pixel size.
+
+    Raises:
+        ImageError: ``nd2`` is not installed, the file would be read wrongly, or there is no such frame.
+            nd2 raises other errors at damage.
+    """
+    try:
+        import nd2
+    except ImportError:
+        raise ImageError(
+            f"{path} is a Nikon file, and nd2, which reads them, is not installed: pip install 'pyrodrop[nd2]'."
+        ) from None
+    with nd2.ND2File(path) as file:
+        sizes, attributes = dict(file.sizes), file.attributes
+        loops = {axis: length for axis, length in sizes.items() if axis not in "CYXS"}
+        channels, colours = sizes.get("C", 1), sizes.get("S", 1)
+        check_size(path, sizes["Y"], sizes["X"], channels * colours, attributes.bitsPerComponentInMemory // 8)
+        count = math.prod(loops.values())
+        described = " x ".join(f"{axis} {length}" for axis, length in loops.items() if length > 1)
+        number = choose_frame(frame, count, described, path)
+        if colours not in (1, 3) or (colours == 3 and channels > 1):
+            raise ImageError(f"{path} has {channels} channels of {colours} colours: export one of them as a TIFF.")
+        # (channels, H, W, colours) with the sides of 1 left out
+        shape = (channels, sizes["Y"], sizes["X"], colours)
+        values = np.array(file.read_frame(number)).reshape(shape)
+        if not values.any():
+            # What nd2 does not find, it hands out as zeros.
+            raise ImageError(f"{path} has no data in frame {number}, or it is all black: export it again.")
+        bits, significant = attributes.bitsPerComponentInMemory, attributes.bitsPerComponentSignificant
+        white = 2.0**significant - 1 if values.dtype.kind == "u" and 8 <= significant < bits else None
+        size = (
+            stated(file.voxel_size().x, file.voxel_size().y, path) if want_pixel_size and _is_calibrated(file) else None
+        )
+        names: tuple[str, ...] = ()
+        if colours == 1:
+            given = tuple(channel.channel.name or "" for channel in getattr(file.metadata, "channels", None) or ())
+            names = numbered(given, channels) if channels > 1 or any(given) else ()
+            values = np.moveaxis(values[..., 0], 0, 2)
+        else:
+            values = values[0]
+        return Stored(np.ascontiguousarray(values), bits, white, pixel_size_um=size, channel_names=names)
+
+
+def _is_calibrated(file: Any) -> bool:
+    """Whether the pixel size was measured; ND2 states 1 um where it was not."""
+    channels: list[Any] = list(getattr(file.metadata, "channels", None) or ())
+    return bool(channels) and all(channels[0].volume.axesCalibrated[:2])

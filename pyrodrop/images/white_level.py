@@ -1,0 +1,107 @@
+"""Which stored number is white: what the file states, what its type says, or the owner; never a guess."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.images.errors import ImageError
+from pyrodrop.images.stored import Stored
+
+
+class Levels(NamedTuple):
+    """The levels of a file: values (H, W, C), bright is high, 0 is black; and the level of white."""
+
+    values: NDArray[Any]
+    white: float
+
+
+def positive_white(white: float | None) -> float | None:
+    """A white level as a number; an ImageError if it is not positive and finite."""
+    if white is None:
+        return None
+    try:
+        level = float(white)
+    except (TypeError, ValueError, OverflowError):
+        level = math.nan
+    if not (math.isfinite(level) and level > 0):
+        raise ImageError(f"the white level is {white!r}: give a positive number, for example 4095 for 12 bits.")
+    return level
+
+
+def levels_of(stored: Stored, white: float | None, path: Path) -> Levels:
+    """Numbers as a file stores them to levels between black, 0, and white.
+
+    Args:
+        stored: what was read.
+        white: the level of white, or None for what the file or its type says.
+        path: the file, for messages.
+
+    Raises:
+        ImageError: NaN, infinite or negative numbers, numbers above white, or a white that is uncertain:
+            numbers of 16 or 32 bits in which no more than a quarter of the range is used, as cameras of 10 to
+            14 bits write them, and floating point above 1.
+    """
+    values = stored.values
+    lowest, highest = float(values.min()), float(values.max())
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
+        raise ImageError(f"{path} has NaN or infinite pixels: replace them, for example by the background.")
+    if values.dtype.kind == "i" and stored.bits <= 8:
+        raise ImageError(f"{path} has levels below 0, of 8 bits with a sign: save it with black as 0.")
+    if lowest < 0:
+        raise ImageError(f"{path} has pixels down to {lowest:g}: shift its levels so that black is 0.")
+    if white is None:
+        white = _own_white(stored, highest, path)
+        source = "that it states" if stored.white is not None else "of its type"
+    else:
+        source = "given"
+    if highest > white:
+        raise ImageError(
+            f"{path} has pixels up to {highest:g}, above the white level {white:g} {source}: give a higher one."
+        )
+    if stored.counts_darkness:
+        if values.dtype.kind == "f":
+            raise ImageError(f"{path} stores white as 0 in floating point: save it with black as 0.")
+        values = _darkness_to_brightness(values, white)
+    if stored.opacity is not None and float(stored.opacity.min()) < 1:
+        values = _on_white(values, stored.opacity, stored.premultiplied, white)
+    return Levels(values, white)
+
+
+def _own_white(stored: Stored, highest: float, path: Path) -> float:
+    """The level of white that the file or its type gives, where that is no guess."""
+    if stored.white is not None:
+        return stored.white
+    if stored.values.dtype.kind == "f":
+        if highest > 1:
+            raise ImageError(
+                f"{path} holds numbers up to {highest:g} and does not say which is white: "
+                f"give the white level, for example white={highest:g}."
+            )
+        return 1.0
+    top = 2.0 ** (stored.bits - (stored.values.dtype.kind == "i")) - 1
+    # Cameras of 10, 12 or 14 bits write 16-bit files: then 65535 is not white, and only the owner knows.
+    if stored.bits >= 16 and highest < top / 4:
+        likely = 2 ** max(8, int(highest).bit_length()) - 1
+        raise ImageError(
+            f"{path} has {stored.bits} bits but no pixel above {highest:g}, so its white level is uncertain: "
+            f"give it, for example white={likely}, or white={top:.0f} if the image is dark."
+        )
+    return top
+
+
+def _darkness_to_brightness(values: NDArray[Any], white: float) -> NDArray[Any]:
+    if white == int(white) and white <= np.iinfo(values.dtype).max:
+        turned: NDArray[Any] = values.dtype.type(int(white)) - values
+        return turned
+    return white - values.astype(np.float64)
+
+
+def _on_white(values: NDArray[Any], opacity: NDArray[np.float64], premultiplied: bool, white: float) -> NDArray[Any]:
+    """Colours laid on white: what lies under transparency is undefined, and white is what viewers show there."""
+    weight = opacity[..., None]
+    laid = (values if premultiplied else values * weight) + white * (1 - weight)
+    # Premultiplied colours are at most the opacity; a file may break that.
+    return np.minimum(laid, white)
