@@ -78,7 +78,7 @@ def _own_white(stored: Stored, highest: float, path: Path) -> float:
         if highest > 1:
             raise ImageError(
                 f"{path} holds numbers up to {highest:g} and does not say which is white: "
-                f"give the white level, for example white={highest:g}."
+                f"give the white level, for example white={math.ceil(highest)}."
             )
         return 1.0
     top = 2.0 ** (stored.bits - (stored.values.dtype.kind == "i")) - 1
