@@ -1,17 +1,9 @@
 """The definition of the image: every pixel and every droplet, any dtype and device. The oracle of all kernels."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-
-def gaussian(squared: Tensor) -> Tensor:
-    """Gaussian profile exp(-q / 2) of the squared distance over squared radius q, as in the post."""
-    return torch.exp(-squared / 2)
-
-
-PROFILES: dict[str, Callable[[Tensor], Tensor]] = {"gaussian": gaussian}
+from pyrodrop.render.profiles import PROFILES
 
 
 def render_reference(
@@ -22,6 +14,7 @@ def render_reference(
     bg: Tensor,
     size: tuple[int, int],
     profile: str = "gaussian",
+    shape: Tensor | None = None,
 ) -> Tensor:
     """Image bg + sum_k amplitude_k f(((i - x_k)^2 + (j - y_k)^2) / r_k^2) at pixel column i and row j.
 
@@ -32,6 +25,7 @@ def render_reference(
         bg: background level, shape (...).
         size: height and width (H, W) of the image in px.
         profile: name of the profile f, a key of ``PROFILES``.
+        shape: what the profile needs beside the radius, shape (..., S); see ``pyrodrop.render.profiles``.
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable.
@@ -42,5 +36,8 @@ def render_reference(
     dx = x[..., None] - torch.arange(width, dtype=x.dtype, device=x.device)
     dy = y[..., None] - torch.arange(height, dtype=y.dtype, device=y.device)
     squared = (dx[..., None, :] ** 2 + dy[..., :, None] ** 2) / r[..., None, None] ** 2
-    droplets = amplitude[..., None, None] * PROFILES[profile](squared)
-    return bg[..., None, None] + droplets.sum(-3)
+    if shape is None:
+        heights = PROFILES[profile](squared, r[..., None, None])
+    else:
+        heights = PROFILES[profile](squared, r[..., None, None], shape[..., None, None, None, :])
+    return bg[..., None, None] + (amplitude[..., None, None] * heights).sum(-3)

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from pyrodrop.render.bands import half_squares_bands, render_bands
-from pyrodrop.render.reference import PROFILES, render_reference
+from pyrodrop.render.profiles import PROFILES, SHAPES
+from pyrodrop.render.reference import render_reference
 from pyrodrop.render.separable import render_separable
 from pyrodrop.render.tiles import half_squares_tiles, render_tiles
+from pyrodrop.render.windows import render_windows
 
 HAS_NUMBA = find_spec("numba") is not None
 HAS_TRITON = find_spec("triton") is not None
 
-KERNELS = ("auto", "reference", "separable", "bands", "tiles")
+KERNELS = ("auto", "reference", "separable", "bands", "tiles", "windows")
 
 
 def render(
@@ -30,6 +32,7 @@ def render(
     size: tuple[int, int],
     profile: str = "gaussian",
     kernel: str = "auto",
+    shape: Tensor | None = None,
 ) -> Tensor:
     """Image of droplets on a level background: bg + sum_k amplitude_k f(distance_k^2 / r_k^2).
 
@@ -41,23 +44,29 @@ def render(
         bg: background level, shape (...).
         size: height and width (H, W) of the image in px, both at least 1.
         profile: name of the profile f, a key of ``PROFILES``.
-        kernel: "auto" or one of "reference", "separable", "bands" (CPU), "tiles" (CUDA). A kernel that does
-            not know the profile leaves it to the reference.
+        kernel: "auto" or one of "reference", "separable", "bands" and "windows" (CPU), "tiles" (CUDA). A kernel
+            that does not know the profile leaves it to "windows", or off the CPU to the reference.
+        shape: what the profile needs beside the radius, shape (..., S) with S = ``SHAPES[profile]``: nothing for
+            "gaussian", the edge's width in px for "disc", and also the heights of its curve for "radial". See
+            ``pyrodrop.render.profiles``.
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable by all
-        five tensors. Leading dimensions broadcast.
+        tensors. Leading dimensions broadcast.
 
     Raises:
         ValueError: an unknown profile or kernel, or shapes, dtypes or devices that do not go together.
     """
     tensors = _together(x, y, r, amplitude, bg)
+    shape = _shape_of(profile, shape, tensors[0])
     height, width = (int(side) for side in size)
     if height < 1 or width < 1:
         raise ValueError(f"size is {tuple(size)}: give (height, width) in pixels, both at least 1.")
     name = _kernel(x, profile, kernel)
     if name == "reference":
-        return render_reference(*tensors, (height, width), profile)
+        return render_reference(*tensors, (height, width), profile, shape)
+    if name == "windows":
+        return render_windows(*tensors, (height, width), profile, shape)
     if name == "separable":
         return render_separable(*tensors, (height, width))
     return (render_tiles if name == "tiles" else render_bands)(*tensors, (height, width))
@@ -73,6 +82,7 @@ def log_likelihood(
     error_scale: float | Tensor,
     profile: str = "gaussian",
     kernel: str = "auto",
+    shape: Tensor | None = None,
 ) -> Tensor:
     """Log likelihood of a channel whose pixels are independent normals around the image of the droplets.
 
@@ -81,7 +91,7 @@ def log_likelihood(
     The fast kernels find S and its gradient in one pass and keep no image.
 
     Args:
-        x, y, r, amplitude, bg, profile, kernel: as for ``render``.
+        x, y, r, amplitude, bg, profile, kernel, shape: as for ``render``.
         channel: what was observed, shape (H, W); no gradient is taken by it.
         error_scale: standard deviation sigma of a pixel, positive, a number or a 0-d tensor (differentiable).
 
@@ -101,9 +111,9 @@ def log_likelihood(
         )
     channel = channel.detach()
     name = _kernel(x, profile, kernel)
-    if name in ("reference", "separable"):
+    if name in ("reference", "separable", "windows"):
         size = (channel.shape[0], channel.shape[1])
-        image = render_separable(*tensors, size) if name == "separable" else render_reference(*tensors, size, profile)
+        image = render(*tensors, size, profile, name, shape)
         half_squares = (image - channel).square().sum((-2, -1)) / 2
     else:
         half_squares = (half_squares_tiles if name == "tiles" else half_squares_bands)(*tensors, channel)
@@ -117,17 +127,33 @@ def _kernel(x: Tensor, profile: str, kernel: str) -> str:
         raise ValueError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}.")
     if kernel not in KERNELS:
         raise ValueError(f"kernel {kernel!r} is unknown: choose one of {', '.join(KERNELS)}.")
+    compiled = x.device.type == "cpu" and HAS_NUMBA and x.dtype in (torch.float32, torch.float64)
     if profile != "gaussian":
-        return "reference"
+        return "windows" if compiled and kernel != "reference" else "reference"
     if x.dtype not in (torch.float32, torch.float64):
         return "separable" if kernel == "auto" else kernel
-    if kernel == "bands" and x.device.type != "cpu":
-        raise ValueError(f"kernel 'bands' is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'.")
+    if kernel in ("bands", "windows") and x.device.type != "cpu":
+        raise ValueError(f"kernel {kernel!r} is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'.")
     if kernel != "auto":
         return kernel
     if x.device.type == "cpu":
         return "bands" if HAS_NUMBA else "separable"
     return "tiles" if x.device.type == "cuda" and HAS_TRITON else "separable"
+
+
+def _shape_of(profile: str, shape: Tensor | None, x: Tensor) -> Tensor | None:
+    """The shape parameters with the droplets' leading dimensions, or a ValueError."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}.")
+    count = SHAPES[profile]
+    if shape is None and count == 0:
+        return None
+    if shape is None or shape.dim() == 0 or shape.shape[-1] != count:
+        got = "none" if shape is None else f"shape {tuple(shape.shape)}"
+        raise ValueError(f"profile {profile!r} takes {count} shape parameters, shape (..., {count}): got {got}.")
+    if shape.dtype != x.dtype or shape.device != x.device:
+        raise ValueError(f"shape is {shape.dtype} on {shape.device} and x is {x.dtype} on {x.device}: use .to().")
+    return shape.expand(*x.shape[:-1], count)
 
 
 def _together(

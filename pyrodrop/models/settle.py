@@ -1,0 +1,346 @@
+"""The joint fit of the model ``measured``, and its posterior: all droplets, background, profile and noise at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from pyrodrop.models.measured import Scales, image_scales, pixel_noise
+from pyrodrop.models.settle_equations import (
+    Array,
+    Columns,
+    Problem,
+    State,
+    columns_of,
+    energy,
+    equations_of,
+    residual_of,
+)
+from pyrodrop.models.settle_factor import Factor, factor
+from pyrodrop.models.settle_posterior import evidence_of, log_bayes_of, widening_of
+from pyrodrop.render import HALF_RADIUS, SHAPES
+
+# How far a droplet may go from where it starts, in px or its radius, whichever is more; and by which factor its
+# radius may change. A finder is nearer than that; a droplet that wants further is another one, or none.
+FAR_PX, FAR_RADII, FAR_FACTOR = 2.0, 0.5, 2.0
+# The same of one step, against wild steps far from the quadratic.
+STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
+# No sharper edge can be told from another by pixels, and none is softer than a few of the smallest droplets.
+EDGE_PX = (0.2, 20.0)
+SMALLEST_PX = 0.4
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Droplets at the joint mode, and how sure their values are. N droplets, C channels.
+
+    Attributes:
+        profile: name of the profile.
+        x, y, r: centres and radii in px, shape (N,).
+        amplitude: heights, shape (C, N).
+        shape: the renderer's shape parameters, shape (S,); ``shape_sd`` their standard deviations, the edge's to first
+            order.
+        background: image of the background, shape (C, H, W), float32.
+        noise: standard deviation of the noise, shape (C,).
+        covariance: of x, y, log r and the C amplitudes of each droplet, all else integrated over, shape
+            (N, 3 + C, 3 + C); widened by ``widening``.
+        widening: shares by which standard deviations were widened for noise that is correlated and for droplets that
+            are unlike the model, shape (N, 3 + C).
+        log_bayes: log Bayes factor of each droplet's presence, shape (N,), its centre a priori anywhere in the image.
+        at_bound: droplets that wanted to go further from their start than they may, shape (N,).
+        misfit: mean squared residual where the droplet's centre and radius are read, over the image's, shape (N,).
+        log_evidence: of the profile and these droplets.
+        residual: channels less the image, shape (C, H, W), float32.
+        reduced_chi_square: mean squared residual over the square of the pixel noise that second differences see; near
+            1 where the model explains all but white noise, shape (C,).
+        noise_correlation: sum over lags of the residual's correlation between pixels, 1 for independent noise.
+        steps: steps of the fit; ``converged`` whether it came to rest.
+        scales: the priors' scales.
+        factor: the joint precision, which ``draws`` draws from.
+    """
+
+    profile: str
+    x: Array
+    y: Array
+    r: Array
+    amplitude: Array
+    shape: Array
+    shape_sd: Array
+    background: NDArray[np.float32]
+    noise: Array
+    covariance: Array
+    widening: Array
+    log_bayes: Array
+    at_bound: NDArray[np.bool_]
+    misfit: Array
+    log_evidence: float
+    residual: NDArray[np.float32]
+    reduced_chi_square: Array
+    noise_correlation: float
+    steps: int
+    converged: bool
+    scales: Scales
+    factor: Factor = field(repr=False)
+
+    def presence(self, expected: float | None = None) -> Array:
+        """Probability that each droplet is there, shape (N,), given that all others are.
+
+        A priori ``expected`` droplets are spread evenly over the image, else as many as there are here: the prior
+        odds of one more at a place are expected times the uniform density, which ``log_bayes`` has in it.
+        """
+        odds = self.log_bayes + np.log(max(float(len(self.x)) if expected is None else expected, 1e-3))
+        made: Array = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
+        return made
+
+
+def settle(
+    channels: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    r: ArrayLike,
+    amplitude: ArrayLike | None = None,
+    *,
+    profile: str = "disc",
+    scales: Scales | None = None,
+    edge_px: float = 1.0,
+    max_steps: int = 50,
+) -> Settled:
+    """Fit droplets found in an image jointly, by Gauss-Newton steps in a trust region, and find their posterior.
+
+    Args:
+        channels: the image, shape (C, H, W) or (H, W), finite.
+        x, y: centres to start from in px, shape (N,); N may be 0.
+        r: radii to start from in px, of this profile (see ``HALF_RADIUS``), positive, shape (N,).
+        amplitude: heights to start from, shape (C, N) or (N,); None finds them first, the image being linear in them.
+        profile: "gaussian", "disc" or "radial".
+        scales: the priors' scales, else ``image_scales`` with the median of r.
+        edge_px: width of the edge to start from.
+        max_steps: no more steps than this, at least 1.
+
+    Returns:
+        The droplets in the order given, with their posterior.
+
+    Raises:
+        ValueError: arguments that do not go together, are not finite, or an unknown profile.
+    """
+    image = np.ascontiguousarray(np.asarray(channels, dtype=np.float64))
+    image = image[None] if image.ndim == 2 else image
+    places = [np.array(v, dtype=np.float64) for v in (x, y, r)]
+    _check(image, places, profile)
+    if scales is None:
+        scales = image_scales(image, float(np.median(places[2])) if len(places[2]) else 8.0)
+    problem = Problem(image, profile, scales)
+    start = _start(problem, *places, amplitude, edge_px)
+    state, columns, residual, noise, equations_at, steps, converged, held = _descend(problem, start, max_steps)
+    factored = factor(equations_at)
+    covariance = factored.marginals()
+    widening = widening_of(state, columns, residual, noise)
+    shapes = SHAPES[profile]
+    shape_sd = np.sqrt(np.diag(factored.border_covariance())[:shapes])
+    if shapes:
+        shape_sd[0] *= state.rendered_shape[0]
+    floor = pixel_noise(image)
+    return Settled(
+        profile,
+        state.x,
+        state.y,
+        np.exp(state.log_r),
+        state.amplitude,
+        state.rendered_shape,
+        shape_sd,
+        problem.ground(state.bg).astype(np.float32),
+        noise,
+        covariance * widening.factor[:, :, None] * widening.factor[:, None, :],
+        widening.factor,
+        log_bayes_of(problem, state, covariance, widening),
+        held[:, :3].any(1),
+        widening.misfit,
+        evidence_of(problem, state, residual, noise, factored),
+        residual.astype(np.float32),
+        np.square(residual).mean((1, 2)) / floor**2,
+        widening.noise_correlation,
+        steps,
+        converged,
+        scales,
+        factored,
+    )
+
+
+def settle_best(
+    channels: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    half_radius: ArrayLike,
+    *,
+    profiles: Sequence[str] = ("gaussian", "disc", "radial"),
+    scales: Scales | None = None,
+    **options: Any,
+) -> tuple[Settled, dict[str, float]]:
+    """Settle with each profile, and keep that with the greatest evidence.
+
+    Args:
+        channels, x, y: as for ``settle``.
+        half_radius: distance in px at which a droplet falls to half its height, shape (N,).
+        profiles: those to choose from.
+        scales: the same priors for all, else ``image_scales``.
+        options: for ``settle``.
+
+    Returns:
+        The best, and the log evidence of each. With noise that is correlated, the evidence exaggerates.
+    """
+    half = np.asarray(half_radius, dtype=np.float64)
+    image = np.asarray(channels, dtype=np.float64)
+    if scales is None:
+        scales = image_scales(image if image.ndim == 3 else image[None], float(np.median(half)) if len(half) else 8.0)
+    best, evidence = None, {}
+    for profile in profiles:
+        made = settle(image, x, y, half / HALF_RADIUS[profile], profile=profile, scales=scales, **options)
+        evidence[profile] = made.log_evidence
+        if best is None or made.log_evidence > best.log_evidence:
+            best = made
+    if best is None:
+        raise ValueError("profiles is empty: name at least one.")
+    return best, evidence
+
+
+def draws(settled: Settled, n: int, generator: torch.Generator | None = None) -> dict[str, Array]:
+    """Draws from the joint posterior of all droplets: neighbours that overlap are drawn together.
+
+    Args:
+        settled: the fit.
+        n: how many draws.
+        generator: of random numbers, on the CPU; None starts one at seed 0.
+
+    Returns:
+        x_px, y_px, radius_px, shape (n, N), and amplitude, shape (n, N) for one channel, else (n, C, N).
+    """
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    count, width = len(settled.x), settled.factor.width
+    unknowns = len(settled.factor.back) + len(settled.factor.border)
+    normal = torch.randn(n, unknowns, generator=generator, dtype=torch.float64).numpy()
+    away = settled.factor.draws(normal)[:, : count * width].reshape(n, count, width) * settled.widening
+    heights = settled.amplitude + away[:, :, 3:].transpose(0, 2, 1)
+    return {
+        "x_px": settled.x + away[:, :, 0],
+        "y_px": settled.y + away[:, :, 1],
+        "radius_px": settled.r * np.exp(away[:, :, 2]),
+        "amplitude": heights[:, 0] if heights.shape[1] == 1 else heights,
+    }
+
+
+def _start(
+    problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None, edge_px: float
+) -> State:
+    count, height, width = problem.channels.shape
+    a = np.zeros((count, len(x)))
+    if amplitude is not None:
+        a = np.array(amplitude, dtype=np.float64).reshape(-1, len(x))
+        if len(a) != count or not np.isfinite(a).all():
+            raise ValueError(f"amplitude has {len(a)} rows for {count} channels, or is not finite: give (C, N).")
+    bg = np.repeat(problem.scales.level[:, None], problem.points, 1)
+    shape = np.zeros(SHAPES[problem.profile])
+    shape[:1] = np.log(edge_px)
+    x, y = np.clip(x, -0.5, width - 0.5), np.clip(y, -0.5, height - 0.5)
+    return State(x, y, np.log(np.maximum(r, SMALLEST_PX)), a, shape, bg)
+
+
+def _descend(problem: Problem, state: State, max_steps: int) -> Any:
+    """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each."""
+    count, height, width = problem.channels.shape
+    n, shapes = len(state.x), SHAPES[problem.profile]
+    r0 = np.exp(state.log_r)
+    far = np.maximum(FAR_PX, FAR_RADII * r0)
+    low = np.stack([np.maximum(state.x - far, -0.5), np.maximum(state.y - far, -0.5), state.log_r], 1)
+    high = np.stack([np.minimum(state.x + far, width - 0.5), np.minimum(state.y + far, height - 0.5), state.log_r], 1)
+    low[:, 2] = np.maximum(state.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
+    high[:, 2] += np.log(FAR_FACTOR)
+    freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.border / count, 1.0)
+
+    def read(residual: Array) -> Array:
+        return np.maximum(np.sqrt(np.square(residual).sum((1, 2)) / freedom), 1e-3 * problem.scales.noise)
+
+    # The image is linear in heights and background: with the centres held, one solution finds them.
+    columns = columns_of(problem, state)
+    residual = residual_of(problem, state, columns)
+    held = np.zeros((n, 3 + count), bool)
+    for _ in range(2):
+        noise = read(residual)
+        equations = equations_of(problem, state, columns, residual, noise)
+        geometry = held.copy()
+        geometry[:, :3] = True
+        by_droplet, by_border = factor(equations, 0.0, geometry).solve(
+            -equations.droplet_gradient * ~geometry, -equations.border_gradient
+        )
+        by_border[:shapes] = 0.0
+        by_droplet[:, :3] = 0.0
+        state = state.moved(by_droplet, by_border)
+        residual = residual_of(problem, state, columns)
+    noise = read(residual)
+    equations = equations_of(problem, state, columns, residual, noise)
+
+    damping, converged, steps, quiet = 1e-2, False, 0, 0
+    while steps < max_steps and not converged:
+        steps += 1
+        geometry = np.stack([state.x, state.y, state.log_r], 1)
+        pull = equations.droplet_gradient[:, :3]
+        held[:, :3] = ((geometry <= low + 1e-9) & (pull > 0)) | ((geometry >= high - 1e-9) & (pull < 0))
+        try:
+            by_droplet, by_border = factor(equations, damping, held).solve(
+                -equations.droplet_gradient * ~held, -equations.border_gradient
+            )
+        except (np.linalg.LinAlgError, RuntimeError):
+            damping = max(10 * damping, 1e-3)
+            continue
+        trial = _within(state, by_droplet * ~held, by_border, low, high, shapes)
+        trial_columns = columns_of(problem, trial)
+        trial_residual = residual_of(problem, trial, trial_columns)
+        gain = energy(problem, state, residual, noise) - energy(problem, trial, trial_residual, noise)
+        if gain < 0:
+            # At the mode, only what the columns' float32 rounds is left to gain.
+            converged = gain > -1e-3 and damping <= 1e-2
+            damping = max(10 * damping, 1e-3)
+            if damping > 1e8:
+                break
+            continue
+        state, columns, residual = trial, trial_columns, trial_residual
+        noise = read(residual)
+        equations = equations_of(problem, state, columns, residual, noise)
+        quiet = quiet + 1 if gain < 0.02 else 0
+        converged = quiet >= 2 or gain < 1e-3
+        damping = damping / 10 if damping > 1e-7 else 0.0
+    return state, columns, residual, noise, equations, steps, converged, held
+
+
+def _within(state: State, by_droplet: Array, by_border: Array, low: Array, high: Array, shapes: int) -> State:
+    """The state after a step that is shortened, droplet by droplet, to the trust region, and ends within bounds."""
+    r = np.exp(state.log_r)
+    longest = np.maximum(STEP_PX, STEP_RADII * r)
+    limits = np.stack([longest, longest, np.full(len(r), STEP_LOG_R)], 1)
+    excess = (np.abs(by_droplet[:, :3]) / limits).max(1, initial=1.0)
+    step = by_droplet / excess[:, None]
+    border = by_border.copy()
+    border[:shapes] /= max(1.0, np.abs(border[:shapes]).max(initial=0.0) / STEP_SHAPE)
+    geometry = np.stack([state.x, state.y, state.log_r], 1)
+    step[:, :3] = np.clip(geometry + step[:, :3], low, high) - geometry
+    border[:1] = np.clip(state.shape[:1] + border[:1], *np.log(EDGE_PX)) - state.shape[:1] if shapes else border[:1]
+    return state.moved(step, border)
+
+
+def _check(image: Array, places: list[Array], profile: str) -> None:
+    """A ValueError for the first argument of ``settle`` that does not fit."""
+    if image.ndim != 3 or min(image.shape) < 1:
+        raise ValueError(f"channels have shape {image.shape}: give (C, H, W) or (H, W).")
+    if not np.isfinite(image).all():
+        raise ValueError("channels hold numbers that are not finite: mask or mend them first.")
+    if profile not in SHAPES:
+        raise ValueError(f"profile {profile!r} is unknown: choose one of {', '.join(SHAPES)}.")
+    if any(v.ndim != 1 or len(v) != len(places[0]) for v in places):
+        raise ValueError(f"x, y and r have shapes {', '.join(str(v.shape) for v in places)}: give (N,) each.")
+    if not all(np.isfinite(v).all() for v in places) or (places[2] <= 0).any():
+        raise ValueError("x, y and r must be finite, and r positive.")
+
+
+__all__ = ["Columns", "Settled", "draws", "settle", "settle_best"]

@@ -1,0 +1,235 @@
+"""The normal equations of the model ``measured`` around a state: sparse over the droplets, dense at the border.
+
+Unknowns, in transformed space: each droplet's x, y, log r and C amplitudes, which meet only those of droplets whose
+windows share pixels; then the border, which meets all: log edge and curve of the profile, and the background's control
+points. Their precision is J^T J / sigma^2 plus that of the priors, J the derivatives of the image.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.models.ground import spline_basis
+from pyrodrop.models.measured import CURVE_SD, LOG_EDGE_SD, LOG_NOISE_SD, LOG_RADIUS_SD, Scales
+from pyrodrop.render import SHAPES
+from pyrodrop.render.windows import curve_of, kernels
+
+Array = NDArray[np.float64]
+# Where a droplet is cut: a Gaussian at so many radii, an edge at so many of its widths. What is left out is at most
+# 1.2e-4 of an amplitude, or 1.3e-5: far below the noise of any image in which droplets can be measured.
+CUT = {"gaussian": 4.25, "disc": 4.2, "radial": 4.2}
+LINEAR = 3  # the first of a droplet's unknowns in which the image is linear
+
+
+@dataclass(frozen=True)
+class State:
+    """A point in the model's transformed space: x, y, log_r (N,), amplitude (C, N), shape (S,), bg (C, points).
+
+    shape is that of the renderer with the log of the edge's width in place of the width.
+    """
+
+    x: Array
+    y: Array
+    log_r: Array
+    amplitude: Array
+    shape: Array
+    bg: Array
+
+    @property
+    def rendered_shape(self) -> Array:
+        """The renderer's shape parameters."""
+        return np.concatenate([np.exp(self.shape[:1]), self.shape[1:]])
+
+    def moved(self, droplets: Array, border: Array) -> "State":
+        """The state after steps of shape (N, 3 + C) and (S + C points,)."""
+        s = len(self.shape)
+        return replace(
+            self,
+            x=self.x + droplets[:, 0],
+            y=self.y + droplets[:, 1],
+            log_r=self.log_r + droplets[:, 2],
+            amplitude=self.amplitude + droplets[:, 3:].T,
+            shape=self.shape + border[:s],
+            bg=self.bg + border[s:].reshape(self.bg.shape),
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted: channels (C, H, W) float64, the profile and the priors' scales."""
+
+    channels: Array
+    profile: str
+    scales: Scales
+
+    @property
+    def border(self) -> int:
+        """Unknowns in the border."""
+        return SHAPES[self.profile] + self.channels.shape[0] * self.points
+
+    @property
+    def points(self) -> int:
+        """Control points of one channel's background."""
+        return self.down.shape[1] * self.along.shape[1]
+
+    @cached_property
+    def down(self) -> Array:
+        return spline_basis(self.channels.shape[1], self.scales.spacing)
+
+    @cached_property
+    def along(self) -> Array:
+        return spline_basis(self.channels.shape[2], self.scales.spacing)
+
+    @cached_property
+    def ground_gram(self) -> Array:
+        """Products of the background's splines with each other, shape (points, points)."""
+        return np.kron(self.down.T @ self.down, self.along.T @ self.along)
+
+    def ground(self, bg: Array) -> Array:
+        """Background (C, H, W) of control points (C, points)."""
+        grid = bg.reshape(-1, self.down.shape[1], self.along.shape[1])
+        made: Array = self.down @ grid @ self.along.T
+        return made
+
+
+class Columns(NamedTuple):
+    """The droplets of a state and their derivatives, each in its window; see ``settle_kernels``."""
+
+    kept: NDArray[np.float32]
+    box: NDArray[np.int64]
+    before: NDArray[np.int64]
+    number: int
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Precision and gradient at a state.
+
+    Attributes:
+        pairs: droplets that meet, i <= j, shape (pairs, 2).
+        blocks: their blocks of the precision, shape (pairs, D, D) with D = 3 + C.
+        border_blocks: droplets against the border, shape (N, D, border).
+        border: the border's own block.
+        droplet_gradient, border_gradient: of the negative log density, shapes (N, D) and (border,).
+    """
+
+    pairs: NDArray[np.int64]
+    blocks: Array
+    border_blocks: Array
+    border: Array
+    droplet_gradient: Array
+    border_gradient: Array
+
+
+def compiled() -> Any:
+    """The compiled sums; importing Numba is left to who needs it."""
+    from pyrodrop.models import settle_kernels
+
+    return settle_kernels
+
+
+def columns_of(problem: Problem, state: State) -> Columns:
+    """All droplets' heights and derivatives."""
+    loops = compiled()
+    code, cut, shape = kernels().CODES[problem.profile], CUT[problem.profile], state.rendered_shape
+    curve, basis = curve_of(problem.profile, shape)
+    number, r = 4 + len(shape), np.exp(state.log_r)
+    box, before = loops.boxes(code, cut, state.x, state.y, r, shape, *problem.channels.shape[1:])
+    kept = np.empty(before[-1] * number, np.float32)
+    loops.fill(code, cut, state.x, state.y, r, shape, curve, basis, box, before, number, kept)
+    return Columns(kept, box, before, number)
+
+
+def residual_of(problem: Problem, state: State, columns: Columns) -> Array:
+    """Channels less the image of the state, shape (C, H, W)."""
+    image = problem.ground(state.bg)
+    compiled().paint(*columns, np.ascontiguousarray(state.amplitude), image)
+    made: Array = problem.channels - image
+    return made
+
+
+def energy(problem: Problem, state: State, residual: Array, noise: Array) -> float:
+    """Negative log density of the model at the state and the noise (C,), but for constants of the priors."""
+    pixels = problem.channels[0].size
+    scales = problem.scales
+    total = (np.square(residual).sum((1, 2)) / (2 * noise**2)).sum() + pixels * np.log(noise).sum()
+    total += np.square(np.log(noise / scales.noise)).sum() / (2 * LOG_NOISE_SD**2)
+    total += np.square(state.log_r - np.log(scales.radius_px)).sum() / (2 * LOG_RADIUS_SD**2)
+    total += np.square(state.amplitude / scales.amplitude[:, None]).sum() / 2
+    total += np.square((state.bg - scales.level[:, None]) / scales.spread[:, None]).sum() / 2
+    total += np.square(state.shape * shape_precision(problem) ** 0.5).sum() / 2
+    return float(total)
+
+
+def shape_precision(problem: Problem) -> Array:
+    """Prior precision of the shape parameters, shape (S,), whose means are all 0."""
+    spreads = [LOG_EDGE_SD] + [CURVE_SD] * (SHAPES[problem.profile] - 1)
+    return np.array(spreads[: SHAPES[problem.profile]]) ** -2.0
+
+
+def equations_of(problem: Problem, state: State, columns: Columns, residual: Array, noise: Array) -> Equations:
+    """Precision and gradient of the model at the state, by Gauss and Newton, for the noise (C,)."""
+    loops, scales = compiled(), problem.scales
+    channels, n = problem.channels.shape[0], len(state.x)
+    shapes, points, number = len(state.shape), problem.points, columns.number
+    weight, a = noise**-2.0, state.amplitude
+    pairs = loops.meetings(columns.box)
+    products = np.empty((len(pairs), number, number))
+    loops.gram(*columns, pairs, products)
+    i, j = pairs.T
+    together = np.einsum("c,cp,cp->p", weight, a[:, i], a[:, j])
+
+    width = LINEAR + channels
+    blocks = np.zeros((len(pairs), width, width))
+    blocks[:, :3, :3] = together[:, None, None] * products[:, 1:4, 1:4]
+    for c in range(channels):
+        blocks[:, 3 + c, :3] = (weight[c] * a[c, j])[:, None] * products[:, 0, 1:4]
+        blocks[:, :3, 3 + c] = (weight[c] * a[c, i])[:, None] * products[:, 1:4, 0]
+        blocks[:, 3 + c, 3 + c] = weight[c] * products[:, 0, 0]
+    height, wide = problem.channels.shape[1:]
+    own = i == j
+    # The uniform priors of x and y stand as normals of their variance, which keeps a droplet of no height in hand.
+    prior = np.concatenate([[12 / wide**2, 12 / height**2, LOG_RADIUS_SD**-2.0], scales.amplitude**-2.0])
+    blocks[own] += np.diag(prior)
+
+    border_blocks = np.zeros((n, width, problem.border))
+    border = np.zeros((problem.border, problem.border))
+    if shapes:
+        for some, other, product, two in (
+            (i, j, products, together),
+            (j[~own], i[~own], products[~own].transpose(0, 2, 1), together[~own]),
+        ):
+            np.add.at(border_blocks[:, :3, :shapes], some, two[:, None, None] * product[:, 1:4, 4:])
+            for c in range(channels):
+                np.add.at(border_blocks[:, 3 + c, :shapes], some, (weight[c] * a[c, other])[:, None] * product[:, 0, 4:])
+            border[:shapes, :shapes] += np.einsum("p,pst->st", two, product[:, 4:, 4:])
+        border[:shapes, :shapes] += np.diag(shape_precision(problem))
+    splines = np.zeros((n, number, points))
+    loops.ground(*columns, *_four(problem.down), *_four(problem.along), problem.along.shape[1], splines)
+    for c in range(channels):
+        here = slice(shapes + c * points, shapes + (c + 1) * points)
+        border_blocks[:, :3, here] = (weight[c] * a[c])[:, None, None] * splines[:, 1:4]
+        border_blocks[:, 3 + c, here] = weight[c] * splines[:, 0]
+        border[:shapes, here] = weight[c] * np.einsum("n,nsm->sm", a[c], splines[:, 4:])
+        border[here, :shapes] = border[:shapes, here].T
+        border[here, here] = weight[c] * problem.ground_gram + np.eye(points) * scales.spread[c] ** -2.0
+
+    pulled = np.empty((n, channels, number))
+    loops.project(*columns, residual, pulled)
+    droplets, rest = np.zeros((n, width)), np.zeros(problem.border)
+    droplets[:, :3] = -np.einsum("c,cn,ncp->np", weight, a, pulled[:, :, 1:4])
+    droplets[:, 2] += (state.log_r - np.log(scales.radius_px)) / LOG_RADIUS_SD**2
+    droplets[:, 3:] = -weight * pulled[:, :, 0] + (a / scales.amplitude[:, None] ** 2).T
+    rest[:shapes] = -np.einsum("c,cn,ncs->s", weight, a, pulled[:, :, 4:]) + state.shape * shape_precision(problem)
+    pull = weight[:, None] * (problem.down.T @ residual @ problem.along).reshape(channels, points)
+    rest[shapes:] = (-pull + (state.bg - scales.level[:, None]) / scales.spread[:, None] ** 2).ravel()
+    return Equations(pairs, blocks, border_blocks, border, droplets, rest)
+
+
+def _four(basis: Array) -> tuple[Array, NDArray[np.int64]]:
+    """The four weights of each row of a spline basis that are not always zero, and which the first is."""
+    first = np.minimum((basis != 0).argmax(1), basis.shape[1] - 4)
+    return np.ascontiguousarray(np.take_along_axis(basis, first[:, None] + np.arange(4), 1)), first

@@ -1,0 +1,145 @@
+"""The joint precision factored: solutions, marginal covariances, draws and its determinant.
+
+With droplets D and border K, H = [[D, B], [B^T, K]]: D is sparse and is factored as L diag(d) L^T by SuperLU without
+pivoting, in an order that keeps L sparse; the border by the Schur complement S = K - B^T D^-1 B. All is exact. The
+marginal blocks D^-1 come from Takahashi's recurrence on L's own pattern, and B's share is added.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+import scipy.sparse.linalg
+from numpy.typing import NDArray
+
+from pyrodrop.models.settle_equations import Array, Equations, compiled
+
+
+@dataclass(frozen=True)
+class Factor:
+    """H factored, for N droplets of D unknowns; see the module.
+
+    Attributes:
+        scale: what D was scaled by on both sides to a unit diagonal, shape (N D,).
+        droplets: SuperLU's factors of the scaled D, or None without droplets.
+        back: D^-1 B, shape (N D, border).
+        border: lower Cholesky factor of S.
+        width: D.
+    """
+
+    scale: Array
+    droplets: Any
+    back: Array
+    border: Array
+    width: int
+
+    def solve(self, droplets: Array, border: Array) -> tuple[Array, Array]:
+        """H^-1 of a vector in its two parts, shapes (N, D) and (border,)."""
+        inner = self._inner(droplets.ravel())
+        rest = border - self.back.T @ droplets.ravel()
+        outer = scipy.linalg.cho_solve((self.border, True), rest)
+        return (inner - self.back @ outer).reshape(droplets.shape), outer
+
+    def _inner(self, vectors: Array) -> Array:
+        scale = self.scale if vectors.ndim == 1 else self.scale[:, None]
+        return vectors if self.droplets is None else scale * self.droplets.solve(scale * vectors)
+
+    @property
+    def log_determinant(self) -> float:
+        """Log determinant of H."""
+        total = 2 * np.log(np.diag(self.border)).sum() - 2 * np.log(self.scale).sum()
+        return float(total if self.droplets is None else total + np.log(self._pivots).sum())
+
+    @cached_property
+    def _pivots(self) -> Array:
+        pivots: Array = self.droplets.U.diagonal()
+        return pivots
+
+    @cached_property
+    def _lower(self) -> Any:
+        lower = self.droplets.L.tocsc()
+        lower.sort_indices()
+        return lower
+
+    def marginals(self) -> Array:
+        """Marginal covariance of each droplet's unknowns, shape (N, D, D)."""
+        n = len(self.scale) // self.width
+        made = np.zeros((n, self.width, self.width))
+        if n == 0:
+            return made
+        strict = scipy.sparse.tril(self._lower, -1, format="csc")
+        diagonal = np.zeros(len(self.scale))
+        start, row = strict.indptr.astype(np.int64), strict.indices.astype(np.int64)
+        below = compiled().selected_inverse(start, row, strict.data, self._pivots, diagonal)
+        # Permuted place p holds unknown order[p]; keep the entries within one droplet.
+        order = np.argsort(self.droplets.perm_c)
+        column = order[np.repeat(np.arange(len(order)), np.diff(start))]
+        row = order[row]
+        same = row // self.width == column // self.width
+        row, column, value = row[same], column[same], below[same]
+        for a, b, c in ((row, column, value), (column, row, value), (order, order, diagonal)):
+            made[a // self.width, a % self.width, b % self.width] = c * self.scale[a] * self.scale[b]
+        outer = scipy.linalg.solve_triangular(self.border, self.back.T, lower=True).T.reshape(n, self.width, -1)
+        made += outer @ outer.transpose(0, 2, 1)
+        return made
+
+    def border_covariance(self) -> Array:
+        """Marginal covariance of the border."""
+        return scipy.linalg.cho_solve((self.border, True), np.eye(len(self.border)))
+
+    def draws(self, normal: Array) -> Array:
+        """Deviations of all unknowns drawn jointly: standard normals (n, N D + border) to the same shape."""
+        count = len(self.scale)
+        outer = scipy.linalg.solve_triangular(self.border.T, normal[:, count:].T, lower=False).T
+        if count == 0:
+            return outer
+        uncoupled = (normal[:, :count] / np.sqrt(self._pivots)).T
+        inner = scipy.sparse.linalg.spsolve_triangular(
+            self._lower.T.tocsr(), uncoupled, lower=False, unit_diagonal=True
+        )
+        inner = self.scale[:, None] * inner[self.droplets.perm_c]
+        return np.concatenate([inner.T - outer @ self.back.T, outer], 1)
+
+
+def factor(equations: Equations, damping: float = 0.0, held: NDArray[np.bool_] | None = None) -> Factor:
+    """Factor the precision, its diagonal raised by a share; ``held`` droplets' unknowns, (N, D), do not move.
+
+    Raises:
+        numpy.linalg.LinAlgError: the precision is not positive.
+    """
+    n, width = equations.droplet_gradient.shape
+    blocks, back = equations.blocks.copy(), equations.border_blocks.reshape(n * width, -1)
+    own = equations.pairs[:, 0] == equations.pairs[:, 1]
+    grown = np.einsum("pdd->pd", blocks)
+    if damping:
+        grown[own] *= 1 + damping
+    if held is not None and held.any():
+        droplet = equations.pairs[:, 0]
+        # So stiff that it stays where it is, to all digits that matter, while the pattern stays the same.
+        grown[own] *= np.where(held[droplet[own]], 1e9, 1.0)
+    border = equations.border + np.diag(np.diag(equations.border)) * damping
+    if n == 0:
+        return Factor(np.zeros(0), None, back, scipy.linalg.cholesky(border, lower=True), width)
+    diagonal = np.empty((n, width))
+    diagonal[equations.pairs[own, 0]] = grown[own]
+    scale = 1 / np.sqrt(diagonal.ravel())
+    i, j = equations.pairs.T
+    across = np.arange(width)
+    rows = np.broadcast_to((i[:, None] * width + across)[:, :, None], blocks.shape)
+    columns = np.broadcast_to((j[:, None] * width + across)[:, None, :], blocks.shape)
+    off = ~own
+    where = (
+        np.concatenate([rows.ravel(), columns[off].ravel()]),
+        np.concatenate([columns.ravel(), rows[off].ravel()]),
+    )
+    values = np.concatenate([blocks.ravel(), blocks[off].ravel()]) * scale[where[0]] * scale[where[1]]
+    matrix = scipy.sparse.csc_matrix((values, where), shape=(n * width, n * width))
+    factors = scipy.sparse.linalg.splu(
+        matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
+    solved = scale[:, None] * factors.solve(scale[:, None] * back)
+    schur = border - back.T @ solved
+    return Factor(scale, factors, solved, scipy.linalg.cholesky((schur + schur.T) / 2, lower=True), width)

@@ -1,0 +1,223 @@
+"""Compiled sums of the joint fit: derivatives of each droplet in its window, and their products where windows meet.
+
+The columns of a droplet are ``window_kernels.point``'s: height, derivatives by x, y and log r, then by the shape. They
+are kept in one flat float32 array, droplet k's from start[k] on with shape (P, high[k], wide[k]). Sums are in float64,
+over rows of a window.
+"""
+
+import numba
+import numpy as np
+
+from pyrodrop.render.window_kernels import point, reach, window
+
+BOX_LEFT, BOX_TOP, BOX_WIDE, BOX_HIGH = range(4)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def boxes(code, cut, x, y, r, shape, height, width):
+    """Windows, shape (N, 4): left, top, wide, high; and the number of pixels before each, shape (N + 1,)."""
+    box = np.zeros((x.shape[0], 4), np.int64)
+    before = np.zeros(x.shape[0] + 1, np.int64)
+    for k in range(x.shape[0]):
+        extent = reach(code, r[k], shape, cut)
+        left, wide = window(x[k], extent, width)
+        top, high = window(y[k], extent, height)
+        if wide and high:
+            box[k, BOX_LEFT], box[k, BOX_TOP], box[k, BOX_WIDE], box[k, BOX_HIGH] = left, top, wide, high
+        before[k + 1] = before[k] + box[k, BOX_WIDE] * box[k, BOX_HIGH]
+    return box, before
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def fill(code, cut, x, y, r, shape, curve, basis, box, before, columns, kept):
+    """Write the columns of all droplets into kept, shape (before[-1] * columns,)."""
+    at = np.zeros(columns)
+    for k in range(x.shape[0]):
+        extent = reach(code, r[k], shape, cut)
+        wide, area = box[k, BOX_WIDE], box[k, BOX_WIDE] * box[k, BOX_HIGH]
+        base = before[k] * columns
+        for j in range(box[k, BOX_HIGH]):
+            dy = box[k, BOX_TOP] + j - y[k]
+            for i in range(wide):
+                dx = box[k, BOX_LEFT] + i - x[k]
+                place = base + j * wide + i
+                if dx * dx + dy * dy <= extent * extent:
+                    point(code, dx, dy, r[k], shape, curve, basis, at)
+                    for c in range(columns):
+                        kept[place + c * area] = at[c]
+                else:
+                    for c in range(columns):
+                        kept[place + c * area] = 0.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def paint(kept, box, before, columns, amplitude, image):
+    """Add the heights times amplitude, shape (C, N), to the image, shape (C, H, W)."""
+    for k in range(box.shape[0]):
+        left, top, wide, high = box[k]
+        for c in range(image.shape[0]):
+            for j in range(high):
+                base = before[k] * columns + j * wide
+                for i in range(wide):
+                    image[c, top + j, left + i] += amplitude[c, k] * kept[base + i]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def project(kept, box, before, columns, residual, out):
+    """Products of each column with the residual, shape (C, H, W), into out, shape (N, C, P)."""
+    for k in range(box.shape[0]):
+        left, top, wide, high = box[k]
+        for c in range(residual.shape[0]):
+            for p in range(columns):
+                total = 0.0
+                for j in range(high):
+                    base = before[k] * columns + p * wide * high + j * wide
+                    row = residual[c, top + j]
+                    for i in range(wide):
+                        total += kept[base + i] * row[left + i]
+                out[k, c, p] = total
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def meetings(box):
+    """Pairs (i, j), i <= j, of droplets whose windows share a pixel, shape (pairs, 2); each with itself too."""
+    order = np.argsort(box[:, BOX_LEFT])
+    found = [(0, 0) for _ in range(0)]
+    for a in range(order.shape[0]):
+        i = order[a]
+        right = box[i, BOX_LEFT] + box[i, BOX_WIDE]
+        bottom = box[i, BOX_TOP] + box[i, BOX_HIGH]
+        found.append((i, i))
+        for b in range(a + 1, order.shape[0]):
+            j = order[b]
+            if box[j, BOX_LEFT] >= right:
+                break
+            low, high = max(box[i, BOX_TOP], box[j, BOX_TOP]), min(bottom, box[j, BOX_TOP] + box[j, BOX_HIGH])
+            if high > low and box[j, BOX_WIDE] > 0:
+                found.append((min(i, j), max(i, j)))
+    made = np.empty((len(found), 2), np.int64)
+    for n in range(len(found)):
+        made[n, 0], made[n, 1] = found[n]
+    return made
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def gram(kept, box, before, columns, pairs, out):
+    """Products of the columns of each pair where both are, into out, shape (pairs, P, P)."""
+    for n in range(pairs.shape[0]):
+        i, j = pairs[n]
+        left, top = max(box[i, 0], box[j, 0]), max(box[i, 1], box[j, 1])
+        right = min(box[i, 0] + box[i, 2], box[j, 0] + box[j, 2])
+        bottom = min(box[i, 1] + box[i, 3], box[j, 1] + box[j, 3])
+        length = right - left
+        out[n] = 0.0
+        for row in range(top, bottom):
+            at_i = before[i] * columns + (row - box[i, 1]) * box[i, 2] + left - box[i, 0]
+            at_j = before[j] * columns + (row - box[j, 1]) * box[j, 2] + left - box[j, 0]
+            for p in range(columns):
+                some = kept[at_i + p * box[i, 2] * box[i, 3] : at_i + p * box[i, 2] * box[i, 3] + length]
+                for q in range(p if i == j else 0, columns):
+                    base = at_j + q * box[j, 2] * box[j, 3]
+                    total = np.float32(0.0)
+                    for m in range(length):
+                        total += some[m] * kept[base + m]
+                    out[n, p, q] += total
+        if i == j:
+            for p in range(columns):
+                for q in range(p):
+                    out[n, p, q] = out[n, q, p]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def ground(kept, box, before, columns, down, down_first, along, along_first, grid_wide, out):
+    """Products of the columns with the background's splines, into out, shape (N, P, points), given as zeros.
+
+    down, along: the four weights of each row and column, shapes (H, 4), (W, 4), of points from the given first on.
+    """
+    across = np.zeros(grid_wide)
+    for k in range(box.shape[0]):
+        left, top, wide, high = box[k]
+        if wide == 0:
+            continue
+        first, last = along_first[left], along_first[left + wide - 1] + 4
+        for p in range(columns):
+            for j in range(high):
+                base = before[k] * columns + p * wide * high + j * wide
+                across[first:last] = 0.0
+                for i in range(wide):
+                    value, point_ = kept[base + i], along_first[left + i]
+                    for m in range(4):
+                        across[point_ + m] += value * along[left + i, m]
+                for n in range(4):
+                    line = (down_first[top + j] + n) * grid_wide
+                    for m in range(first, last):
+                        out[k, p, line + m] += down[top + j, n] * across[m]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def widening(kept, box, before, columns, weighted, lags, correlation, out):
+    """How much larger the variance of each sum of ``project`` is than for even, independent noise.
+
+    For every droplet and each of its first four columns J, into out, shape (N, 4, 3): the sum over lags l of
+    correlation[l] sum_z J(z) J(z + l), over sum J^2; sum J^2 e^2 over sum J^2, e the residual over its standard
+    deviation, squared in ``weighted``, shape (H, W); and the number of pixels that this second mean is over.
+    lags: shape (L, 2), rows and columns, one of each opposite pair.
+    """
+    for k in range(box.shape[0]):
+        left, top, wide, high = box[k]
+        for p in range(4):
+            base = before[k] * columns + p * wide * high
+            squares, fourths, misfit = 0.0, 0.0, 0.0
+            for j in range(high):
+                for i in range(wide):
+                    energy = kept[base + j * wide + i] ** 2
+                    squares += energy
+                    fourths += energy * energy
+                    misfit += energy * weighted[top + j, left + i]
+            total = squares
+            for n in range(lags.shape[0]):
+                dj, di = lags[n]
+                both = 0.0
+                for j in range(max(0, -dj), min(high, high - dj)):
+                    for i in range(max(0, -di), min(wide, wide - di)):
+                        both += kept[base + j * wide + i] * kept[base + (j + dj) * wide + i + di]
+                total += 2.0 * correlation[n] * both
+            out[k, p, 0] = total / squares if squares > 0.0 else 1.0
+            out[k, p, 1] = misfit / squares if squares > 0.0 else 1.0
+            out[k, p, 2] = squares * squares / fourths if fourths > 0.0 else 1.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def selected_inverse(start, row, value, pivot, diagonal):
+    """Entries of the inverse of L diag(pivot) L^T where L is not zero, by Takahashi's recurrence.
+
+    L is unit lower triangular, its columns below the diagonal given by start (n + 1,), row and value with rising
+    rows. Fills diagonal, shape (n,), and returns the entries at (row, column), like value.
+
+    From Z = D^-1 L^-1 + (I - L^T) Z: Z_ij = -sum_{k > j} L_kj Z_ik for i > j, Z_jj = 1 / d_j - sum_k L_kj Z_kj.
+    """
+    n = pivot.shape[0]
+    inverse = np.zeros(row.shape[0])
+    sums = np.zeros(n)
+    factor = np.zeros(n)
+    for j in range(n - 1, -1, -1):
+        begin, end = start[j], start[j + 1]
+        for m in range(begin, end):
+            sums[row[m]] = 0.0
+            factor[row[m]] = value[m]
+        for m in range(begin, end):
+            k = row[m]
+            sums[k] += value[m] * diagonal[k]
+            for s in range(start[k], start[k + 1]):
+                i = row[s]
+                # factor is zero outside this column's rows, and so is what lands in sums there of no account.
+                sums[i] += value[m] * inverse[s]
+                sums[k] += factor[i] * inverse[s]
+        total = 0.0
+        for m in range(begin, end):
+            inverse[m] = -sums[row[m]]
+            total += value[m] * inverse[m]
+        diagonal[j] = 1.0 / pivot[j] - total
+        for m in range(begin, end):
+            factor[row[m]] = 0.0
+    return inverse

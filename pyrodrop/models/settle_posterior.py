@@ -1,0 +1,119 @@
+"""What the joint fit says about each droplet: how sure it is, and whether the droplet is there at all."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.models.measured import LOG_NOISE_SD, LOG_RADIUS_SD
+from pyrodrop.models.settle_equations import Array, Columns, Problem, State, compiled, energy, shape_precision
+from pyrodrop.models.settle_factor import Factor
+
+# Lags up to which the noise's correlation is looked for, and how far in standard errors it must be from none.
+REACH, CLEAR = 6, 4.5
+
+
+class Widening(NamedTuple):
+    """Shares by which standard deviations grow, (N, 3 + C), and what they come from.
+
+    factor: the product of the square roots of correlation and misfit, and at least 1.
+    correlation: by the residual's correlation between pixels, as a share of the variance, (N, 3 + C).
+    misfit: mean squared residual where the droplet's unknowns are read, over the image's, (N,).
+    noise_correlation: the residual's correlations summed over all lags, 1 for independent noise.
+    """
+
+    factor: Array
+    correlation: Array
+    misfit: Array
+    noise_correlation: float
+
+
+def correlation_of(residual: Array) -> tuple[NDArray[np.int64], Array]:
+    """Lags, (L, 2), one of each opposite pair, at which the residual (C, H, W) is clearly correlated, and how much."""
+    count, height, width = residual.shape
+    even = residual - residual.mean((1, 2), keepdims=True)
+    even = even / np.maximum(even.std((1, 2), keepdims=True), 1e-300)
+    found, values = [], []
+    for dj in range(min(REACH, height - 1) + 1):
+        for di in range(-min(REACH, width - 1) if dj else 1, min(REACH, width - 1) + 1):
+            some = even[:, dj:, max(di, 0) : width + min(di, 0)]
+            other = even[:, : height - dj, max(-di, 0) : width - max(di, 0)]
+            value = float(np.einsum("chw,chw->", some, other)) / some.size
+            if abs(value) > CLEAR / np.sqrt(some.size):
+                found.append((dj, di))
+                values.append(value)
+    return np.array(found, np.int64).reshape(-1, 2), np.array(values)
+
+
+def widening_of(state: State, columns: Columns, residual: Array, noise: Array) -> Widening:
+    """How much wider the intervals are than for even, independent noise.
+
+    The variance of an estimate under correlated noise is that under independent noise times the mean of the noise's
+    correlation over the products of the derivatives that the estimate reads, J: sum_zl J(z) J(z + l) rho(l) / sum
+    J(z)^2. Where the droplet is unlike the model, or the noise is larger, its residuals are larger than elsewhere, and
+    the variance is the sandwich's, sum J^2 e^2 / sum J^2. That second share is taken where it is clearly more than 1,
+    by three standard errors. Channels whose residuals are correlated count less than their number: the variance of
+    what they share, centre and radius, is u^T rho u / u^T u, u being the amplitudes over the noise.
+    """
+    n, count = len(state.x), len(noise)
+    lags, correlation = correlation_of(residual)
+    weighted = np.square(residual / noise[:, None, None]).mean(0)
+    raw = np.empty((n, 4, 3))
+    compiled().widening(*columns, weighted, lags, correlation, raw)
+    # Of height, x, y, log r to x, y, log r and every amplitude.
+    places = [1, 2, 3] + [0] * count
+    shares = np.maximum(raw[:, :, 0], 1.0)[:, places]
+    misfit, pixels = raw[:, 1:, 1].mean(1), raw[:, 1:, 2].mean(1) * count
+    worse = np.where(misfit > 1 + 3 * np.sqrt(2 * raw[:, :, 0].max(1, initial=1.0) / pixels), misfit, 1.0)
+    if count > 1 and n:
+        flat = residual.reshape(count, -1)
+        together = np.corrcoef(flat)
+        u = (state.amplitude / noise[:, None]).T
+        shared = np.einsum("nc,cd,nd->n", u, together, u) / np.maximum(np.square(u).sum(1), 1e-300)
+        shares[:, :3] *= np.maximum(shared, 1.0)[:, None]
+    return Widening(np.sqrt(shares * worse[:, None]), shares, misfit, float(1 + 2 * correlation.sum()))
+
+
+def log_bayes_of(problem: Problem, state: State, covariance: Array, widening: Widening) -> Array:
+    """Log Bayes factor of each droplet's presence, shape (N,): the model with it over the model without it.
+
+    All else is integrated over in both, by Laplace's method. With P the inverse of the droplet's marginal covariance,
+    which already lets its neighbours, the background and the shape settle anew to first order, dropping the droplet
+    costs a^T P_aa a / 2; the room that its unknowns are left, (2 pi)^(D / 2) |P|^(-1 / 2), is held against the prior
+    density at the fit, the centre's being uniform over the image. The gain is divided by the correlation of the
+    noise: pixels that repeat each other tell less.
+    """
+    n, count = len(state.x), len(problem.scales.amplitude)
+    if n == 0:
+        return np.zeros(0)
+    precision = np.linalg.inv(covariance)
+    a, scales = state.amplitude.T, problem.scales
+    share = widening.correlation[:, 3:].mean(1) * np.maximum(widening.factor[:, 3] ** 2 / widening.correlation[:, 3], 1)
+    gain = np.einsum("nc,ncd,nd->n", a, precision[:, 3:, 3:], a) / 2 / share
+    height, width = problem.channels.shape[1:]
+    root = np.log(2 * np.pi) / 2
+    # The precision holds the prior of the amplitudes, and so does the gain: a^2 / 2 scale^2 is in it already.
+    prior = -np.log(height * width) - np.log(LOG_RADIUS_SD) - np.log(scales.amplitude).sum() - (1 + count) * root
+    prior = prior - np.square((state.log_r - np.log(scales.radius_px)) / LOG_RADIUS_SD) / 2
+    prior = prior - np.square(a / scales.amplitude).sum(1) * (1 - 1 / share) / 2
+    widths = np.linalg.slogdet(covariance)[1] / 2 + np.log(widening.factor).sum(1)
+    made: Array = gain + prior + (3 + count) * root + widths
+    return made
+
+
+def evidence_of(problem: Problem, state: State, residual: Array, noise: Array, factored: Factor) -> float:
+    """Log evidence of the model with these droplets by Laplace's method, all unknowns integrated over.
+
+    Comparable between profiles for the same image and scales. It counts one order of the droplets only.
+    """
+    count, height, width = problem.channels.shape
+    n, scales, root = len(state.x), problem.scales, np.log(2 * np.pi) / 2
+    total = -energy(problem, state, residual, noise) - count * height * width * root
+    # Constants of the priors, those of the noise included.
+    total -= n * (np.log(height * width) + np.log(LOG_RADIUS_SD) + root)
+    total -= n * (np.log(scales.amplitude) + root).sum() + problem.points * (np.log(scales.spread) + root).sum()
+    total += (np.log(shape_precision(problem)) / 2 - root).sum() - count * (np.log(LOG_NOISE_SD) + root)
+    unknowns = n * (3 + count) + problem.border
+    total += unknowns * root - factored.log_determinant / 2
+    total += count * (root - np.log(2 * height * width + LOG_NOISE_SD**-2.0) / 2)
+    return float(total)
