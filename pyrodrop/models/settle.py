@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from pyrodrop.models.measured import Scales, image_scales, pixel_noise
 from pyrodrop.models.settle_equations import (
     Array,
-    Columns,
     Problem,
     State,
     columns_of,
@@ -19,7 +18,7 @@ from pyrodrop.models.settle_equations import (
     equations_of,
     residual_of,
 )
-from pyrodrop.models.settle_factor import Factor, factor
+from pyrodrop.models.settle_factor import Factor, factor, step
 from pyrodrop.models.settle_posterior import evidence_of, log_bayes_of, widening_of
 from pyrodrop.render import HALF_RADIUS, SHAPES
 
@@ -31,6 +30,9 @@ STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
 # No sharper edge can be told from another by pixels, and none is softer than a few of the smallest droplets.
 EDGE_PX = (0.2, 20.0)
 SMALLEST_PX = 0.4
+# The fit rests when a step gains less than this in log density, and a hundredth of it more for each droplet: a tenth
+# of a standard deviation for one unknown of them all.
+NEAR = 0.005
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def settle(
     if scales is None:
         scales = image_scales(image, float(np.median(places[2])) if len(places[2]) else 8.0)
     problem = Problem(image, profile, scales)
-    start = _start(problem, *places, amplitude, edge_px)
+    start = _start(problem, places[0], places[1], places[2], amplitude, edge_px)
     state, columns, residual, noise, equations_at, steps, converged, held = _descend(problem, start, max_steps)
     factored = factor(equations_at)
     covariance = factored.marginals()
@@ -231,9 +233,7 @@ def draws(settled: Settled, n: int, generator: torch.Generator | None = None) ->
     }
 
 
-def _start(
-    problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None, edge_px: float
-) -> State:
+def _start(problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None, edge_px: float) -> State:
     count, height, width = problem.channels.shape
     a = np.zeros((count, len(x)))
     if amplitude is not None:
@@ -271,36 +271,34 @@ def _descend(problem: Problem, state: State, max_steps: int) -> Any:
         equations = equations_of(problem, state, columns, residual, noise)
         geometry = held.copy()
         geometry[:, :3] = True
-        by_droplet, by_border = factor(equations, 0.0, geometry).solve(
-            -equations.droplet_gradient * ~geometry, -equations.border_gradient
-        )
+        by_droplet, by_border = step(equations, 0.0, geometry)
         by_border[:shapes] = 0.0
-        by_droplet[:, :3] = 0.0
         state = state.moved(by_droplet, by_border)
         residual = residual_of(problem, state, columns)
     noise = read(residual)
     equations = equations_of(problem, state, columns, residual, noise)
 
-    damping, converged, steps, quiet = 1e-2, False, 0, 0
+    damping, converged, steps = 1e-2, False, 0
     while steps < max_steps and not converged:
         steps += 1
         geometry = np.stack([state.x, state.y, state.log_r], 1)
         pull = equations.droplet_gradient[:, :3]
         held[:, :3] = ((geometry <= low + 1e-9) & (pull > 0)) | ((geometry >= high - 1e-9) & (pull < 0))
         try:
-            by_droplet, by_border = factor(equations, damping, held).solve(
-                -equations.droplet_gradient * ~held, -equations.border_gradient
-            )
+            by_droplet, by_border = step(equations, damping, held)
         except (np.linalg.LinAlgError, RuntimeError):
             damping = max(10 * damping, 1e-3)
             continue
-        trial = _within(state, by_droplet * ~held, by_border, low, high, shapes)
+        # Half of this is what a quadratic would still gain, in units of the log density.
+        slope = -(by_droplet * equations.droplet_gradient).sum() - by_border @ equations.border_gradient
+        near = 0.5 * slope < NEAR * (1 + 0.01 * n)
+        trial = _within(state, by_droplet, by_border, low, high, shapes)
         trial_columns = columns_of(problem, trial)
         trial_residual = residual_of(problem, trial, trial_columns)
         gain = energy(problem, state, residual, noise) - energy(problem, trial, trial_residual, noise)
         if gain < 0:
-            # At the mode, only what the columns' float32 rounds is left to gain.
-            converged = gain > -1e-3 and damping <= 1e-2
+            # Near the mode, what is left to gain is less than what the cuts of the droplets' windows make of it.
+            converged = bool(near)
             damping = max(10 * damping, 1e-3)
             if damping > 1e8:
                 break
@@ -308,8 +306,7 @@ def _descend(problem: Problem, state: State, max_steps: int) -> Any:
         state, columns, residual = trial, trial_columns, trial_residual
         noise = read(residual)
         equations = equations_of(problem, state, columns, residual, noise)
-        quiet = quiet + 1 if gain < 0.02 else 0
-        converged = quiet >= 2 or gain < 1e-3
+        converged = bool(near) and damping <= 1e-2
         damping = damping / 10 if damping > 1e-7 else 0.0
     return state, columns, residual, noise, equations, steps, converged, held
 
@@ -320,13 +317,13 @@ def _within(state: State, by_droplet: Array, by_border: Array, low: Array, high:
     longest = np.maximum(STEP_PX, STEP_RADII * r)
     limits = np.stack([longest, longest, np.full(len(r), STEP_LOG_R)], 1)
     excess = (np.abs(by_droplet[:, :3]) / limits).max(1, initial=1.0)
-    step = by_droplet / excess[:, None]
+    moves = by_droplet / excess[:, None]
     border = by_border.copy()
     border[:shapes] /= max(1.0, np.abs(border[:shapes]).max(initial=0.0) / STEP_SHAPE)
     geometry = np.stack([state.x, state.y, state.log_r], 1)
-    step[:, :3] = np.clip(geometry + step[:, :3], low, high) - geometry
+    moves[:, :3] = np.clip(geometry + moves[:, :3], low, high) - geometry
     border[:1] = np.clip(state.shape[:1] + border[:1], *np.log(EDGE_PX)) - state.shape[:1] if shapes else border[:1]
-    return state.moved(step, border)
+    return state.moved(moves, border)
 
 
 def _check(image: Array, places: list[Array], profile: str) -> None:
@@ -343,4 +340,4 @@ def _check(image: Array, places: list[Array], profile: str) -> None:
         raise ValueError("x, y and r must be finite, and r positive.")
 
 
-__all__ = ["Columns", "Settled", "draws", "settle", "settle_best"]
+__all__ = ["Settled", "draws", "settle", "settle_best"]

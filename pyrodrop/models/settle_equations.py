@@ -41,7 +41,8 @@ class State:
     @property
     def rendered_shape(self) -> Array:
         """The renderer's shape parameters."""
-        return np.concatenate([np.exp(self.shape[:1]), self.shape[1:]])
+        made: Array = np.concatenate([np.exp(self.shape[:1]), self.shape[1:]])
+        return made
 
     def moved(self, droplets: Array, border: Array) -> "State":
         """The state after steps of shape (N, 3 + C) and (S + C points,)."""
@@ -86,12 +87,13 @@ class Problem:
     @cached_property
     def ground_gram(self) -> Array:
         """Products of the background's splines with each other, shape (points, points)."""
-        return np.kron(self.down.T @ self.down, self.along.T @ self.along)
+        made: Array = np.kron(self.down.T @ self.down, self.along.T @ self.along).astype(np.float64, copy=False)
+        return made
 
     def ground(self, bg: Array) -> Array:
         """Background (C, H, W) of control points (C, points)."""
         grid = bg.reshape(-1, self.down.shape[1], self.along.shape[1])
-        made: Array = self.down @ grid @ self.along.T
+        made: Array = np.matmul(self.down @ grid, self.along.T)
         return made
 
 
@@ -167,7 +169,8 @@ def energy(problem: Problem, state: State, residual: Array, noise: Array) -> flo
 def shape_precision(problem: Problem) -> Array:
     """Prior precision of the shape parameters, shape (S,), whose means are all 0."""
     spreads = [LOG_EDGE_SD] + [CURVE_SD] * (SHAPES[problem.profile] - 1)
-    return np.array(spreads[: SHAPES[problem.profile]]) ** -2.0
+    made: Array = np.array(spreads[: SHAPES[problem.profile]], dtype=np.float64) ** -2.0
+    return made
 
 
 def equations_of(problem: Problem, state: State, columns: Columns, residual: Array, noise: Array) -> Equations:
@@ -179,6 +182,9 @@ def equations_of(problem: Problem, state: State, columns: Columns, residual: Arr
     pairs = loops.meetings(columns.box)
     products = np.empty((len(pairs), number, number))
     loops.gram(*columns, pairs, products)
+    # Windows that only touch at their corners would fill the factors in vain.
+    meet = (pairs[:, 0] == pairs[:, 1]) | products.any((1, 2))
+    pairs, products = pairs[meet], products[meet]
     i, j = pairs.T
     together = np.einsum("c,cp,cp->p", weight, a[:, i], a[:, j])
 
@@ -204,7 +210,8 @@ def equations_of(problem: Problem, state: State, columns: Columns, residual: Arr
         ):
             np.add.at(border_blocks[:, :3, :shapes], some, two[:, None, None] * product[:, 1:4, 4:])
             for c in range(channels):
-                np.add.at(border_blocks[:, 3 + c, :shapes], some, (weight[c] * a[c, other])[:, None] * product[:, 0, 4:])
+                lit = (weight[c] * a[c, other])[:, None] * product[:, 0, 4:]
+                np.add.at(border_blocks[:, 3 + c, :shapes], some, lit)
             border[:shapes, :shapes] += np.einsum("p,pst->st", two, product[:, 4:, 4:])
         border[:shapes, :shapes] += np.diag(shape_precision(problem))
     splines = np.zeros((n, number, points))

@@ -36,17 +36,6 @@ class Factor:
     border: Array
     width: int
 
-    def solve(self, droplets: Array, border: Array) -> tuple[Array, Array]:
-        """H^-1 of a vector in its two parts, shapes (N, D) and (border,)."""
-        inner = self._inner(droplets.ravel())
-        rest = border - self.back.T @ droplets.ravel()
-        outer = scipy.linalg.cho_solve((self.border, True), rest)
-        return (inner - self.back @ outer).reshape(droplets.shape), outer
-
-    def _inner(self, vectors: Array) -> Array:
-        scale = self.scale if vectors.ndim == 1 else self.scale[:, None]
-        return vectors if self.droplets is None else scale * self.droplets.solve(scale * vectors)
-
     @property
     def log_determinant(self) -> float:
         """Log determinant of H."""
@@ -104,42 +93,87 @@ class Factor:
         return np.concatenate([inner.T - outer @ self.back.T, outer], 1)
 
 
-def factor(equations: Equations, damping: float = 0.0, held: NDArray[np.bool_] | None = None) -> Factor:
-    """Factor the precision, its diagonal raised by a share; ``held`` droplets' unknowns, (N, D), do not move.
+def factor(equations: Equations) -> Factor:
+    """Factor the precision.
 
     Raises:
         numpy.linalg.LinAlgError: the precision is not positive.
     """
     n, width = equations.droplet_gradient.shape
-    blocks, back = equations.blocks.copy(), equations.border_blocks.reshape(n * width, -1)
-    own = equations.pairs[:, 0] == equations.pairs[:, 1]
-    grown = np.einsum("pdd->pd", blocks)
-    if damping:
-        grown[own] *= 1 + damping
-    if held is not None and held.any():
-        droplet = equations.pairs[:, 0]
-        # So stiff that it stays where it is, to all digits that matter, while the pattern stays the same.
-        grown[own] *= np.where(held[droplet[own]], 1e9, 1.0)
-    border = equations.border + np.diag(np.diag(equations.border)) * damping
+    back = equations.border_blocks.reshape(n * width, len(equations.border))
     if n == 0:
-        return Factor(np.zeros(0), None, back, scipy.linalg.cholesky(border, lower=True), width)
+        return Factor(np.zeros(0), None, back, scipy.linalg.cholesky(equations.border, lower=True), width)
+    scale, factors = _factor_droplets(equations)
+    solved = scale[:, None] * factors.solve(scale[:, None] * back)
+    schur = equations.border - back.T @ solved
+    return Factor(scale, factors, solved, scipy.linalg.cholesky((schur + schur.T) / 2, lower=True), width)
+
+
+def step(equations: Equations, damping: float, held: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Step down the gradient, -H^-1 g, in its two parts, shapes (N, D) and (border,).
+
+    The border's system S u = v is solved by conjugate gradients, preconditioned with K: each product with S takes one
+    solution with D, where S itself would take as many as the border has unknowns.
+
+    Args:
+        equations: precision H and gradient g.
+        damping: share by which the diagonal of H is raised.
+        held: unknowns of droplets that do not move, shape (N, D).
+
+    Raises:
+        numpy.linalg.LinAlgError: the precision is not positive.
+    """
+    n, width = equations.droplet_gradient.shape
+    border = equations.border + np.diag(np.diag(equations.border)) * damping
+    lower = scipy.linalg.cholesky(border, lower=True)
+    rest = -equations.border_gradient
+    if n == 0:
+        return np.zeros((0, width)), scipy.linalg.cho_solve((lower, True), rest)
+    scale, factors = _factor_droplets(equations, damping, held)
+    back = equations.border_blocks.reshape(n * width, len(equations.border))
+    downhill = (-equations.droplet_gradient * ~held).ravel()
+
+    def inner(vector: Array) -> Array:
+        made: Array = scale * factors.solve(scale * vector)
+        return made
+
+    size = len(rest)
+    schur = scipy.sparse.linalg.LinearOperator(
+        (size, size), matvec=lambda u: border @ u - back.T @ inner(back @ u), dtype=np.float64
+    )
+    near = scipy.sparse.linalg.LinearOperator(
+        (size, size), matvec=lambda u: scipy.linalg.cho_solve((lower, True), u), dtype=np.float64
+    )
+    outer, _ = scipy.sparse.linalg.cg(schur, rest - back.T @ inner(downhill), rtol=1e-6, maxiter=200, M=near)
+    return inner(downhill - back @ outer).reshape(n, width) * ~held, outer
+
+
+def _factor_droplets(
+    equations: Equations, damping: float = 0.0, held: NDArray[np.bool_] | None = None
+) -> tuple[Array, Any]:
+    """Scale to a unit diagonal, shape (N D,), and SuperLU's factors of the droplets' part so scaled."""
+    n, width = equations.droplet_gradient.shape
+    blocks = equations.blocks.copy()
+    own = equations.pairs[:, 0] == equations.pairs[:, 1]
+    on_diagonal = np.einsum("pdd->pd", blocks)
+    on_diagonal[own] *= 1 + damping
+    if held is not None:
+        # So stiff that it stays where it is, to all digits that matter, while the pattern stays the same.
+        on_diagonal[own] *= np.where(held[equations.pairs[own, 0]], 1e9, 1.0)
     diagonal = np.empty((n, width))
-    diagonal[equations.pairs[own, 0]] = grown[own]
+    diagonal[equations.pairs[own, 0]] = on_diagonal[own]
     scale = 1 / np.sqrt(diagonal.ravel())
     i, j = equations.pairs.T
     across = np.arange(width)
     rows = np.broadcast_to((i[:, None] * width + across)[:, :, None], blocks.shape)
     columns = np.broadcast_to((j[:, None] * width + across)[:, None, :], blocks.shape)
-    off = ~own
     where = (
-        np.concatenate([rows.ravel(), columns[off].ravel()]),
-        np.concatenate([columns.ravel(), rows[off].ravel()]),
+        np.concatenate([rows.ravel(), columns[~own].ravel()]),
+        np.concatenate([columns.ravel(), rows[~own].ravel()]),
     )
-    values = np.concatenate([blocks.ravel(), blocks[off].ravel()]) * scale[where[0]] * scale[where[1]]
+    values = np.concatenate([blocks.ravel(), blocks[~own].ravel()]) * scale[where[0]] * scale[where[1]]
     matrix = scipy.sparse.csc_matrix((values, where), shape=(n * width, n * width))
     factors = scipy.sparse.linalg.splu(
         matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
     )
-    solved = scale[:, None] * factors.solve(scale[:, None] * back)
-    schur = border - back.T @ solved
-    return Factor(scale, factors, solved, scipy.linalg.cholesky((schur + schur.T) / 2, lower=True), width)
+    return scale, factors

@@ -5,10 +5,12 @@ are kept in one flat float32 array, droplet k's from start[k] on with shape (P, 
 over rows of a window.
 """
 
+import math
+
 import numba
 import numpy as np
 
-from pyrodrop.render.window_kernels import point, reach, window
+from pyrodrop.render.window_kernels import BY_LOG_R, BY_X, BY_Y, GAUSSIAN, HEIGHT, point, reach, window
 
 BOX_LEFT, BOX_TOP, BOX_WIDE, BOX_HIGH = range(4)
 
@@ -32,10 +34,29 @@ def boxes(code, cut, x, y, r, shape, height, width):
 def fill(code, cut, x, y, r, shape, curve, basis, box, before, columns, kept):
     """Write the columns of all droplets into kept, shape (before[-1] * columns,)."""
     at = np.zeros(columns)
+    across = np.zeros(box[:, BOX_WIDE].max() if x.shape[0] else 0)
     for k in range(x.shape[0]):
         extent = reach(code, r[k], shape, cut)
         wide, area = box[k, BOX_WIDE], box[k, BOX_WIDE] * box[k, BOX_HIGH]
         base = before[k] * columns
+        if code == GAUSSIAN:
+            # A product of a row and a column: one exponential for each of them, none for the pixels.
+            scale = 1.0 / (r[k] * r[k])
+            for i in range(wide):
+                across[i] = math.exp(-0.5 * scale * (box[k, BOX_LEFT] + i - x[k]) ** 2)
+            for j in range(box[k, BOX_HIGH]):
+                dy = box[k, BOX_TOP] + j - y[k]
+                line = math.exp(-0.5 * scale * dy * dy)
+                for i in range(wide):
+                    dx = box[k, BOX_LEFT] + i - x[k]
+                    squared = dx * dx + dy * dy
+                    value = line * across[i] if squared <= extent * extent else 0.0
+                    place = base + j * wide + i
+                    kept[place + HEIGHT * area] = value
+                    kept[place + BY_X * area] = value * dx * scale
+                    kept[place + BY_Y * area] = value * dy * scale
+                    kept[place + BY_LOG_R * area] = value * squared * scale
+            continue
         for j in range(box[k, BOX_HIGH]):
             dy = box[k, BOX_TOP] + j - y[k]
             for i in range(wide):

@@ -30,7 +30,7 @@ class Widening(NamedTuple):
 
 def correlation_of(residual: Array) -> tuple[NDArray[np.int64], Array]:
     """Lags, (L, 2), one of each opposite pair, at which the residual (C, H, W) is clearly correlated, and how much."""
-    count, height, width = residual.shape
+    _, height, width = residual.shape
     even = residual - residual.mean((1, 2), keepdims=True)
     even = even / np.maximum(even.std((1, 2), keepdims=True), 1e-300)
     found, values = [], []

@@ -85,9 +85,7 @@ def _pull(
     for *droplets, level, picture, by_x, by_y, by_r, by_amplitude, by_shape in every:
         shapes, sums = level.astype(np.float64), np.zeros(level.shape)
         curve, basis = curve_of(profile, shapes)
-        kernels().pull(
-            code, cut, *droplets, shapes, curve, basis, picture, by_x, by_y, by_r, by_amplitude, sums
-        )
+        kernels().pull(code, cut, *droplets, shapes, curve, basis, picture, by_x, by_y, by_r, by_amplitude, sums)
         by_shape[:] = sums
     return made[0], made[1], made[2], made[3], made[4]
 

@@ -1,0 +1,299 @@
+"""The joint fit: the truth is recovered, the posterior is the model's own, and nothing runs away."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyro
+import pytest
+import torch
+from numpy.typing import NDArray
+from pyro import poutine
+from scipy import stats
+
+from pyrodrop.models.ground import spline_basis
+from pyrodrop.models.measured import image_scales, measured
+from pyrodrop.models.settle import Settled, draws, settle, settle_best
+from pyrodrop.render import HALF_RADIUS, render
+
+Numbers = NDArray[np.float64]
+SHAPE = {"gaussian": [], "disc": [1.1], "radial": [1.1, 0.5, 0.2, 0.0, -0.3, -0.4]}
+
+
+class Scene(NamedTuple):
+    """An image (C, H, W) and the droplets in it."""
+
+    image: Numbers
+    x: Numbers
+    y: Numbers
+    r: Numbers
+    amplitude: Numbers
+
+    def start(self, seed: int = 1, px: float = 0.6, share: float = 0.1) -> tuple[Numbers, Numbers, Numbers]:
+        """Where a finder would see the droplets."""
+        g = np.random.default_rng(seed)
+        n = len(self.x)
+        return self.x + g.normal(0, px, n), self.y + g.normal(0, px, n), self.r * np.exp(g.normal(0, share, n))
+
+
+def scene(
+    profile: str, places: Any, size: tuple[int, int] = (64, 64), noise: float = 0.02, channels: int = 1, seed: int = 0
+) -> Scene:
+    """An image on a sloping background of droplets given as rows x, y, r, amplitude in every channel."""
+    g = np.random.default_rng(seed)
+    rows = np.array(places, dtype=np.float64).reshape(-1, 3 + channels)
+    x, y, r, a = rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3:].T
+    shape = torch.tensor(SHAPE[profile], dtype=torch.float64) if SHAPE[profile] else None
+    slope = 0.3 + 0.1 * np.linspace(0, 1, size[0])[:, None] - 0.05 * np.linspace(0, 1, size[1])
+    image = np.empty((channels, *size))
+    for c in range(channels):
+        at = [torch.tensor(np.ascontiguousarray(v)) for v in (x, y, r, a[c])]
+        droplets = render(*at, at[0].new_zeros(()), size, profile, "reference", shape)
+        image[c] = droplets.numpy() + slope + noise * g.standard_normal(size)
+    return Scene(image, x, y, r, a)
+
+
+def crowd(seed: int, size: tuple[int, int], apart: float, number: int, radii: tuple[float, float]) -> Numbers:
+    """Droplets at random, no two nearer than a share of the sum of their radii."""
+    g = np.random.default_rng(seed)
+    kept: list[Numbers] = []
+    for _ in range(50 * number):
+        r = g.uniform(*radii)
+        row = np.array([g.uniform(2 * r, size[1] - 2 * r), g.uniform(2 * r, size[0] - 2 * r), r, g.uniform(0.2, 0.5)])
+        row[3] *= g.choice([-1, 1])
+        if all(np.hypot(*(row[:2] - k[:2])) > apart * (r + k[2]) for k in kept):
+            kept.append(row)
+        if len(kept) == number:
+            break
+    return np.array(kept)
+
+
+def errors(settled: Settled, truth: Scene) -> Numbers:
+    """Errors of x, y, log r and the amplitudes in reported standard deviations, shape (N, 3 + C)."""
+    away = [
+        settled.x - truth.x,
+        settled.y - truth.y,
+        np.log(settled.r / truth.r),
+        *(settled.amplitude - truth.amplitude),
+    ]
+    return np.stack(away, 1) / np.sqrt(np.einsum("nii->ni", settled.covariance))
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+def test_the_truth_is_recovered_within_its_intervals(profile: str) -> None:
+    truth = scene(profile, crowd(0, (128, 128), 1.2, 12, (4, 9)), (128, 128))
+    settled = settle(truth.image[0], *truth.start(), profile=profile)
+    assert settled.converged
+    assert not settled.at_bound.any()
+    assert np.abs(errors(settled, truth)).max() < 4.5
+    assert settled.noise == pytest.approx([0.02], rel=0.03)
+    assert settled.reduced_chi_square == pytest.approx([1], abs=0.1)
+    if profile == "disc":
+        assert abs(settled.shape[0] - 1.1) < 4 * settled.shape_sd[0]
+    assert (settled.presence() > 0.99).all()
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "disc"])
+@pytest.mark.parametrize("apart", [2.5, 0.7], ids=["isolated", "overlapping"])
+def test_intervals_cover(profile: str, apart: float) -> None:
+    """About 200 values of each kind: nine in ten lie inside, within what the binomial lets pass once in 10,000."""
+    inside, sizes = np.zeros(4), 0
+    for seed in range(4):
+        truth = scene(profile, crowd(seed, (200, 200), apart, 50, (3, 7)), (200, 200), 0.03, seed=seed)
+        z = errors(settle(truth.image, *truth.start(seed), profile=profile), truth)
+        inside += (np.abs(z) < stats.norm.ppf(0.95)).sum(0)
+        sizes += len(z)
+    low, high = stats.binom(sizes, 0.9).ppf([5e-5, 1 - 5e-5])
+    assert sizes > 60
+    assert (inside >= low).all()
+    assert (inside <= high).all()
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "disc"])
+def test_the_posterior_is_that_of_the_pyro_model(profile: str) -> None:
+    """The covariance against the inverse Hessian of Pyro's own log density, all unknowns free, at the same mode."""
+    truth = scene(profile, [[14, 15, 4.0, 0.4], [20.5, 17, 3.0, 0.3], [30, 30, 3.5, -0.3]], (40, 40), 0.01)
+    scales = image_scales(truth.image, 4.0, 40.0)
+    settled = settle(truth.image, *truth.start(), profile=profile, scales=scales)
+    image, n = torch.tensor(truth.image), 3
+    grid = [spline_basis(40, 40.0).shape[1]] * 2
+    # The background's control points are those whose image is the background.
+    down = spline_basis(40, 40.0)
+    bg = np.linalg.pinv(down) @ settled.background[0].astype(np.float64) @ np.linalg.pinv(down).T
+    at: dict[str, Numbers] = {
+        "x": settled.x, "y": settled.y, "r": settled.r, "amplitude": settled.amplitude,
+        "bg": bg.reshape(1, *grid), "noise": settled.noise,
+    }  # fmt: skip
+    if profile == "disc":
+        at["edge"] = settled.shape[0]
+    # x and y stay as they are; what is positive is taken in logarithms.
+    free = {name: torch.tensor(value, dtype=torch.float64) for name, value in at.items()}
+    logs = {"r", "edge", "noise"}
+    flat = torch.cat([(v.log() if k in logs else v).reshape(-1) for k, v in free.items()])
+
+    def log_density(vector: torch.Tensor) -> torch.Tensor:
+        values, place, jacobian = {}, 0, vector.new_zeros(())
+        for name, value in free.items():
+            part = vector[place : place + value.numel()].reshape(value.shape)
+            place += value.numel()
+            jacobian = jacobian + (part.sum() if name in logs else 0)
+            values[name] = part.exp() if name in logs else part
+        with pyro.poutine.block(), reference_only():
+            made = poutine.trace(poutine.condition(measured, values)).get_trace(image, n, scales, profile)
+            return made.log_prob_sum() + jacobian
+
+    hessian = torch.autograd.functional.hessian(log_density, flat).numpy()
+    covariance = np.linalg.inv(-hessian)
+    for k in range(n):
+        places = [k, n + k, 2 * n + k, 3 * n + k]
+        exact = covariance[np.ix_(places, places)]
+        sd = np.sqrt(np.diag(exact))
+        # Gauss and Newton leave out the second derivatives of the image, which the residual makes nearly nothing of.
+        plain = settled.covariance[k] / np.outer(settled.widening[k], settled.widening[k])
+        assert np.allclose(plain / np.outer(sd, sd), exact / np.outer(sd, sd), atol=0.06)
+
+
+class reference_only:
+    """The definition in place of the compiled kernel, which has no second derivative."""
+
+    def __enter__(self) -> None:
+        import pyrodrop.models.measured as module
+
+        self.module, self.drawn = module, module.render
+
+        def drawn(*arguments: Any, **options: Any) -> torch.Tensor:
+            return render(*arguments, kernel="reference", **options)
+
+        module.render = drawn  # type: ignore[assignment]
+
+    def __exit__(self, *_: object) -> None:
+        self.module.render = self.drawn
+
+
+def test_marginals_and_draws_are_those_of_the_whole_inverse() -> None:
+    truth = scene("disc", crowd(5, (90, 90), 0.6, 25, (3, 8)), (90, 90))
+    settled = settle(truth.image, *truth.start(), profile="disc")
+    factor, n = settled.factor, len(truth.x)
+    inner = np.zeros((4 * n, 4 * n))
+    dense = (factor.droplets.L @ factor.droplets.U).toarray()
+    order = factor.droplets.perm_c
+    inner = np.linalg.inv(dense[np.ix_(order, order)]) * np.outer(factor.scale, factor.scale)
+    whole = inner + factor.back @ factor.border_covariance() @ factor.back.T
+    blocks = np.stack([whole[4 * k : 4 * k + 4, 4 * k : 4 * k + 4] for k in range(n)])
+    assert np.allclose(factor.marginals(), blocks, rtol=1e-8, atol=1e-14)
+    drawn = draws(settled, 4000, torch.Generator().manual_seed(0))
+    assert drawn["x_px"].shape == (4000, n)
+    i = int(np.argmax(np.abs(whole[0::4, 0::4] - np.diag(np.diag(whole[0::4, 0::4]))).max(1)))
+    j = int(np.argmax(np.abs(np.delete(whole[4 * i, 0::4], i))))
+    j += j >= i
+    expected = whole[4 * i, 4 * j] / np.sqrt(whole[4 * i, 4 * i] * whole[4 * j, 4 * j])
+    got = np.corrcoef(drawn["x_px"][:, i], drawn["x_px"][:, j])[0, 1]
+    assert got == pytest.approx(expected, abs=0.08)
+    sd = np.sqrt(np.einsum("nii->ni", settled.covariance))
+    assert drawn["x_px"].std(0) == pytest.approx(sd[:, 0], rel=0.06)
+    assert np.log(drawn["radius_px"]).std(0) == pytest.approx(sd[:, 2], rel=0.06)
+    assert drawn["amplitude"].std(0) == pytest.approx(sd[:, 3], rel=0.06)
+
+
+def test_colours_share_centres_and_have_their_own_heights() -> None:
+    places = [[20, 20, 6, 0.3, -0.1, 0.0], [44, 40, 8, 0.1, 0.2, 0.4], [25, 45, 5, -0.2, 0.3, 0.1]]
+    truth = scene("disc", places, channels=3)
+    settled = settle(truth.image, *truth.start(), profile="disc")
+    assert settled.amplitude.shape == (3, 3)
+    assert np.abs(errors(settled, truth)).max() < 4.5
+    assert settled.amplitude == pytest.approx(truth.amplitude, abs=0.02)
+    # All channels together know the centre better than one.
+    one = settle(truth.image[0], *truth.start(), profile="disc")
+    assert (settled.covariance[:, 0, 0] < one.covariance[:, 0, 0]).all()
+    assert draws(settled, 7)["amplitude"].shape == (7, 3, 3)
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+def test_the_evidence_prefers_the_right_profile(profile: str) -> None:
+    truth = scene(profile, crowd(2, (128, 128), 1.2, 12, (5, 10)), (128, 128))
+    x, y, r = truth.start()
+    best, evidence = settle_best(truth.image, x, y, r * HALF_RADIUS[profile])
+    assert best.profile == profile, evidence
+    assert set(evidence) == {"gaussian", "disc", "radial"}
+
+
+def test_the_evidence_of_a_droplet_is_that_of_the_model_with_it_less_without_it() -> None:
+    """A faint isolated disc: the Bayes factor against the difference of two fits' evidence."""
+    truth = scene("disc", [[20, 20, 6, 0.4], [45, 45, 5, 0.012]], noise=0.02)
+    scales = image_scales(truth.image, 5.0)
+    both = settle(truth.image, truth.x, truth.y, truth.r, profile="disc", scales=scales)
+    alone = settle(truth.image, truth.x[:1], truth.y[:1], truth.r[:1], profile="disc", scales=scales)
+    assert both.log_bayes[1] == pytest.approx(both.log_evidence - alone.log_evidence, abs=1.0)
+    assert both.log_bayes[0] > 1000
+
+
+def test_droplets_that_are_not_there_are_not_believed() -> None:
+    truth = scene("disc", [[20, 20, 6, 0.3]])
+    g = np.random.default_rng(0)
+    extra_x, extra_y = g.uniform(5, 58, 8), g.uniform(36, 58, 8)
+    settled = settle(truth.image, np.r_[20.3, extra_x], np.r_[19.8, extra_y], np.full(9, 5.0), profile="disc")
+    presence = settled.presence(1.0)
+    assert presence[0] > 0.999
+    assert (presence[1:] < 0.5).all()
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+def test_nothing_runs_away_on_an_image_that_is_no_droplets(profile: str) -> None:
+    """Blocky texture and stripes: droplets stay about where they start, and within a factor in size."""
+    g = np.random.default_rng(0)
+    image = np.kron(g.standard_normal((12, 12)), np.ones((8, 8))) + np.sin(np.arange(96) / 3)
+    x, y, r = g.uniform(0, 95, 30), g.uniform(0, 95, 30), g.uniform(2, 12, 30)
+    settled = settle(image, x, y, r, profile=profile)
+    far = np.maximum(2.0, 0.5 * r) + 1e-6
+    assert (np.abs(settled.x - x) <= far).all()
+    assert (np.abs(settled.y - y) <= far).all()
+    assert (np.abs(np.log(settled.r / r)) <= np.log(2) + 1e-6).all()
+    assert np.isfinite(settled.covariance).all()
+    assert np.isfinite(settled.log_bayes).all()
+    # What the model leaves is correlated, and the intervals say so.
+    assert settled.noise_correlation > 2
+    assert settled.widening.mean() > 1.2
+
+
+def test_correlated_noise_widens_the_intervals_until_they_cover() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    inside, sizes = np.zeros(4), 0
+    for seed in range(4):
+        truth = scene("disc", crowd(seed, (200, 200), 2.0, 30, (4, 8)), (200, 200), 0.0, seed=seed)
+        smooth = gaussian_filter(np.random.default_rng(seed).standard_normal((200, 200)), 1.0, mode="wrap")
+        image = truth.image + 0.03 * smooth / smooth.std()
+        settled = settle(image, *truth.start(seed), profile="disc")
+        z = errors(settled, truth)
+        inside += (np.abs(z) < stats.norm.ppf(0.95)).sum(0)
+        sizes += len(z)
+        assert settled.noise_correlation == pytest.approx(4 * np.pi, rel=0.35)
+    assert (inside >= stats.binom(sizes, 0.85).ppf(1e-4)).all()
+
+
+def test_no_droplets_are_a_background() -> None:
+    truth = scene("disc", np.zeros((0, 4)))
+    settled = settle(truth.image, [], [], [], profile="disc")
+    assert settled.noise == pytest.approx([0.02], rel=0.05)
+    assert settled.covariance.shape == (0, 4, 4)
+    assert draws(settled, 5)["x_px"].shape == (5, 0)
+
+
+def test_droplets_at_and_over_the_edge_of_the_image() -> None:
+    truth = scene("disc", [[2, 30, 6, 0.3], [62, 62, 5, 0.4], [30, -0.2, 7, -0.3]])
+    settled = settle(truth.image, *truth.start(px=0.3), profile="disc")
+    assert np.abs(errors(settled, truth)).max() < 4.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((np.zeros(4), [1.0], [1.0], [1.0]), r"\(C, H, W\)"),
+        ((np.full((9, 9), np.nan), [1.0], [1.0], [1.0]), "not finite"),
+        ((np.zeros((9, 9)), [1.0, 2.0], [1.0], [1.0]), "each"),
+        ((np.zeros((9, 9)), [1.0], [1.0], [0.0]), "positive"),
+        ((np.zeros((9, 9)), [1.0], [1.0], [1.0], np.zeros((2, 1))), "2 rows"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(arguments: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        settle(*arguments)

@@ -1,0 +1,157 @@
+"""The profiles against closed forms, and the kernel that draws all of them against the definition."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.interpolate import CubicSpline
+from torch import Tensor
+
+from pyrodrop.render import HALF_RADIUS, PROFILES, SHAPES, log_likelihood, render
+from pyrodrop.render.profiles import KNOTS
+
+quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
+
+
+def value(profile: str, distance: float, r: float, *shape: float) -> float:
+    """Height of a profile at a distance, in float64."""
+    q = torch.tensor((distance / r) ** 2, dtype=torch.float64)
+    return float(PROFILES[profile](q, torch.tensor(r, dtype=torch.float64), torch.tensor(shape, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("edge", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("r", [2.0, 9.0])
+def test_a_disc_is_half_at_its_radius(r: float, edge: float) -> None:
+    assert value("disc", r, r, edge) == pytest.approx(0.5, abs=1e-12)
+    steep = (value("disc", r + 1e-5, r, edge) - value("disc", r - 1e-5, r, edge)) / 2e-5
+    assert steep == pytest.approx(-1 / (edge * math.sqrt(2 * math.pi)), rel=1e-6)
+
+
+def test_a_gaussian_is_half_at_its_half_radius() -> None:
+    assert value("gaussian", 3 * HALF_RADIUS["gaussian"], 3.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("edge", [0.4, 1.5])
+def test_the_pixels_of_a_disc_sum_to_its_area(edge: float) -> None:
+    """The integral over q of erfc((q - 1) / s) / 2 from 0 to infinity is 1, but for what the centre lacks of 1."""
+    r = 12.3
+    at = torch.tensor([40.2], dtype=torch.float64)
+    shape = torch.tensor([edge], dtype=torch.float64)
+    image = render(at, at, torch.tensor([r]).double(), at / 40.2, at[0] * 0, (81, 81), "disc", shape=shape)
+    assert float(image.sum()) == pytest.approx(math.pi * r**2, rel=3e-4)
+
+
+def test_the_curve_of_a_radial_profile_is_a_natural_spline_of_mean_one() -> None:
+    heights = [0.7, -0.2, 0.1, 0.9, -0.4]
+    spline = CubicSpline(KNOTS, heights, bc_type="natural")
+    r, edge = 50.0, 0.5
+
+    def curve(q: float) -> float:
+        return value("radial", r * math.sqrt(q), r, edge, *heights) / value("disc", r * math.sqrt(q), r, edge)
+
+    # Over equal areas, which are equal steps in q.
+    assert quad(curve, 0, 1, points=KNOTS[1:-1])[0] == pytest.approx(1, abs=1e-9)
+    for q in (0.0, 0.1, 0.5, 0.6, 0.99):
+        assert curve(q) - curve(0.3) == pytest.approx(float(spline(q) - spline(0.3)), abs=1e-9)
+    # A straight line past the edge, as steep as at it.
+    slope = float(spline(1.0, 1))
+    assert (curve(1.04) - curve(1.0)) / 0.04 == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.7, 2.9, 3.6])
+def test_a_radial_profile_without_heights_is_the_disc(distance: float) -> None:
+    assert value("radial", distance, 3.0, 0.8, *[0.0] * 5) == value("disc", distance, 3.0, 0.8)
+    assert value("radial", distance, 3.0, 0.8, *[2.0] * 5) == pytest.approx(value("disc", distance, 3.0, 0.8))
+
+
+def scene(seed: int, batch: tuple[int, ...], number: int, size: tuple[int, int], profile: str) -> list[Tensor]:
+    g = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand((*batch, *shape), generator=g, dtype=torch.float64)
+
+    x, y = uniform(-0.3 * size[1], 1.3 * size[1], number), uniform(-0.3 * size[0], 1.3 * size[0], number)
+    r = uniform(math.log(0.4), math.log(30), number).exp()
+    shape = torch.cat([uniform(math.log(0.2), math.log(4), 1).exp(), uniform(-1, 1, len(KNOTS))], -1)
+    return [x, y, r, uniform(-1, 1, number), uniform(0, 1), shape[..., : SHAPES[profile]]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+@quiet
+@given(
+    seed=st.integers(0, 10**6),
+    batch=st.sampled_from([(), (3,), (2, 2)]),
+    number=st.integers(0, 12),
+    height=st.integers(1, 60),
+    width=st.integers(1, 60),
+)
+def test_windows_keep_the_values_and_gradients_of_the_definition(
+    profile: str, dtype: torch.dtype, seed: int, batch: tuple[int, ...], number: int, height: int, width: int
+) -> None:
+    size = (height, width)
+    leaves = [t.to(dtype).requires_grad_() for t in scene(seed, batch, number, size, profile)]
+    exact = [t.detach().double().requires_grad_() for t in leaves]
+    image = render(*leaves[:5], size, profile, "windows", leaves[5])
+    truth = render(*exact[:5], size, profile, "reference", exact[5])
+    assert image.dtype == dtype
+    assert image.shape == (*batch, *size)
+    # A curve may be steep past the edge, where the droplet is cut: all is measured by what it reaches.
+    scale = 4.0 * (1 + number)
+    assert float((image.double() - truth).detach().abs().max()) <= TOLERANCE[dtype] * scale
+    weight = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    got = torch.autograd.grad((image * weight.to(dtype)).sum(), leaves, allow_unused=True)
+    expected = torch.autograd.grad((truth * weight.to(dtype).double()).sum(), exact, allow_unused=True)
+    for one, other in zip(got, expected, strict=True):
+        if one is not None and one.numel():
+            assert other is not None
+            assert float((one.double() - other).abs().max()) <= 10 * TOLERANCE[dtype] * scale * max(size) ** 2
+
+
+def test_windows_map_over_a_batch() -> None:
+    leaves = scene(3, (4,), 5, (20, 30), "disc")
+    together = render(*leaves[:5], (20, 30), "disc", "windows", leaves[5])
+    mapped = torch.vmap(lambda *t: render(*t[:5], (20, 30), "disc", "windows", t[5]))(*leaves)
+    assert torch.equal(together, mapped)
+
+
+def test_the_likelihood_of_discs_is_that_of_their_image() -> None:
+    *leaves, shape = scene(5, (), 6, (24, 31), "disc")
+    channel = torch.rand(24, 31, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    image = render(*leaves, (24, 31), "disc", "reference", shape)
+    expected = torch.distributions.Normal(image, 0.3).log_prob(channel).sum()
+    assert log_likelihood(*leaves, channel, 0.3, "disc", shape=shape).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize(
+    ("profile", "shape", "told"),
+    [
+        ("disc", None, "takes 1 shape"),
+        ("radial", torch.ones(1), "takes 6 shape"),
+        ("gaussian", torch.ones(1), "takes 0 shape"),
+        ("disc", torch.ones(1).double(), "float64"),
+        ("square", None, "unknown"),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_refused(profile: str, shape: Tensor | None, told: str) -> None:
+    at = torch.ones(2)
+    with pytest.raises(ValueError, match=told):
+        render(at, at, at, at, at[0], (4, 4), profile, shape=shape)
+
+
+def test_a_second_derivative_is_refused_rather_than_wrong() -> None:
+    at = torch.ones(2, requires_grad=True)
+    image = render(at, at, at, at, at[0], (4, 4), "disc", shape=torch.ones(1))
+    with pytest.raises(RuntimeError, match="first derivatives"):
+        torch.autograd.grad(image.sum(), at, create_graph=True)
+
+
+def test_profiles_have_no_kink_at_the_centre() -> None:
+    for profile, shape in (("disc", [2.0]), ("radial", [2.0, 1.0, 0.0, 0.0, 0.0, 0.0])):
+        near = np.array([value(profile, d, 2.5, *shape) for d in (0.0, 1e-4)])
+        assert abs(near[1] - near[0]) < 1e-7
