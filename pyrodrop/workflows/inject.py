@@ -18,6 +18,8 @@ Find = Callable[[Tensor], pd.DataFrame]
 
 # So many places are tried for a droplet before the image is called full.
 _TRIES = 2_000
+# A droplet seen is that put in only if its radius is right within this factor.
+_ALIKE = 1.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +67,8 @@ def inject(
 
     They are put where ``find`` sees none in the image as it is, and not where one would meet another, so the curve
     is that of single droplets on this background and in this noise; within a crowd fewer are found. A droplet counts
-    as found when one of presence at least one half has its centre within half the radius, or 2 px where that is less;
-    each that is found stands for one put in.
+    as found when one of presence at least one half has its centre within half the radius, or 2 px where that is less,
+    and its radius within a factor of 1.75; each that is found stands for one put in.
 
     Args:
         channel: the image, (H, W), floating point.
@@ -160,8 +162,11 @@ def _found_radii(x: Array, y: Array, r: Array, seen: _Circles) -> Array:
     radii = np.full(len(x), np.nan)
     distance = np.hypot(x[:, None] - seen.x, y[:, None] - seen.y)
     reach = np.maximum(0.5 * r, 2.0)[:, None]
-    rows, columns = linear_sum_assignment(np.where(distance <= reach, distance, 1e6))
-    close = distance[rows, columns] <= reach[rows, 0]
+    # Without a look at the radius a speck of noise near the place would pass for a faint droplet.
+    alike = (seen.r < _ALIKE * r[:, None]) & (seen.r > r[:, None] / _ALIKE)
+    can = (distance <= reach) & alike
+    rows, columns = linear_sum_assignment(np.where(can, distance, 1e6))
+    close = can[rows, columns]
     radii[rows[close]] = seen.r[columns[close]]
     return radii
 

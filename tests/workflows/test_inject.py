@@ -100,6 +100,17 @@ def test_what_is_probably_not_there_is_not_found() -> None:
     assert not doubted.droplets["found"].any()
 
 
+@pytest.mark.parametrize(("factor", "found"), [(0.4, False), (0.8, True), (1.3, True), (2.5, False)])
+def test_a_speck_at_the_place_is_not_the_droplet(factor: float, found: bool) -> None:
+    channel, _ = picture(0)
+
+    def resized(seen: Tensor) -> pd.DataFrame:
+        row, column = np.argwhere((seen - channel).numpy() == float((seen - channel).max()))[0]
+        return pd.DataFrame([[column, row, 4.0 * factor]], columns=COLUMNS)
+
+    assert put(channel, resized, [4.0], [0.4], each=3, per_image=1).droplets["found"].eq(found).all()
+
+
 def test_dark_droplets_are_dark() -> None:
     channel, _ = picture(0)
     lowest: list[float] = []
