@@ -35,16 +35,18 @@ def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
     with nd2.ND2File(path) as file:
         sizes, attributes = dict(file.sizes), file.attributes
         loops = {axis: length for axis, length in sizes.items() if axis not in "CYXS"}
-        channels, colours = sizes.get("C", 1), sizes.get("S", 1)
-        check_size(path, sizes["Y"], sizes["X"], channels * colours, attributes.bitsPerComponentInMemory // 8)
+        if "S" in sizes:
+            # Some writers put blue first, and neither the file nor nd2 says which; hue would be another then.
+            raise ImageError(
+                f"{path} is a Nikon file in colour, whose order of colours is not sure: export it as a TIFF."
+            )
+        channels = sizes.get("C", 1)
+        check_size(path, sizes["Y"], sizes["X"], channels, attributes.bitsPerComponentInMemory // 8)
         count = math.prod(loops.values())
         described = " x ".join(f"{axis} {length}" for axis, length in loops.items() if length > 1)
         number = choose_frame(frame, count, described, path)
-        if colours not in (1, 3) or (colours == 3 and channels > 1):
-            raise ImageError(f"{path} has {channels} channels of {colours} colours: export one of them as a TIFF.")
-        # (channels, H, W, colours) with the sides of 1 left out
-        shape = (channels, sizes["Y"], sizes["X"], colours)
-        values = np.array(file.read_frame(number)).reshape(shape)
+        # (channels, H, W), where nd2 leaves out sides of 1
+        values = np.array(file.read_frame(number)).reshape(channels, sizes["Y"], sizes["X"])
         if not values.any():
             # What nd2 does not find, it hands out as zeros.
             raise ImageError(f"{path} has no data in frame {number}, or it is all black: export it again.")
@@ -53,14 +55,10 @@ def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
         size = (
             stated(file.voxel_size().x, file.voxel_size().y, path) if want_pixel_size and _is_calibrated(file) else None
         )
-        names: tuple[str, ...] = ()
-        if colours == 1:
-            given = tuple(channel.channel.name or "" for channel in getattr(file.metadata, "channels", None) or ())
-            names = numbered(given, channels) if channels > 1 or any(given) else ()
-            values = np.moveaxis(values[..., 0], 0, 2)
-        else:
-            values = values[0]
-        return Stored(np.ascontiguousarray(values), bits, white, pixel_size_um=size, channel_names=names)
+        given = tuple(channel.channel.name or "" for channel in getattr(file.metadata, "channels", None) or ())
+        names = numbered(given, channels) if channels > 1 or any(given) else ()
+        values = np.ascontiguousarray(np.moveaxis(values, 0, 2))
+        return Stored(values, bits, white, pixel_size_um=size, channel_names=names)
 
 
 def _is_calibrated(file: Any) -> bool:

@@ -40,6 +40,8 @@ def read_picture(path: Path, frame: int | None, want_pixel_size: bool) -> Stored
             image.verify()  # the checksums, which decoding does not look at
             stream.seek(0)
             image = Image.open(stream, formats=("PNG",))
+        if image.format == "BMP":
+            _check_bmp(stream, path)
         # The further pictures of an MPO are previews and depth maps of the first, written by cameras and phones.
         frames = getattr(image, "n_frames", 1)
         if frame is not None or image.format != "MPO":
@@ -101,6 +103,33 @@ def _png_depth(stream: BinaryIO) -> tuple[int, int]:
     depth, colour = struct.unpack("BB", stream.read(2))
     stream.seek(position)
     return int(depth), int(colour)
+
+
+def _check_bmp(stream: BinaryIO, path: Path) -> None:
+    """Refuse a BMP that stores more or less than the picture of its header, by a row or more.
+
+    A BMP has no checksums; a changed width would shear the picture and a changed height cut it.
+    """
+    position = stream.tell()
+    stream.seek(0)
+    head = stream.read(34)
+    size = stream.seek(0, 2)
+    stream.seek(position)
+    start, header = struct.unpack("<II", head[10:18])
+    if header < 40:
+        width, height, _, bits = struct.unpack("<HHHH", head[18:26])
+        compression = 0
+    else:
+        width, height, _, bits, compression = struct.unpack("<iiHHI", head[18:34])
+    row = (width * bits + 31) // 32 * 4
+    # Plain, or plain with masks for its colours; a profile may follow the pixels of the latest version.
+    if compression not in (0, 3) or header >= 124:
+        return
+    if not 0 <= size - start - row * abs(height) < row:
+        raise ImageError(
+            f"{path} is cut short or damaged ({size - start:,} bytes are stored for a picture of "
+            f"{row * abs(height):,}): copy or export it again."
+        )
 
 
 def _pixel_size_um(image: Image.Image, path: Path) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -47,6 +48,32 @@ def test_a_decompression_bomb_is_refused_unread(tmp_path: Path, png: Callable[..
     (tmp_path / "i.png").write_bytes(png(side, side, 8, 0, b""))
     with pytest.raises(ImageError, match="more pixels than the bound"):
         read_image(tmp_path / "i.png")
+
+
+def test_a_tiff_that_declares_more_than_it_can_hold_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "i.tif"
+    tifffile.imwrite(path, np.zeros((5000, 4000), np.uint8), compression="zlib", metadata=None)
+    assert path.stat().st_size < 40_000
+    with pytest.raises(ImageError, match="decompression bomb"):
+        read_image(path)
+    for side, says in ((60_000, "more pixels than the bound"), (1, "at least 2 x 2")):
+        with tifffile.TiffFile(path, mode="r+") as file:
+            file.pages.first.tags["ImageWidth"].overwrite(side)
+        with pytest.raises(ImageError, match=says):
+            read_image(path)
+
+
+def test_an_even_picture_that_fits_into_memory_is_read(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "i.tif", np.full((2000, 2000), 99, np.uint8), compression="zlib")
+    assert read_image(tmp_path / "i.tif").size == (2000, 2000)
+
+
+def test_a_bmp_whose_header_does_not_fit_its_data_is_refused(tmp_path: Path) -> None:
+    whole = saved(tmp_path, "i.bmp")
+    for place, value in ((18, 72), (18, 96), (22, 40), (22, 90)):  # the width and the height, 80 and 64
+        (tmp_path / "i.bmp").write_bytes(whole[:place] + value.to_bytes(4, "little") + whole[place + 4 :])
+        with pytest.raises(ImageError, match="damaged"):
+            read_image(tmp_path / "i.bmp")
 
 
 def saved(folder: Path, name: str) -> bytes:

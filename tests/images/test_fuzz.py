@@ -1,0 +1,83 @@
+"""Bad files by the thousand: the right picture or one clear line, never a traceback, a hang or a full memory.
+
+A file of every kind is damaged some dozen times, the same ones in each run. PYRODROP_FUZZ=5000 damages each that
+many times, with PYRODROP_FUZZ_SEED other ones.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+COUNT = int(os.environ.get("PYRODROP_FUZZ", "60"))
+SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
+PROGRAM = Path(__file__).with_name("damaging.py")
+# Reading a damaged file takes milliseconds; this is what tells a hang from a slow machine.
+HANGS_AFTER = 300 + COUNT * 5
+
+
+def test_damaged_files_are_read_rightly_or_refused_in_one_line(tmp_path: Path) -> None:
+    now = tmp_path / "now"
+    try:
+        run = subprocess.run(
+            [sys.executable, str(PROGRAM), str(tmp_path), str(COUNT), str(SEED)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=HANGS_AFTER,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"reading {tmp_path / 'damaged'} hangs: {now.read_text()}") from None
+    assert run.returncode == 0, f"{now.read_text()}: {run.stderr}"
+    found = json.loads(run.stdout)
+    assert found["faults"] == []
+    assert found["most_kilobytes"] < 2**20
+    # Damage was done, and was seen, in every kind of file.
+    refused = {name.removesuffix(": refused") for name in found["met"] if name.endswith(": refused")}
+    assert refused == {name.partition(":")[0] for name in found["met"]}
+    assert sum(found["met"].values()) == COUNT * len(refused)
+
+
+def test_the_fuzz_itself_sees_a_wrong_picture_and_a_traceback(tmp_path: Path) -> None:
+    """What is asserted above is only worth something if each fault would be found."""
+    code = (
+        "import sys, numpy; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import damaging\n"
+        "path = Path(sys.argv[2])\n"
+        "path.write_bytes(damaging.FILES['png gray']())\n"
+        "right = damaging.read_image(path).pixels.numpy()\n"
+        "print(damaging.fault(path, 'png gray', right, None))\n"
+        "print(damaging.fault(path, 'png gray', right + 1, None))\n"
+        "print(damaging.fault(path, 'tiff gray', right[1:], None))\n"
+        "def broken(*_, **__): raise KeyError('x')\n"
+        "damaging.read_image = broken\n"
+        "print(damaging.fault(path, 'png gray', right, None))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(PROGRAM.parent), str(tmp_path / "i")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert run.stdout.splitlines() == [
+        "('read', '')",
+        "('read', 'another picture than was written')",
+        "('read', 'a picture of (40, 56, 1)')",
+        "('failed', \"raised KeyError('x')\")",
+    ]
+
+
+def test_the_same_seed_damages_in_the_same_way() -> None:
+    """So that a fault can be looked into again."""
+    sys.path.insert(0, str(PROGRAM.parent))
+    try:
+        from damaging import damaged
+    finally:
+        sys.path.remove(str(PROGRAM.parent))
+    content = bytes(range(256)) * 4
+    first, second = ([damaged(content, chance) for _ in range(50)] for chance in (random.Random(3), random.Random(3)))
+    assert first == second
+    assert sum(one != content for one in first) > 40
