@@ -13,7 +13,7 @@ from pyrodrop.images.micrograph import Micrograph, to_levels
 from pyrodrop.images.photograph import DISC, PALETTES, choose_palettes, paint
 from pyrodrop.images.scaling import from_levels
 from pyrodrop.models.priors import centres
-from pyrodrop.render import render
+from pyrodrop.render import SHAPES, render
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,7 @@ def simulate(
     *,
     kind: Literal["colour", "gray"] = "colour",
     profile: str = "gaussian",
+    shape: tuple[float, ...] | None = None,
     amplitude: tuple[float, float] = (0.2, 0.5),
     radius_px: tuple[float, float] = (2.0, 15.0),
     separation: float = 1.5,
@@ -59,6 +60,8 @@ def simulate(
         seed: makes the generator that all randomness comes from.
         kind: "colour" or "gray".
         profile: profile f of a droplet, as for ``pyrodrop.render``.
+        shape: what the profile needs beside the radius, ``SHAPES[profile]`` numbers; else an edge of 1 px, and a flat
+            curve.
         amplitude: least and greatest amplitude, each in [0, 1].
         radius_px: least and greatest radius r in px.
         separation: least distance of two centres in sums of their radii r; 0 lets droplets overlap.
@@ -82,8 +85,9 @@ def simulate(
     low, high = amplitude
     a = low + (high - low) * torch.rand(n_droplets, generator=generator)
     # The compiled kernels pay only where the products are large.
-    kernel = "separable" if n_droplets * height * width <= 10**10 else "auto"
-    channel = render(x, y, r, a, torch.tensor(float(background)), size, profile=profile, kernel=kernel)
+    kernel = "separable" if profile == "gaussian" and n_droplets * height * width <= 10**10 else "auto"
+    shared = _shape(profile, shape)
+    channel = render(x, y, r, a, torch.tensor(float(background)), size, profile=profile, kernel=kernel, shape=shared)
     columns: dict[str, Any] = {"x_px": x, "y_px": y, "radius_px": r, "amplitude": a}
     columns = {name: column.double().numpy() for name, column in columns.items()}
     if kind == "gray":
@@ -188,6 +192,16 @@ def _clear(some: Tensor, others: Tensor, separation: float) -> Tensor:
     """Whether droplets x, y, r, shapes (A, 3) and (B, 3), are far enough apart, shape (A, B)."""
     (x, y, r), (u, v, w) = some.T[..., None], others.T
     return torch.hypot(x - u, y - v) >= separation * (r + w)
+
+
+def _shape(profile: str, shape: tuple[float, ...] | None) -> Tensor | None:
+    """The renderer's shape parameters, those of a flat disc with an edge of 1 px if none are given."""
+    if shape is None:
+        count = SHAPES.get(profile, 0)
+        return torch.eye(1, count)[0] if count else None
+    if SHAPES.get(profile, 0) and not (len(shape) and shape[0] > 0):
+        raise ValueError(f"shape is {shape}: begin with the width of the edge in pixels, positive.")
+    return torch.tensor(shape) if len(shape) else None
 
 
 def _check(

@@ -20,6 +20,7 @@ from pyrodrop.images.simulate import (
     embedded,
     simulate,
 )
+from pyrodrop.render import render
 
 COLUMNS = ["id", "x_px", "y_px", "radius_px", "amplitude"]
 
@@ -223,3 +224,20 @@ def test_the_embedded_micrograph_is_coloured_shaded_and_uneven(
 def _corners() -> list[tuple[slice, slice]]:
     ends = [(slice(0, 75), slice(225, 300)), (slice(0, 100), slice(300, 400))]
     return [(rows, columns) for rows in ends[0] for columns in ends[1]]
+
+
+@pytest.mark.parametrize(("profile", "shape"), [("disc", (0.8,)), ("radial", (1.5, 0.4, 0.1, 0.0, -0.1, -0.2))])
+def test_other_profiles_are_drawn_with_their_shape(profile: str, shape: tuple[float, ...]) -> None:
+    image, truth = simulate(5, (60, 70), 3, kind="gray", profile=profile, shape=shape, noise=0.0, background=0.1)
+    at = [torch.tensor(truth[name].to_numpy()) for name in ("x_px", "y_px", "radius_px", "amplitude")]
+    level, given_shape = torch.tensor(0.1).double(), torch.tensor(shape).double()
+    expected = render(*at, level, (60, 70), profile, "reference", given_shape)
+    assert torch.allclose(image.pixels[..., 0].double(), expected, atol=1e-5)
+    other, _ = simulate(5, (60, 70), 3, kind="gray", profile=profile, noise=0.0, background=0.1)
+    assert not torch.allclose(image.pixels, other.pixels, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(), (-1.0,), (0.0,)])
+def test_an_edge_that_is_none_is_refused(shape: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="width of the edge"):
+        simulate(1, (40, 40), profile="disc", shape=shape)

@@ -1,0 +1,143 @@
+"""The way down to the joint mode: Levenberg and Marquardt's steps in a trust region, which no droplet runs out of."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pyrodrop.models.settle_equations import (
+    Array,
+    Columns,
+    Equations,
+    Problem,
+    State,
+    columns_of,
+    energy,
+    equations_of,
+    residual_of,
+)
+from pyrodrop.models.settle_factor import step
+from pyrodrop.render import SHAPES
+
+# How far a droplet may go from where it starts, in px or its radius, whichever is more; and by which factor its
+# radius may change. A finder is nearer than that; a droplet that wants further is another one, or none.
+FAR_PX, FAR_RADII, FAR_FACTOR = 2.0, 0.5, 2.0
+# The same of one step, against wild steps far from the quadratic.
+STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
+# No sharper edge can be told from another by pixels, and none is softer than a few of the smallest droplets.
+EDGE_PX = (0.2, 20.0)
+SMALLEST_PX = 0.4
+# The fit rests when a step gains less than this in log density, and a hundredth of it more for each droplet: a tenth
+# of a standard deviation for one unknown of them all.
+NEAR = 0.005
+
+
+class Descent(NamedTuple):
+    """Where the descent ended: the state and what was computed there.
+
+    residual (C, H, W) and noise (C,) are the image's; held, shape (N, 3 + C), tells unknowns at their bounds that
+    wanted further.
+    """
+
+    state: State
+    columns: Columns
+    residual: Array
+    noise: Array
+    equations: Equations
+    steps: int
+    converged: bool
+    held: NDArray[np.bool_]
+
+
+def start_of(problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None, edge_px: float) -> State:
+    """The state to start from: within the image, no heights if none are given, a level background."""
+    count, height, width = problem.channels.shape
+    a = np.zeros((count, len(x)))
+    if amplitude is not None:
+        a = np.array(amplitude, dtype=np.float64).reshape(-1, len(x))
+        if len(a) != count or not np.isfinite(a).all():
+            raise ValueError(f"amplitude has {len(a)} rows for {count} channels, or is not finite: give (C, N).")
+    bg = np.repeat(problem.scales.level[:, None], problem.points, 1)
+    shape = np.zeros(SHAPES[problem.profile])
+    shape[:1] = np.log(edge_px)
+    x, y = np.clip(x, -0.5, width - 0.5), np.clip(y, -0.5, height - 0.5)
+    return State(x, y, np.log(np.maximum(r, SMALLEST_PX)), a, shape, bg)
+
+
+def descend(problem: Problem, state: State, max_steps: int) -> Descent:
+    """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each."""
+    count, height, width = problem.channels.shape
+    n, shapes = len(state.x), SHAPES[problem.profile]
+    r0 = np.exp(state.log_r)
+    far = np.maximum(FAR_PX, FAR_RADII * r0)
+    low = np.stack([np.maximum(state.x - far, -0.5), np.maximum(state.y - far, -0.5), state.log_r], 1)
+    high = np.stack([np.minimum(state.x + far, width - 0.5), np.minimum(state.y + far, height - 0.5), state.log_r], 1)
+    low[:, 2] = np.maximum(state.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
+    high[:, 2] += np.log(FAR_FACTOR)
+    freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.border / count, 1.0)
+
+    def read(residual: Array) -> Array:
+        return np.maximum(np.sqrt(np.square(residual).sum((1, 2)) / freedom), 1e-3 * problem.scales.noise)
+
+    # The image is linear in heights and background: with the centres held, one solution finds them.
+    columns = columns_of(problem, state)
+    residual = residual_of(problem, state, columns)
+    held = np.zeros((n, 3 + count), bool)
+    for _ in range(2):
+        noise = read(residual)
+        equations = equations_of(problem, state, columns, residual, noise)
+        geometry = held.copy()
+        geometry[:, :3] = True
+        by_droplet, by_border = step(equations, 0.0, geometry)
+        by_border[:shapes] = 0.0
+        state = state.moved(by_droplet, by_border)
+        residual = residual_of(problem, state, columns)
+    noise = read(residual)
+    equations = equations_of(problem, state, columns, residual, noise)
+
+    damping, converged, steps = 1e-2, False, 0
+    while steps < max_steps and not converged:
+        steps += 1
+        geometry = np.stack([state.x, state.y, state.log_r], 1)
+        pull = equations.droplet_gradient[:, :3]
+        held[:, :3] = ((geometry <= low + 1e-9) & (pull > 0)) | ((geometry >= high - 1e-9) & (pull < 0))
+        try:
+            by_droplet, by_border = step(equations, damping, held)
+        except (np.linalg.LinAlgError, RuntimeError):
+            damping = max(10 * damping, 1e-3)
+            continue
+        # Half of this is what a quadratic would still gain, in units of the log density.
+        slope = -(by_droplet * equations.droplet_gradient).sum() - by_border @ equations.border_gradient
+        near = 0.5 * slope < NEAR * (1 + 0.01 * n)
+        trial = _within(state, by_droplet, by_border, low, high, shapes)
+        trial_columns = columns_of(problem, trial)
+        trial_residual = residual_of(problem, trial, trial_columns)
+        gain = energy(problem, state, residual, noise) - energy(problem, trial, trial_residual, noise)
+        if gain < 0:
+            # Near the mode, what is left to gain is less than what the cuts of the droplets' windows make of it.
+            converged = bool(near)
+            damping = max(10 * damping, 1e-3)
+            if damping > 1e8:
+                break
+            continue
+        state, columns, residual = trial, trial_columns, trial_residual
+        noise = read(residual)
+        equations = equations_of(problem, state, columns, residual, noise)
+        converged = bool(near) and damping <= 1e-2
+        damping = damping / 10 if damping > 1e-7 else 0.0
+    return Descent(state, columns, residual, noise, equations, steps, converged, held)
+
+
+def _within(state: State, by_droplet: Array, by_border: Array, low: Array, high: Array, shapes: int) -> State:
+    """The state after a step that is shortened, droplet by droplet, to the trust region, and ends within bounds."""
+    r = np.exp(state.log_r)
+    longest = np.maximum(STEP_PX, STEP_RADII * r)
+    limits = np.stack([longest, longest, np.full(len(r), STEP_LOG_R)], 1)
+    excess = (np.abs(by_droplet[:, :3]) / limits).max(1, initial=1.0)
+    moves = by_droplet / excess[:, None]
+    border = by_border.copy()
+    border[:shapes] /= max(1.0, np.abs(border[:shapes]).max(initial=0.0) / STEP_SHAPE)
+    geometry = np.stack([state.x, state.y, state.log_r], 1)
+    moves[:, :3] = np.clip(geometry + moves[:, :3], low, high) - geometry
+    border[:1] = np.clip(state.shape[:1] + border[:1], *np.log(EDGE_PX)) - state.shape[:1] if shapes else border[:1]
+    return state.moved(moves, border)
