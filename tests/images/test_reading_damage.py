@@ -81,12 +81,19 @@ def saved(folder: Path, name: str) -> bytes:
     rows, columns = np.mgrid[:64, :80]
     smooth = 100 + 50 * np.sin(rows / 7) + 40 * np.cos(columns / 5)
     levels = np.clip(np.stack([smooth, smooth + 20, smooth - 20], -1), 0, 255).astype(np.uint8)
+    if name in WRITTEN_BY_TIFFFILE:
+        tifffile.imwrite(folder / name, levels, photometric="rgb", **WRITTEN_BY_TIFFFILE[name])
+        return (folder / name).read_bytes()
     options: dict[str, Any] = {"lzw.tif": {"compression": "tiff_lzw"}, "progressive.jpg": {"progressive": True}}
     Image.fromarray(levels).save(folder / name, **options.get(name, {}))
     return (folder / name).read_bytes()
 
 
-FILES = ["i.png", "i.jpg", "progressive.jpg", "i.tif", "lzw.tif", "i.bmp", "i.gif", "i.webp"]
+WRITTEN_BY_TIFFFILE: dict[str, dict[str, Any]] = {
+    "tiles.ome.tif": {"ome": True, "compression": "zlib", "tile": (32, 32), "metadata": {"axes": "YXS"}},
+    "imagej.tif": {"imagej": True},
+}
+FILES = ["i.png", "i.jpg", "progressive.jpg", "i.tif", "lzw.tif", "i.bmp", "i.gif", "i.webp", *WRITTEN_BY_TIFFFILE]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,5 +1,6 @@
 """Stacks and channels: the picture that was asked for, or a line that lists what there is."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,39 @@ def test_a_single_channel_is_gray_and_goes_by_its_name(tmp_path: Path) -> None:
     assert torch.equal(image.channel("gray"), image.channel("DAPI"))
     with pytest.raises(ImageError, match=r"0 \(DAPI\) or gray"):
         image.channel("hue")
+
+
+def test_positions_of_an_ome_file_are_frames_with_their_own_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "i.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for position, (size, names) in enumerate([(0.5, ["DAPI", "GFP"]), (0.25, ["GFP", "mCherry"])]):
+            sides = {"PhysicalSizeX": size, "PhysicalSizeY": size}
+            metadata = {"axes": "ZCYX", "Name": f"at {position}", "Channel": {"Name": names}, **sides}
+            writer.write(STACK[position], photometric="minisblack", metadata=metadata)
+    with pytest.raises(ImageError, match=r"holds 8 pictures \(in 2 series\)"):
+        read_image(path)
+    for frame in range(8):
+        image = read_image(path, frame=frame)
+        np.testing.assert_allclose(image.pixels, as_pixels(STACK[frame // 4, frame % 4]), rtol=2e-7)
+        assert image.pixel_size_um == pytest.approx([0.5, 0.25][frame // 4])
+        assert image.channels == (("DAPI", "GFP") if frame < 4 else ("GFP", "mCherry"))
+
+
+def test_a_vendors_own_layout_is_refused(tmp_path: Path) -> None:
+    description = "Aperio Image Library v1.0\n21x16 [0,0 21x16]"
+    write(tmp_path / "i.tif", STACK[0, 0, 0], description=description, tile=(16, 16), metadata=None)
+    with pytest.raises(ImageError, match=r"vendor's own layout \(svs\): export it as OME-TIFF"):
+        read_image(tmp_path / "i.tif")
+
+
+def test_reading_leaves_the_log_of_tifffile_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path / "i.tif", STACK[0, 0, 0])
+    before = list(logging.getLogger("tifffile").handlers)
+    read_image(tmp_path / "i.tif")
+    (tmp_path / "i.tif").write_bytes((tmp_path / "i.tif").read_bytes()[:200])
+    with pytest.raises(ImageError):
+        read_image(tmp_path / "i.tif")
+    assert logging.getLogger("tifffile").handlers == before
 
 
 def test_samples_of_a_pixel_that_are_no_colours_are_channels(tmp_path: Path) -> None:

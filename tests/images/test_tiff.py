@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from pyrodrop.images import ImageError, read_image
 
@@ -81,6 +82,15 @@ def test_jpeg_within_a_tiff(tmp_path: Path, tile: tuple[int, int] | None) -> Non
     assert_reads(path, levels, 255, tolerance=0.05)
     tifffile.imwrite(path, levels[..., 0], compression="jpeg", compressionargs={"level": 95}, tile=tile)
     assert_reads(path, levels[..., 0], 255, tolerance=0.02)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "YCbCr", "CMYK", "L"])
+def test_jpeg_within_a_tiff_of_another_writer(tmp_path: Path, mode: str) -> None:
+    """As libtiff does it, with the tables apart from the strips."""
+    levels = smooth(32, 64)
+    Image.fromarray(levels).convert(mode).save(tmp_path / "i.tif", compression="jpeg", quality=95)
+    expected = np.array(Image.fromarray(levels).convert(mode).convert("L" if mode == "L" else "RGB"))
+    assert_reads(tmp_path / "i.tif", expected, 255, tolerance=0.06)
 
 
 @pytest.mark.parametrize("kind", ["f2", "f8"])
