@@ -14,6 +14,7 @@ from torch import Tensor
 from pyrodrop.inference.density import Density
 from pyrodrop.inference.transitions import Noise, Transitions
 from pyrodrop.inference.trees import Edge, Proposal, kinetic, leapfrog
+from pyrodrop.inference.whitening import Whitened
 
 _FLAT = ("z",)
 
@@ -79,7 +80,7 @@ class NUTS(MCMCKernel):
     size (dual averaging) and the diagonal mass matrix (Stan's windows) are Pyro's, learnt from all chains.
 
     Args:
-        density: of D numbers.
+        density: of D numbers; of a ``Whitened`` one, positions and mass matrix here are those of w.
         num_chains: C.
         seed: of all random numbers; the global generators are not touched.
         target_accept: mean acceptance that the step size is adapted to.
@@ -92,7 +93,7 @@ class NUTS(MCMCKernel):
 
     def __init__(
         self,
-        density: Density,
+        density: Density | Whitened,
         *,
         num_chains: int = 1,
         seed: int = 0,

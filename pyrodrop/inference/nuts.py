@@ -24,6 +24,7 @@ from pyrodrop.inference.density import Density, Model, NotFlatError, capture, ch
 from pyrodrop.inference.draws import Draws, SamplerStats, diagnose
 from pyrodrop.inference.graphs import can_compile
 from pyrodrop.inference.kernel import NUTS
+from pyrodrop.inference.whitening import Whitened, principal_factor
 
 __all__ = ["NUTS", "Draws", "sample_nuts"]
 
@@ -68,7 +69,9 @@ def sample_nuts(
         max_tree_depth: a draw takes fewer than 2 ** max_tree_depth leapfrog steps.
         initial: unconstrained positions, (D,) or (num_chains, D), such as a guide's means; by default uniform in
             (-2, 2), each number of each chain on its own.
-        inverse_mass: (D,), diagonal to start the adaptation from, such as a guide's variances; by default ones.
+        inverse_mass: (D,), diagonal to start the adaptation from, such as a guide's variances; by default ones. Or
+            (D, D), a covariance, such as a Laplace approximation's: it is kept, and the diagonal along its principal
+            axes is adapted. It needs ``initial``.
         device, dtype: of the chains; dtype None is float32, or float64 where the log density is so large that
             float32 would round it by more than 0.01.
         progress: show a bar on standard error with iterations a second, steps and acceptance.
@@ -80,7 +83,8 @@ def sample_nuts(
         several; ``.stats``, ``.converged`` and ``.verdict()`` tell what they are worth.
 
     Raises:
-        ValueError: for counts out of range, and where no finite density is found to start from.
+        ValueError: for counts out of range, where no finite density is found to start from, and for a covariance
+            without initial positions, or one that is not positive definite.
     """
     if num_samples < 1 or num_warmup < 0 or num_chains < 1:
         raise ValueError(
@@ -92,8 +96,7 @@ def sample_nuts(
     if compiled is None:
         compiled = num_warmup + num_samples >= _COMPILED_FROM and can_compile(torch.device(device))
     try:
-        settings: dict[str, Any] = {"initial": initial, "inverse_mass": inverse_mass, "compiled": compiled}
-        kernel = _kernel(model, args, kwargs, run, device, dtype, **settings)
+        kernel = _kernel(model, args, kwargs, run, device, dtype, initial, inverse_mass, compiled)
     except NotFlatError as reason:
         warnings.warn(f"{reason}. Sampling with Pyro's own NUTS, which is slower.", stacklevel=2)
         values, stats = _sample_stock(model, args, kwargs, run, started)
@@ -144,7 +147,9 @@ def _kernel(
     run: _Run,
     device: torch.device | str,
     dtype: torch.dtype | None,
-    **settings: Any,
+    initial: Tensor | None,
+    inverse_mass: Tensor | None,
+    compiled: bool,
 ) -> NUTS:
     density = flatten(model, args, kwargs, dtype=dtype or torch.float32, device=device)
     if dtype is None and _largest(density, run.seed) > _LARGE:
@@ -152,17 +157,44 @@ def _kernel(
     example = torch.zeros(1, density.size, dtype=density.dtype, device=density.device)
     try:
         check(density, capture(density.value_and_grad, example, *density.tensors))
+        around: Density | Whitened = density
+        if inverse_mass is not None and inverse_mass.dim() == 2:
+            around, initial = _whitened(density, initial, inverse_mass, run.num_chains)
+            inverse_mass = None
         return NUTS(
-            density,
+            around,
             num_chains=run.num_chains,
             seed=run.seed,
             target_accept=run.target_accept,
             max_tree_depth=run.max_tree_depth,
-            **settings,
+            initial=initial,
+            inverse_mass=inverse_mass,
+            compiled=compiled,
         )
     except RuntimeError as error:  # what tracing makes of control flow that depends on values
         reason = str(error).strip().splitlines()
         raise NotFlatError(f"the model cannot be captured: {reason[0] if reason else error!r}") from error
+
+
+def _whitened(density: Density, initial: Tensor | None, covariance: Tensor, num_chains: int) -> tuple[Whitened, Tensor]:
+    """The density in coordinates in which the covariance is the identity, and the starts in them."""
+    size = density.size
+    if covariance.shape != (size, size):
+        raise ValueError(
+            f"expected an inverse mass of shape ({size},) or ({size}, {size}), got {tuple(covariance.shape)}"
+        )
+    if initial is None:
+        raise ValueError("a dense inverse mass needs initial positions: where the posterior has that covariance")
+    if initial.shape not in ((num_chains, size), (size,)):
+        raise ValueError(
+            f"expected initial positions of shape ({num_chains}, {size}) or ({size},), got {tuple(initial.shape)}"
+        )
+    # In double precision, and about the starts: what is left for the density's own dtype is of the size of the steps.
+    start = initial.to(density.device, torch.float64)
+    centre = start if start.dim() == 1 else start.mean(0)
+    factor = principal_factor(covariance.to(density.device, torch.float64))
+    around = Whitened(density, centre.to(density.dtype), factor.to(density.dtype))
+    return around, around.whitened(start.to(density.dtype))
 
 
 def _largest(density: Density, seed: int) -> float:

@@ -8,6 +8,7 @@ from torch import Tensor
 from pyrodrop.inference.density import Density, capture
 from pyrodrop.inference.graphs import compile_graph
 from pyrodrop.inference.trees import Edge, Proposal, Subtree, Tree, check, checkpoints, grow, kinetic, merge
+from pyrodrop.inference.whitening import Whitened
 
 # Places in a subtree's flat tuple that the loop below reads.
 _MOMENTUM, _MOMENTUM_SUM, _GROWING = 1, 6, 10
@@ -40,7 +41,7 @@ class Transitions:
         compiled: run the graphs through torch's compiler.
     """
 
-    def __init__(self, density: Density, num_chains: int, max_depth: int, compiled: bool) -> None:
+    def __init__(self, density: Density | Whitened, num_chains: int, max_depth: int, compiled: bool) -> None:
         self.density = density
         self._depth = max_depth
         like: dict[str, Any] = {"dtype": density.dtype, "device": density.device}

@@ -21,6 +21,8 @@ from torch.distributions import constraints
 from pyrodrop.images import as_channel
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density, flatten
+from pyrodrop.inference.laplace import LARGEST, laplace
+from pyrodrop.inference.modes import search_higher
 from pyrodrop.inference.nuts import Draws, sample_nuts
 from pyrodrop.models import channel_fit
 from pyrodrop.models.count import counted_peaks
@@ -127,23 +129,44 @@ class Fit:
                 drawn.append(torch.as_tensor(trace.nodes[name]["value"]))
         return latent | {name: torch.stack(drawn) for name, drawn in images.items()}
 
-    def nuts(self, num_warmup: int = 200, num_samples: int = 200, num_chains: int = 4, **how: Any) -> Draws:
+    def nuts(
+        self,
+        num_warmup: int = 200,
+        num_samples: int = 500,
+        num_chains: int = 4,
+        *,
+        dense: bool | None = None,
+        **how: Any,
+    ) -> Draws:
         """Sample the posterior itself with NUTS, which the guide only stands in for.
 
-        Each chain starts at a draw from the guide, and the mass matrix at the guide's variances.
+        With a dense mass matrix the guide's means are first brought to a mode and from there, by short runs of the
+        chains, to the highest mode these find; the Laplace approximation there is the mass matrix, and each chain
+        starts at a draw from it. With a diagonal one each chain starts at a draw from the guide, and the mass matrix
+        at the guide's variances; chains of overlapping or broad droplets then hardly move.
 
         Args:
             num_warmup, num_samples, num_chains, how: as for ``pyrodrop.sample_nuts``.
+            dense: whether the mass matrix is dense; None says yes up to 4,096 numbers, which is 1,023 droplets.
 
         Returns:
             Draws of the sites bg, x, y, r and amplitude; ask their ``verdict()`` whether they have converged.
         """
-        generator = torch.Generator().manual_seed(how.get("seed", 0))
-        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
-        initial = loc + scale * torch.randn(num_chains, len(loc), generator=generator, dtype=loc.dtype)
-        given: dict[str, Any] = {"initial": initial, "inverse_mass": scale**2, "deterministic": False} | how
+        seed, loc, scale = how.get("seed", 0), self.state.loc[0].cpu(), self.state.scale[0].cpu()
+        if dense is None:
+            dense = len(loc) <= LARGEST and not {"initial", "inverse_mass"} & how.keys()
+        given: dict[str, Any] = {"deterministic": False} | how
         given |= {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
-        return sample_nuts(channel_fit, *_arguments(self.channel, self.settings), False, **given)
+        arguments = (*_arguments(self.channel, self.settings), False)
+        if dense:
+            found = laplace(channel_fit, *arguments, initial=loc, scale=scale)
+            found = search_higher(found, num_chains=num_chains, iterations=max(num_warmup // 2, 1), seed=seed).laplace
+            start = {"initial": found.positions(num_chains, seed), "inverse_mass": found.covariance}
+        else:
+            generator = torch.Generator().manual_seed(seed)
+            eps = torch.randn(num_chains, len(loc), generator=generator, dtype=loc.dtype)
+            start = {"initial": loc + scale * eps, "inverse_mass": scale**2}
+        return sample_nuts(channel_fit, *arguments, **(start | given))
 
     def table(self, pixel_size_um: float | None = None) -> pd.DataFrame:
         """The droplet table, one row per droplet; see ``pyrodrop.results.table.droplet_table``."""

@@ -99,6 +99,43 @@ def test_a_conjugate_posterior_with_data_among_the_arguments() -> None:
     assert_mean(draws, "mean", (draws["mean"] - mean) ** 2, 1.0 / precision)
 
 
+def ridge() -> Tensor:
+    """Covariance (20, 20) of numbers that nearly all move as one: condition number a million."""
+    size = 20
+    axes = torch.linalg.qr(torch.randn(size, size, generator=torch.Generator().manual_seed(3), dtype=torch.float64))[0]
+    return axes * torch.logspace(-6, 0, size, dtype=torch.float64) @ axes.T
+
+
+def test_a_dense_mass_matrix_samples_a_ridge_with_short_trees() -> None:
+    covariance = ridge()
+    mean = torch.linspace(-1.0, 1.0, 20, dtype=torch.float64)
+    start = mean + 2.0 * torch.randn(8, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64) @ (
+        torch.linalg.cholesky(covariance).T
+    )
+    settings = {"num_chains": 8, "num_samples": 250, "initial": start}
+    draws = run(
+        lambda: pyro.sample("g", dist.MultivariateNormal(mean, covariance)), inverse_mass=covariance, **settings
+    )
+    assert draws.converged
+    assert_mean(draws, "g", draws["g"], mean)
+    products = ((draws["g"] - mean)[..., :, None] * (draws["g"] - mean)[..., None, :]).flatten(-2)
+    assert_mean(draws, "g", products, covariance.flatten())
+    assert float(draws.stats.leapfrog_steps[:, 100:].double().mean()) <= 15.0
+
+
+def test_a_dense_mass_matrix_draws_the_same_distribution_as_a_diagonal_one() -> None:
+    root = torch.randn(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    covariance = root @ root.T + torch.eye(6, dtype=torch.float64)  # of nothing in particular: any metric will do
+    dense = run(supports, initial=torch.zeros(6), inverse_mass=covariance)
+    diagonal = run(supports, initial=torch.zeros(6))
+    for site, values in dense.items():
+        for power in (1, 2):
+            pair = values**power, diagonal[site] ** power
+            variances = [v.var((0, 1)) / diagnose({site: v})[1][site] for v in pair]
+            apart = (pair[0].mean((0, 1)) - pair[1].mean((0, 1))).abs()
+            assert bool((apart <= 5.0 * (variances[0] + variances[1]).sqrt()).all())
+
+
 @pytest.mark.global_rng
 def test_the_moments_of_stock_pyro() -> None:
     x = torch.linspace(-1.0, 1.0, 12)
@@ -293,6 +330,10 @@ def test_a_discrete_site_falls_back_to_pyros_own_sampler() -> None:
         ({"target_accept": 1.5}, "target_accept < 1"),
         ({"initial": torch.zeros(2)}, "initial positions of shape"),
         ({"inverse_mass": torch.tensor([-1.0, 1.0, 1.0])}, "positive inverse mass"),
+        ({"inverse_mass": torch.eye(3)}, "needs initial positions"),
+        ({"inverse_mass": torch.eye(2), "initial": torch.zeros(3)}, r"inverse mass of shape \(3,\) or \(3, 3\)"),
+        ({"inverse_mass": torch.eye(3), "initial": torch.zeros(2)}, "initial positions of shape"),
+        ({"inverse_mass": -torch.eye(3), "initial": torch.zeros(3)}, "positive definite"),
         ({"initial": torch.full((3,), math.nan)}, "not finite at the initial positions"),
     ],
 )

@@ -1,0 +1,66 @@
+"""From a mode to a higher one: short runs of NUTS around the mode, and climbs from where they end.
+
+A posterior of many numbers can have several modes that a climb alone does not tell apart. Chains that leave the mode
+for a higher one say so; chains that stay say only that no higher one is near.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pyrodrop.inference.climb import Slope, climb
+from pyrodrop.inference.kernel import NUTS
+from pyrodrop.inference.laplace import Laplace, around_mode
+from pyrodrop.inference.whitening import Whitened
+
+# Two climbs whose ends differ by less than this in log density have ended at the same height.
+_HIGHER = 0.5
+
+
+class Search(NamedTuple):
+    """What a search for higher modes found: the approximation around the highest, and how far each round rose."""
+
+    laplace: Laplace
+    rises: tuple[float, ...]
+
+
+def search_higher(
+    found: Laplace, *, num_chains: int = 4, iterations: int = 100, rounds: int = 3, seed: int = 0
+) -> Search:
+    """Look for a higher mode than the one found.
+
+    Each round runs chains from draws of the approximation, which is also their mass matrix, climbs from the last
+    position of each and goes on from the highest end; it stops when no end is higher by more than 0.5.
+
+    Args:
+        found: the approximation to start from.
+        num_chains, iterations: of each round.
+        rounds: the largest number of rounds; 0 gives back what was found.
+        seed: of the chains.
+    """
+    rises: list[float] = []
+    slope = Slope(found.density)
+    for number in range(rounds):
+        ends = [climb(slope, z, found.factor) for z in _wander(found, num_chains, iterations, seed + number)]
+        heights = [slope.at(end)[0] for end in ends]
+        best = max(range(num_chains), key=heights.__getitem__)
+        if not heights[best] > found.value + _HIGHER:
+            break
+        higher = around_mode(found.density, ends[best], found.precision.diagonal().abs().rsqrt())
+        rises.append(higher.value - found.value)
+        found = higher
+    return Search(found, tuple(rises))
+
+
+@torch.no_grad()
+def _wander(found: Laplace, num_chains: int, iterations: int, seed: int) -> Tensor:
+    """Where chains are after so many iterations around the mode, (num_chains, D)."""
+    around = Whitened(found.density, found.mode, found.factor)
+    start = around.whitened(found.positions(num_chains, seed))
+    kernel = NUTS(around, num_chains=num_chains, seed=seed, initial=start)
+    kernel.setup(iterations)
+    params = kernel.initial_params
+    for _ in range(iterations):
+        params = kernel.sample(params)
+    return around.coloured(params["z"])
