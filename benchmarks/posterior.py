@@ -2,12 +2,14 @@
 
     python benchmarks/posterior.py
 
-Prints effective samples a second of centres and radii, whether the chains have converged, and how much wider the
-posterior is than the mean-field guide that the chains started from.
+Prints R-hat, effective samples a second of centres, radii and amplitudes, whether the chains have converged, and how
+much wider the posterior is than the mean-field guide of the fit. Seconds are those of all: climbing to a mode, its
+Hessian, the search for higher modes, warm-up and draws.
 """
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,19 +18,21 @@ import torch
 from machine import describe_machine, machine_lines
 
 import pyrodrop
+from pyrodrop.inference.draws import CONVERGED_R_HAT
 
 HERE = Path(__file__).resolve().parent
 POST = json.loads((HERE / "post.json").read_text(encoding="utf-8"))
 POST_IMAGE = HERE.parent.parent / "shared" / "data" / "post" / "micrograph_half.png"
+SITES = ("x", "y", "r", "amplitude")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("image", nargs="?", type=Path, default=POST_IMAGE, help="the post's image")
     parser.add_argument("--droplets", type=int, nargs="+", default=[100, 500])
-    parser.add_argument("--warmup", type=int, default=100)
-    parser.add_argument("--samples", type=int, default=100)
-    parser.add_argument("--chains", type=int, default=2)
+    parser.add_argument("--warmup", type=int, default=200)
+    parser.add_argument("--samples", type=int, default=300)
+    parser.add_argument("--chains", type=int, default=4)
     parser.add_argument("--max-tree-depth", type=int, default=6)
     parser.add_argument("--out", type=Path, default=HERE / "results", help="the folder to write to")
     arguments = parser.parse_args()
@@ -54,17 +58,30 @@ def sample(channel: torch.Tensor, n_droplets: int, arguments: argparse.Namespace
         progress=False,
     )
     seconds = time.perf_counter() - begun
+    stats = draws.stats
     guide = fit.latent(1_000)
-    ratio = {name: float((draws[name].flatten(0, 1).std(0) / guide[name].std(0)).median()) for name in ("x", "y", "r")}
-    worst = {name: float(draws.stats.effective[name].min()) for name in ("x", "y", "r")}
-    middle = {name: float(draws.stats.effective[name].median()) for name in ("x", "y", "r")}
+    numbers = torch.cat([r_hat.reshape(-1) for r_hat in stats.r_hat.values()])
     row = {
         "droplets": n_droplets,
+        "chains": arguments.chains,
+        "warmup": arguments.warmup,
+        "samples": arguments.samples,
         "seconds": seconds,
-        "leapfrog_steps_per_draw": float(draws.stats.leapfrog_steps.double().mean()),
-        "median_effective_samples_per_second": {name: value / seconds for name, value in middle.items()},
-        "least_effective_samples": worst,
-        "posterior_sd_over_guide_sd": ratio,
+        "load_at_the_end": os.getloadavg()[1] if hasattr(os, "getloadavg") else None,
+        "seconds_of_warmup_and_draws": (arguments.warmup + arguments.samples) / stats.iterations_per_second,
+        "leapfrog_steps_per_draw": float(stats.leapfrog_steps[:, arguments.warmup :].double().mean()),
+        "divergences": stats.divergences,
+        "largest_r_hat": {name: float(stats.r_hat[name].max()) for name in ("bg", *SITES)},
+        "median_r_hat": {name: float(stats.r_hat[name].median()) for name in SITES},
+        "share_of_numbers_with_r_hat_under_1.01": float((numbers < CONVERGED_R_HAT).double().mean()),
+        "median_effective_samples_per_second": {
+            name: float(stats.effective[name].median()) / seconds for name in SITES
+        },
+        "median_effective_samples": {name: float(stats.effective[name].median()) for name in SITES},
+        "least_effective_samples": {name: float(stats.effective[name].min()) for name in SITES},
+        "posterior_sd_over_guide_sd": {
+            name: float((draws[name].flatten(0, 1).std(0) / guide[name].std(0)).median()) for name in SITES
+        },
         "converged": draws.converged,
         "verdict": draws.verdict(),
     }

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from pyrodrop.inference.density import Density, NotFlatError, capture, check
@@ -83,6 +82,8 @@ def climb(slope: Slope, z: Tensor, factor: Tensor) -> Tensor:
     Returns:
         Where the climb ended, (D,). It is no lower than z.
     """
+
+    from scipy.optimize import minimize  # slow to import, and it changes which warnings are shown
 
     def loss(w: Any) -> tuple[float, Any]:
         given = torch.from_numpy(w).to(z)

@@ -17,6 +17,9 @@ from pyrodrop.inference.whitening import Whitened
 # Two climbs whose ends differ by less than this in log density have ended at the same height.
 _HIGHER = 0.5
 
+# A chain that wanders need not turn round before it stops.
+_DEPTH = 6
+
 
 class Search(NamedTuple):
     """What a search for higher modes found: the approximation around the highest, and how far each round rose."""
@@ -26,7 +29,7 @@ class Search(NamedTuple):
 
 
 def search_higher(
-    found: Laplace, *, num_chains: int = 4, iterations: int = 100, rounds: int = 3, seed: int = 0
+    found: Laplace, *, num_chains: int = 4, iterations: int = 100, rounds: int = 5, seed: int = 0
 ) -> Search:
     """Look for a higher mode than the one found.
 
@@ -58,7 +61,7 @@ def _wander(found: Laplace, num_chains: int, iterations: int, seed: int) -> Tens
     """Where chains are after so many iterations around the mode, (num_chains, D)."""
     around = Whitened(found.density, found.mode, found.factor)
     start = around.whitened(found.positions(num_chains, seed))
-    kernel = NUTS(around, num_chains=num_chains, seed=seed, initial=start)
+    kernel = NUTS(around, num_chains=num_chains, seed=seed, initial=start, max_tree_depth=_DEPTH)
     kernel.setup(iterations)
     params = kernel.initial_params
     for _ in range(iterations):
