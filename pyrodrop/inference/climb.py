@@ -82,7 +82,6 @@ def climb(slope: Slope, z: Tensor, factor: Tensor) -> Tensor:
     Returns:
         Where the climb ended, (D,). It is no lower than z.
     """
-
     from scipy.optimize import minimize  # slow to import, and it changes which warnings are shown
 
     def loss(w: Any) -> tuple[float, Any]:
