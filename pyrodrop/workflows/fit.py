@@ -158,10 +158,16 @@ class Fit:
         given: dict[str, Any] = {"deterministic": False} | how
         given |= {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
         arguments = (*_arguments(self.channel, self.settings), False)
+        start: dict[str, Any]
         if dense:
             found = laplace(channel_fit, *arguments, initial=loc, scale=scale)
             found = search_higher(found, num_chains=num_chains, iterations=max(num_warmup // 2, 1), seed=seed).laplace
-            start = {"initial": found.positions(num_chains, seed), "inverse_mass": found.covariance}
+            # The time goes into the renderer and into products with the covariance: compiling would gain nothing.
+            start = {
+                "initial": found.positions(num_chains, seed),
+                "inverse_mass": found.covariance,
+                "compiled": False,
+            }
         else:
             generator = torch.Generator().manual_seed(seed)
             eps = torch.randn(num_chains, len(loc), generator=generator, dtype=loc.dtype)
