@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=200)
     parser.add_argument("--samples", type=int, default=300)
     parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5, help="of the search for higher modes")
+    parser.add_argument("--diagonal", action="store_true", help="the guide's widths for a mass matrix, as a comparison")
     parser.add_argument("--max-tree-depth", type=int, default=6)
     parser.add_argument("--out", type=Path, default=HERE / "results", help="the folder to write to")
     arguments = parser.parse_args()
@@ -41,10 +43,12 @@ def main() -> None:
     machine = describe_machine()
     print(machine_lines(machine), flush=True)
     channel = pyrodrop.read_image(arguments.image).channel(POST["channel"])
-    rows = [sample(channel, n, arguments) for n in arguments.droplets]
     arguments.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine, "rows": rows}
-    (arguments.out / "posterior.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    rows: list[dict[str, Any]] = []
+    for n in arguments.droplets:  # what is measured is kept, should the next take too long
+        rows.append(sample(channel, n, arguments))
+        result = {"machine": machine, "rows": rows}
+        (arguments.out / "posterior.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def sample(channel: torch.Tensor, n_droplets: int, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -54,6 +58,8 @@ def sample(channel: torch.Tensor, n_droplets: int, arguments: argparse.Namespace
         arguments.warmup,
         arguments.samples,
         arguments.chains,
+        dense=not arguments.diagonal,
+        rounds=arguments.rounds,
         max_tree_depth=arguments.max_tree_depth,
         progress=False,
     )
@@ -63,6 +69,8 @@ def sample(channel: torch.Tensor, n_droplets: int, arguments: argparse.Namespace
     numbers = torch.cat([r_hat.reshape(-1) for r_hat in stats.r_hat.values()])
     row = {
         "droplets": n_droplets,
+        "mass_matrix": "diagonal" if arguments.diagonal else "dense",
+        "rounds": arguments.rounds,
         "chains": arguments.chains,
         "warmup": arguments.warmup,
         "samples": arguments.samples,

@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -136,6 +137,7 @@ class Fit:
         num_chains: int = 4,
         *,
         dense: bool | None = None,
+        rounds: int = 5,
         **how: Any,
     ) -> Draws:
         """Sample the posterior itself with NUTS, which the guide only stands in for.
@@ -147,21 +149,33 @@ class Fit:
 
         Args:
             num_warmup, num_samples, num_chains, how: as for ``pyrodrop.sample_nuts``.
-            dense: whether the mass matrix is dense; None says yes up to 4,096 numbers, which is 1,023 droplets.
+            dense: whether the mass matrix is dense; None says yes up to 4,096 numbers, which is 1,023 droplets, and
+                warns above.
+            rounds: the largest number of rounds of the search for higher modes, each of half as many iterations as the
+                warm-up; 0 stays around the mode next to the guide's means.
 
         Returns:
-            Draws of the sites bg, x, y, r and amplitude; ask their ``verdict()`` whether they have converged.
+            Draws of the sites bg, x, y, r and amplitude; ask their ``verdict()`` whether they have converged. All
+            chains start around one mode: where they agree, they do so about that mode, and there may be others.
         """
         seed, loc, scale = how.get("seed", 0), self.state.loc[0].cpu(), self.state.scale[0].cpu()
         if dense is None:
-            dense = len(loc) <= LARGEST and not {"initial", "inverse_mass"} & how.keys()
+            chosen = bool({"initial", "inverse_mass"} & how.keys())
+            dense = len(loc) <= LARGEST and not chosen
+            if not dense and not chosen:
+                warnings.warn(
+                    f"{len(loc):,} numbers are too many for a dense mass matrix ({LARGEST:,} at most); with a diagonal "
+                    "one, chains of overlapping or broad droplets hardly move",
+                    stacklevel=2,
+                )
         given: dict[str, Any] = {"deterministic": False} | how
         given |= {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
         arguments = (*_arguments(self.channel, self.settings), False)
         start: dict[str, Any]
         if dense:
             found = laplace(channel_fit, *arguments, initial=loc, scale=scale)
-            found = search_higher(found, num_chains=num_chains, iterations=max(num_warmup // 2, 1), seed=seed).laplace
+            half = max(num_warmup // 2, 1)
+            found = search_higher(found, num_chains=num_chains, iterations=half, rounds=rounds, seed=seed).laplace
             # The time goes into the renderer and into products with the covariance: compiling would gain nothing.
             start = {
                 "initial": found.positions(num_chains, seed),

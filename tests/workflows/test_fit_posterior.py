@@ -1,0 +1,45 @@
+"""The posterior of a fit by NUTS: overlapping droplets under a dense mass matrix; too many for one."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from pyrodrop.render import render
+from pyrodrop.workflows.fit import Fit, fit
+
+SIZE = (28, 36)
+NOISE = 0.02
+
+
+def overlapping() -> Tensor:
+    """Two droplets that share most of their pixels, and a broad one under both."""
+    x, y, r = torch.tensor([13.0, 18.0, 20.0]), torch.tensor([13.0, 15.0, 14.0]), torch.tensor([3.0, 3.5, 12.0])
+    image = render(x, y, r, torch.tensor([0.5, 0.4, 0.2]), torch.tensor(0.1), SIZE)
+    return image + NOISE * torch.randn(SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def fitted(**settings: object) -> Fit:
+    given = {"n_droplets": 3, "error_scale": NOISE, "steps": 300, "progress": False, "births": False}
+    return fit(overlapping(), **(given | settings))  # type: ignore[arg-type]
+
+
+def test_overlapping_droplets_converge_with_short_trees_and_are_less_sure_than_the_guide_says() -> None:
+    found = fitted()
+    draws = found.nuts(60, 250, 4, progress=False)
+    assert draws.stats.max_r_hat < 1.05
+    assert draws.stats.divergences == 0
+    assert draws.stats.leapfrog_steps[:, 60:].double().mean() < 10.0
+    guide = found.latent(2_000)
+    broad = int(guide["r"].mean(0).argmax())
+    wider = draws["amplitude"].flatten(0, 1)[:, broad].std() / guide["amplitude"][:, broad].std()
+    assert float(wider) > 1.5  # it trades against the background, which a mean-field guide does not know
+    for name, truth in (("x", 20.0 / 36), ("y", 14.0 / 28), ("r", 12.0), ("amplitude", 0.2)):
+        values = draws[name].flatten(0, 1)[:, broad]
+        assert abs(float(values.mean()) - truth) < 4.0 * float(values.std())
+
+
+def test_too_many_numbers_for_a_dense_mass_matrix_are_said_to_be() -> None:
+    many = fitted(n_droplets=1_024, steps=1, start="uniform")
+    with pytest.warns(UserWarning, match="4,097 numbers are too many for a dense mass matrix"):
+        draws = many.nuts(1, 4, 1, progress=False, max_tree_depth=1)
+    assert draws["x"].shape == (4, 1_024)
