@@ -14,13 +14,14 @@ from pyrodrop.models.finder_circles import RAYS, Circles
 from pyrodrop.models.finder_select import roundness
 from pyrodrop.models.refine import Doubles
 
+SHOWN = 7.0  # evidence from which on circles are shown to the mixture: what the best of noise comes to
 # Standard deviations by which the rim of a droplet as likely as not stands out of noise. In 18 images of 400 x 400
 # pixels of noise, white or smoothed by 1 or 2.5 px, the best of all circles reached 8.3.
 EVIDENT = 9.0
 SAMPLES_APART = 2.5  # samples of a level along a rim from one independent gradient to the next: their correlation,
 # that of white noise smoothed by one sample, has fallen to a fifth
 ROUND = -1.5  # median log roundness of a population of droplets: a rim with a tenth missing that strays by a tenth
-LEAST_SPREAD = 0.5  # standard deviation of a population at least: droplets that are alike still differ by half
+LEAST_SPREAD = 0.4  # standard deviation of a population at least: droplets that are alike differ by a third or so
 ALONE = 4.0  # log odds of being a droplet where nothing but droplets seems to be seen
 FEW = 4  # circles that are too few to tell two populations apart
 
@@ -47,8 +48,10 @@ def presence(circles: Circles, own: Doubles) -> Doubles:
     shape = roundness(circles) + np.log(np.maximum(own, 1.0 / RAYS))
     features = np.stack([np.log(np.maximum(circles.strength * circles.r, 1e-300)), shape], 1)
     odds = np.full(len(own), ALONE)
-    if sure.sum() > FEW:
-        mixture = two_populations(features[sure])
+    # What noise makes is clutter too, as far as rims that may be noise show it.
+    shown = evidence(circles, own) >= SHOWN
+    if sure.any() and shown.sum() > FEW:
+        mixture = two_populations(features[shown])
         if mixture is not None and mixture.mean[0, 1] < ROUND:
             odds = log_odds(mixture, features)
     # Droplets of one image are of one sign, or of both in number: the odds of a sign are its share of all worth.

@@ -44,22 +44,30 @@ def _level_proposals(level: Level, sign: float) -> list[tuple[float, ...]]:
     first = SMALLEST if level.step == 1 else LEAST
     radii = first * RATIO ** np.arange(1 + math.ceil(math.log(MOST / first) / math.log(RATIO)))
     edges = thin_edges(level.gx, level.gy, level.noise, SURENESS)
-    shares = np.empty((len(radii), *level.values.shape), np.float32)
-    for k, r in enumerate(radii):
-        sd = max(POOL * r, 0.7)  # a vote is placed on the nearest sample: 0.7 pools over that
-        ballots = np.zeros(level.values.shape, np.float32)
-        vote(edges, sign * r, ballots)
-        # A full circle's 2 pi r votes, spread by sd over each axis and by the radii that share them: the peak is
-        # 2 pi r / (2 pi sd^2) without radial spread.
-        shares[k] = ndimage.gaussian_filter(ballots, sd, mode="constant", truncate=3.0) * (sd * sd / r)
     rows: list[tuple[float, ...]] = []
-    for k, r in enumerate(radii):
-        top = (shares[k] == ndimage.maximum_filter(shares[k], 3)) & (shares[k] > ENOUGH)
-        for j, i in zip(*np.nonzero(top), strict=True):
-            near = shares[max(k - 1, 0) : k + 2, max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2]
-            if shares[k, j, i] >= near.max():
-                rows.append((level.step * i, level.step * j, level.step * r, sign, float(shares[k, j, i])))
+    below = here = np.zeros_like(level.values)
+    # One radius more than there are, so that the last one has its turn between two.
+    for k in range(len(radii) + 1):
+        above = _shares(edges, sign, radii[k], level.values.shape) if k < len(radii) else np.zeros_like(here)
+        if k > 0:
+            tops = (here == ndimage.maximum_filter(here, 3)) & (here > ENOUGH)
+            for j, i in zip(*np.nonzero(tops), strict=True):
+                window = slice(max(j - 1, 0), j + 2), slice(max(i - 1, 0), i + 2)
+                if here[j, i] >= max(below[window].max(), above[window].max()):
+                    rows.append((level.step * i, level.step * j, level.step * radii[k - 1], sign, float(here[j, i])))
+        below, here = here, above
     return rows
+
+
+def _shares(edges: Doubles, sign: float, r: float, size: tuple[int, ...]) -> Floats:
+    """The share (h, w) of a circle's rim that votes for each sample as the centre of a circle of radius r."""
+    sd = max(POOL * r, 0.7)  # a vote is placed on the nearest sample: 0.7 pools over that
+    ballots = np.zeros(size, np.float32)
+    vote(edges, sign * r, ballots)
+    # The 2 pi r votes of a full circle, spread over 2 pi sd^2 samples
+    shares: Floats = ndimage.gaussian_filter(ballots, sd, mode="constant", truncate=3.0)
+    shares *= np.float32(sd * sd / r)
+    return shares
 
 
 @compiled
