@@ -157,9 +157,9 @@ def cost(profile: str, size: tuple[int, int], n: int) -> dict[str, Any]:
     image, truth = scene(profile, size, n, 0.6, 1)
     reset_peak_memory()
     before = peak_memory_mb()
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     settled = fit(image, truth, profile, 1)
-    seconds = time.perf_counter() - start
+    seconds, worked = time.perf_counter() - start, time.process_time() - worked
     after = peak_memory_mb()
     more = None if before is None or after is None else round(after - before)
     return {
@@ -167,6 +167,8 @@ def cost(profile: str, size: tuple[int, int], n: int) -> dict[str, Any]:
         "size": list(size),
         "droplets": n,
         "seconds": round(seconds, 2),
+        # On a machine that others use too, the time of the processor tells more.
+        "processor_seconds": round(worked, 2),
         "steps": settled.steps,
         "converged": settled.converged,
         "more_memory_mb": more,

@@ -13,7 +13,7 @@ from pyrodrop.models.settle_descent import descend, start_of
 from pyrodrop.models.settle_equations import Array, Problem
 from pyrodrop.models.settle_factor import Factor, factor
 from pyrodrop.models.settle_posterior import evidence_of, log_bayes_of, widening_of
-from pyrodrop.render import HALF_RADIUS, SHAPES
+from pyrodrop.render import HALF_RADIUS, SHAPES, half_radius
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Settled:
     Attributes:
         profile: name of the profile.
         x, y, r: centres and radii in px, shape (N,).
+        half_radius: distances in px at which the droplets fall to half of their greatest height, shape (N,): what is
+            comparable between profiles.
         amplitude: heights, shape (C, N).
         shape: the renderer's shape parameters, shape (S,); ``shape_sd`` their standard deviations, the edge's to first
             order.
@@ -49,6 +51,7 @@ class Settled:
     x: Array
     y: Array
     r: Array
+    half_radius: Array
     amplitude: Array
     shape: Array
     shape_sd: Array
@@ -131,6 +134,7 @@ def settle(
         state.x,
         state.y,
         np.exp(state.log_r),
+        half_radius(profile, np.exp(state.log_r), state.rendered_shape),
         state.amplitude,
         state.rendered_shape,
         shape_sd,

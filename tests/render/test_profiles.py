@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from pyrodrop.render import HALF_RADIUS, PROFILES, SHAPES, log_likelihood, render
+from pyrodrop.render import HALF_RADIUS, PROFILES, SHAPES, half_radius, log_likelihood, render
 from pyrodrop.render.profiles import KNOTS
 
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -155,3 +155,14 @@ def test_profiles_have_no_kink_at_the_centre() -> None:
     for profile, shape in (("disc", [2.0]), ("radial", [2.0, 1.0, 0.0, 0.0, 0.0, 0.0])):
         near = np.array([value(profile, d, 2.5, *shape) for d in (0.0, 1e-4)])
         assert abs(near[1] - near[0]) < 1e-7
+
+
+def test_the_half_radius_is_where_the_droplet_is_half_as_high_as_its_highest() -> None:
+    radii = np.array([4.0, 11.0])
+    assert half_radius("gaussian", radii, np.zeros(0)) == pytest.approx(radii * math.sqrt(2 * math.log(2)))
+    assert half_radius("disc", radii, np.array([0.7])) == pytest.approx(radii, rel=1e-3)
+    rim = [0.8, -1.0, -0.5, 0.0, 0.8, 1.5]
+    for radius, half in zip(radii, half_radius("radial", radii, np.array(rim)), strict=True):
+        highest = max(value("radial", d, radius, *rim) for d in np.linspace(0, 2 * radius, 2000))
+        assert value("radial", half, radius, *rim) == pytest.approx(highest / 2, rel=2e-3)
+        assert all(value("radial", half + d, radius, *rim) < highest / 2 for d in (0.1, 1.0, 3.0))
