@@ -1,7 +1,7 @@
 """The joint fit of the model ``measured``, and its posterior: all droplets, background, profile and noise at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.models.measured import Scales, image_scales, pixel_noise
 from pyrodrop.models.settle_descent import descend, start_of
-from pyrodrop.models.settle_equations import Array, Problem
+from pyrodrop.models.settle_equations import Array, Problem, State
 from pyrodrop.models.settle_factor import Factor, factor
 from pyrodrop.models.settle_posterior import evidence_of, log_bayes_of, widening_of
 from pyrodrop.render import HALF_RADIUS, SHAPES, half_radius
@@ -24,7 +24,8 @@ class Settled:
         profile: name of the profile.
         x, y, r: centres and radii in px, shape (N,).
         half_radius: distances in px at which the droplets fall to half of their greatest height, shape (N,): what is
-            comparable between profiles.
+            comparable between profiles. Use it for "radial", where r alone can be told badly from the soft edge.
+        half_slopes: derivatives of log half_radius by log r, log edge and the curve, shape (N, 1 + S).
         amplitude: heights, shape (C, N).
         shape: the renderer's shape parameters, shape (S,); ``shape_sd`` their standard deviations, the edge's to first
             order.
@@ -52,6 +53,7 @@ class Settled:
     y: Array
     r: Array
     half_radius: Array
+    half_slopes: Array
     amplitude: Array
     shape: Array
     shape_sd: Array
@@ -135,6 +137,7 @@ def settle(
         state.y,
         np.exp(state.log_r),
         half_radius(profile, np.exp(state.log_r), state.rendered_shape),
+        _half_slopes(profile, state),
         state.amplitude,
         state.rendered_shape,
         shape_sd,
@@ -202,20 +205,52 @@ def draws(settled: Settled, n: int, generator: torch.Generator | None = None) ->
         generator: of random numbers, on the CPU; None starts one at seed 0.
 
     Returns:
-        x_px, y_px, radius_px, shape (n, N), and amplitude, shape (n, N) for one channel, else (n, C, N).
+        x_px, y_px, radius_px and half_radius_px (to first order), shape (n, N), and amplitude, shape (n, N) for one
+        channel, else (n, C, N).
     """
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     count, width = len(settled.x), settled.factor.width
     unknowns = len(settled.factor.back) + len(settled.factor.border)
     normal = torch.randn(n, unknowns, generator=generator, dtype=torch.float64).numpy()
-    away = settled.factor.draws(normal)[:, : count * width].reshape(n, count, width) * settled.widening
+    drawn = settled.factor.draws(normal)
+    away = drawn[:, : count * width].reshape(n, count, width) * settled.widening
+    shared = drawn[:, count * width : count * width + len(settled.shape)]
+    half = away[:, :, 2] * settled.half_slopes[:, 0] + shared @ settled.half_slopes[:, 1:].T
     heights = settled.amplitude + away[:, :, 3:].transpose(0, 2, 1)
     return {
         "x_px": settled.x + away[:, :, 0],
         "y_px": settled.y + away[:, :, 1],
         "radius_px": settled.r * np.exp(away[:, :, 2]),
+        "half_radius_px": settled.half_radius * np.exp(half),
         "amplitude": heights[:, 0] if heights.shape[1] == 1 else heights,
     }
+
+
+def _half_slopes(profile: str, state: State) -> Array:
+    """Derivatives of the log of each half radius by log r and the shape's unknowns, by central differences.
+
+    Beside the shape, the half radius over r hangs on r alone, and slowly: it is found at a few radii between.
+    """
+    n, count = len(state.x), SHAPES[profile]
+    made = np.zeros((n, 1 + count))
+    if n == 0:
+        return made
+    made[:, 0] = 1.0
+    if count == 0:
+        return made
+    low, high = state.log_r.min() - 0.02, state.log_r.max() + 0.02
+    knots = np.linspace(low, high, 2 + int(20 * (high - low)))
+    step = 1e-2
+
+    def log_share(log_r: Array, by: Array) -> Array:
+        moved = replace(state, shape=state.shape + by).rendered_shape
+        return np.interp(log_r, knots, np.log(half_radius(profile, np.exp(knots), moved)) - knots)
+
+    still = np.zeros(count)
+    made[:, 0] += (log_share(state.log_r + step, still) - log_share(state.log_r - step, still)) / (2 * step)
+    for k, by in enumerate(np.eye(count) * step):
+        made[:, 1 + k] = (log_share(state.log_r, by) - log_share(state.log_r, -by)) / (2 * step)
+    return made
 
 
 def _check(image: Array, places: list[Array], profile: str) -> None:

@@ -13,7 +13,7 @@ from scipy import stats
 from pyrodrop.models.ground import spline_basis
 from pyrodrop.models.measured import image_scales, measured
 from pyrodrop.models.settle import Settled, draws, settle, settle_best
-from pyrodrop.render import HALF_RADIUS, render
+from pyrodrop.render import HALF_RADIUS, half_radius, render
 
 Numbers = NDArray[np.float64]
 SHAPE = {"gaussian": [], "disc": [1.1], "radial": [1.1, 0.5, 0.2, 0.0, -0.3, -0.4]}
@@ -268,6 +268,21 @@ def test_correlated_noise_widens_the_intervals_until_they_cover() -> None:
         sizes += len(z)
         assert settled.noise_correlation == pytest.approx(4 * np.pi, rel=0.35)
     assert (inside >= stats.binom(sizes, 0.85).ppf(1e-4)).all()
+
+
+def test_the_half_radius_of_soft_droplets_is_known_where_the_radius_is_not() -> None:
+    """Draws of the half radius hold it, and are narrower than those of r, which edge and curve can stand for."""
+    truth = scene("radial", crowd(7, (128, 128), 1.3, 12, (5, 9)), (128, 128))
+    settled = settle(truth.image, *truth.start(), profile="radial", edge_px=1.5)
+    drawn = draws(settled, 2000, torch.Generator().manual_seed(1))
+    exact = half_radius("radial", truth.r, np.array(SHAPE["radial"]))
+    sd = np.log(drawn["half_radius_px"]).std(0)
+    assert np.abs(np.log(settled.half_radius / exact) / sd).max() < 4.5
+    assert np.median(sd) <= np.median(np.log(drawn["radius_px"]).std(0)) * 1.05
+    truth = scene("disc", crowd(7, (128, 128), 1.3, 12, (5, 9)), (128, 128))
+    disc = settle(truth.image, *truth.start(), profile="disc")
+    assert disc.half_slopes[:, 0] == pytest.approx(np.ones(12), abs=0.02)
+    assert disc.half_slopes[:, 1] == pytest.approx(np.zeros(12), abs=0.02)
 
 
 def test_no_droplets_are_a_background() -> None:
