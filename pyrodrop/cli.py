@@ -11,13 +11,17 @@ STARTS = ("peaks", "uniform")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0 all done, 2 wrong usage or unreadable input."""
+    """Run the command line; return the exit status.
+
+    0: all done. 1: some of the work failed, and it is said what. 2: wrong usage or unreadable input.
+    """
     given = _parser().parse_args(argv)
     # Heavy imports wait until it is known what they are for, so that --help answers at once.
     from pyrodrop.workflows.settings import input_errors
 
     try:
-        _show(_COMMANDS[given.command](given), given.json)
+        results = _COMMANDS[given.command](given)
+        _show(results, given.json)
     except input_errors() as error:
         print(f"pyrodrop {given.command}: {error}", file=sys.stderr)
         return 2
@@ -27,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the results has read enough
         sys.stderr.close()
         return 0
-    return 0
+    return 1 if results.get("failed") else 0
 
 
 def _fit(given: argparse.Namespace) -> dict[str, Any]:
@@ -80,11 +84,18 @@ def _simulate(given: argparse.Namespace) -> dict[str, Any]:
     return simulate_image(given.out, n_droplets=given.droplets, size=size, seed=given.seed)
 
 
+def _report(given: argparse.Namespace) -> dict[str, Any]:
+    from pyrodrop.workflows.report import report
+
+    return report(given.folder)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "fit": _fit,
     "prior": _prior,
     "channels": _channels,
     "simulate": _simulate,
+    "report": _report,
 }
 
 
@@ -132,6 +143,12 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--droplets", type=int, metavar="N", help="number of droplets")
     simulate.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), help="of the image in px")
     _common(simulate, "pyrodrop-simulate", seed=True)
+
+    report = commands.add_parser("report", help="write results as a page, ImageJ ROIs and a mask", description=_REPORT)
+    report.add_argument(
+        "folder", metavar="DIR", help="a folder that fit or measure has written, or one of such folders"
+    )
+    _printing(report)
     return parser
 
 
@@ -140,6 +157,8 @@ _NOISE = "standard deviation of the noise (default 0.05, and 0.02 for the embedd
 _STEPS = "iterations (default auto, until the loss has stopped falling; 20000 with --start uniform)"
 _FIT = """Fits droplets to a channel of an image and writes droplets.csv, summary.json, fit.pt, losses.csv and
 figures. Without IMAGE it fits a micrograph that the package makes itself, and compares with its truth."""
+_REPORT = """Writes report.html (one page that holds everything), rois.zip (for ImageJ's ROI Manager) and labels.tif (a
+label image) into a folder of results; for a folder of such folders also a page that compares them."""
 
 
 def _count(text: str) -> int | str:
@@ -157,6 +176,10 @@ def _common(parser: argparse.ArgumentParser, out: str, seed: bool = False, devic
         parser.add_argument("--seed", type=int, metavar="N", help="seed of all random numbers")
     if device:
         parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute")
+    _printing(parser)
+
+
+def _printing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress and no messages")
 

@@ -1,0 +1,119 @@
+"""Draws as ArviZ knows them, and as NetCDF: for everyone's own diagnostics. Needs the extra ``bayes``."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyrodrop.results.posterior import write_whole
+
+Named = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
+
+
+def to_arviz(
+    draws: Mapping[str, Tensor],
+    *,
+    num_chains: int | None = None,
+    observed: Tensor | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Any:
+    """Draws as ArviZ's ``InferenceData`` or, from ArviZ 1 on, as the ``xarray.DataTree`` that took its place.
+
+    Args:
+        draws: by site name, (draws, *site shape), or (chains, draws, *site shape): what ``Fit.latent``,
+            ``Fit.sample``, ``Fit.nuts`` and ``pyrodrop.sample_nuts`` return.
+        num_chains: the number of chains in the first dimension; 1 says that there is no such dimension. Draws of
+            ``sample_nuts`` know it themselves, others are taken for one chain.
+        observed: the channel that was fitted, (H, W); it becomes ``obs`` in the group ``observed_data``.
+        attributes: numbers and words to keep with the draws.
+
+    Returns:
+        The group ``posterior`` with dimensions chain, draw and, for sites of one number a droplet, droplet; images
+        of each draw, such as ``val``, in ``posterior_predictive`` with y and x; for draws of NUTS the number of
+        leapfrog steps in ``sample_stats``.
+
+    Raises:
+        ModuleNotFoundError: without the extra ``bayes``.
+        ValueError: if there are no draws, or their shapes do not go together.
+    """
+    arviz = _arviz()
+    import xarray
+
+    stats = getattr(draws, "stats", None)
+    chains = getattr(stats, "num_chains", 1) if num_chains is None else num_chains
+    values = {name: _by_chain(name, value, chains) for name, value in draws.items()}
+    if not values or len({value.shape[:2] for value in values.values()}) != 1:
+        shapes = {name: tuple(value.shape) for name, value in draws.items()}
+        raise ValueError(f"draws have the shapes {shapes}: give at least one site, all with the same chains and draws.")
+    groups: dict[str, Named] = {"posterior": {}, "posterior_predictive": {}, "sample_stats": {}, "observed_data": {}}
+    droplets = [value.shape[2] for value in values.values() if value.ndim == 3]
+    for name, value in values.items():
+        group = "posterior" if value.ndim < 4 else "posterior_predictive"
+        groups[group][name] = (("chain", "draw", *_dimensions(name, value, droplets)), value)
+    leapfrog = getattr(stats, "leapfrog_steps", None)
+    kept = next(iter(values.values())).shape[:2]
+    if leapfrog is not None and leapfrog.dim() == 2 and leapfrog.shape[0] == kept[0] and leapfrog.shape[1] >= kept[1]:
+        groups["sample_stats"]["n_steps"] = (("chain", "draw"), leapfrog[:, -kept[1] :].cpu().numpy())
+    if observed is not None:
+        groups["observed_data"]["obs"] = (("y", "x"), observed.detach().cpu().numpy())
+    made = {name: xarray.Dataset(held, coords=_coordinates(held)) for name, held in groups.items() if held}
+    kept_attributes = {"inference_library": "pyrodrop", **_sampler_attributes(stats), **(attributes or {})}
+    made["posterior"] = made["posterior"].assign_attrs(kept_attributes)
+    if hasattr(arviz, "InferenceData"):  # up to ArviZ 0.23
+        return arviz.InferenceData(**made)
+    return xarray.DataTree.from_dict(made)
+
+
+def write_netcdf(data: Any, path: str | os.PathLike[str]) -> None:
+    """Write what ``to_arviz`` returned as NetCDF; ``arviz.from_netcdf`` reads it. It appears whole or not at all."""
+
+    def write(temporary: Path) -> None:
+        temporary.unlink()  # ArviZ 0.23 adds to a file that is there
+        data.to_netcdf(str(temporary), engine="h5netcdf")
+
+    write_whole(path, write)
+
+
+def _arviz() -> ModuleType:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # that there is a next version is no news to the caller
+            import arviz
+    except ModuleNotFoundError as error:
+        advice = 'ArviZ is not installed; pip install "pyrodrop[bayes]" brings it'
+        raise ModuleNotFoundError(advice, name=error.name) from error
+    return arviz
+
+
+def _by_chain(name: str, value: Tensor, chains: int) -> NDArray[Any]:
+    array = np.asarray(value.detach().cpu().numpy())
+    array = array[None] if chains == 1 else array
+    if array.ndim < 2 or array.shape[0] != chains:
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)}, which has not {chains} chains in its first dimension."
+        )
+    return array
+
+
+def _dimensions(name: str, value: NDArray[Any], droplets: list[int]) -> tuple[str, ...]:
+    """Names of the dimensions of a site."""
+    shape = value.shape[2:]
+    if len(shape) == 1:
+        return ("droplet",) if shape[0] == droplets[0] else (f"{name}_dim",)
+    return ("y", "x") if len(shape) == 2 else tuple(f"{name}_dim_{number}" for number in range(len(shape)))
+
+
+def _coordinates(held: Named) -> dict[str, NDArray[np.int64]]:
+    sizes = {name: size for names, value in held.values() for name, size in zip(names, value.shape, strict=True)}
+    return {name: np.arange(size) for name, size in sizes.items()}
+
+
+def _sampler_attributes(stats: Any) -> dict[str, Any]:
+    names = ("num_warmup", "step_size", "mean_acceptance", "divergences", "at_max_depth")
+    return {name: getattr(stats, name) for name in names if hasattr(stats, name)}

@@ -1,0 +1,178 @@
+"""One page for many images: a row each, with what was found and the way to its own report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from pyrodrop.results.folder import ResultError, ResultFolder, is_results, read_results
+from pyrodrop.results.numbers import parts_of, show, with_interval
+from pyrodrop.results.page_text import page
+from pyrodrop.results.pictures import encoded, thumbnail, with_circles
+from pyrodrop.results.posterior import write_whole
+from pyrodrop.results.report import REPORT, Fact, count_fact, figure, median_fact, sizes_of, warnings
+
+_FILES = {
+    "droplets.csv": "the droplets of all images in one table",
+    "summary.csv": "one row an image",
+    "summary.json": "what was asked for, and what came of it",
+}
+_FIGURES = (("sizes.png", "Size distributions of the images.", "Size distributions of the images."),)
+_THUMBNAIL = 240
+_BAR = (6.0, 114.0)  # from and to, of the 120 units that a bar's drawing is wide
+
+
+class Cell(NamedTuple):
+    """A number in the table: as text, its interval, what to sort by, and where its bar lies (dot, from, to)."""
+
+    text: str
+    interval: str = ""
+    sort: str = ""
+    bar: tuple[float, float, float] | None = None
+
+
+class Row(NamedTuple):
+    """One image of the batch."""
+
+    name: str
+    folder: str
+    link: str
+    thumbnail: str | None
+    cells: list[Cell]
+    warnings: Sequence[str]
+
+
+def result_folders(folder: str | Path) -> list[Path]:
+    """The folders inside a folder that hold results of one image each, by name.
+
+    Raises:
+        ResultError: if it is no folder, or none of those in it holds results.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise ResultError(f"{path} is not a folder; give one that pyrodrop fit, measure or batch has written")
+    found = sorted(inner for inner in path.iterdir() if inner.is_dir() and is_results(inner))
+    if not found:
+        raise ResultError(
+            f"{path} holds no summary.json, nor does a folder in it; "
+            "give a folder that pyrodrop fit, measure or batch has written"
+        )
+    return found
+
+
+def write_batch_report(folder: str | Path, failed: Mapping[str, str] | None = None) -> Path:
+    """Write ``report.html`` into a folder whose folders hold results of one image each.
+
+    Args:
+        folder: the folder of the batch.
+        failed: reasons by name of the folder, of images that nothing can be shown of; those that cannot be read
+            are added to them.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ResultError: if no folder in it holds results that can be read.
+    """
+    path = Path(folder)
+    reasons = dict(failed or {})
+    runs = []
+    for inner in result_folders(path):
+        if inner.name in reasons:
+            continue
+        try:
+            runs.append(read_results(inner))
+        except ResultError as error:
+            reasons[inner.name] = str(error)
+    if not runs:
+        raise ResultError(next(iter(reasons.values())))
+    text = batch_text(path, runs, reasons)
+    write_whole(path / REPORT, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    return path / REPORT
+
+
+def batch_text(path: Path, runs: Sequence[ResultFolder], failed: Mapping[str, str]) -> str:
+    """The page of a batch as text."""
+    units = {bool(run.pixel_size_um) for run in runs}
+    unit = "" if len(units) > 1 else "µm" if True in units else "px"
+    heads = [("image", True), ("droplets", False), (f"median diameter{f', {unit}' if unit else ''}", False)]
+    heads += [(f"Sauter mean{f', {unit}' if unit else ''}", False), ("reduced χ²", False), ("warnings", True)]
+    # Bars on one scale would compare micrometres with pixels.
+    scale = _scale([sizes_of(run).get("dn50") for run in runs]) if unit else None
+    rows = [_row(run, unit, scale) for run in runs]
+    return page(
+        "batch.html.j2",
+        ("table.js", "images.js"),
+        name=path.resolve().name,
+        facts=_facts(runs),
+        images=rows,
+        failed=sorted(failed.items()),
+        warned=sum(bool(row.warnings) for row in rows),
+        heads=heads,
+        figures=[shown for name in _FIGURES if (shown := figure(path, *name))],
+        files=[(name, meaning) for name, meaning in _FILES.items() if (path / name).is_file()],
+        version=", ".join(sorted({str(run.summary.get("version", "")) for run in runs})),
+    )
+
+
+def _facts(runs: Sequence[ResultFolder]) -> list[Fact]:
+    counted = [parts_of(run.summary.get("count")) for run in runs]
+    total = sum(len(run.table) if parts is None else parts[0] for run, parts in zip(runs, counted, strict=True))
+    note = "sum over the images" + ("" if all(counted) else "; some were given, not counted")
+    return [Fact("Images", show(float(len(runs)), 0)), Fact("Droplets", show(float(total), 0), note=note)]
+
+
+def _row(run: ResultFolder, unit: str, scale: tuple[float, float] | None) -> Row:
+    own_unit = "" if unit else " µm" if run.pixel_size_um else " px"
+    sauter, reduced = sizes_of(run).get("d_3_2"), run.summary.get("reduced_chi_square")
+    worst = max((value for value in (reduced if isinstance(reduced, list) else [reduced]) if value), default=None)
+    count, median = count_fact(run), median_fact(run)
+    parts = parts_of(sizes_of(run).get("dn50"))
+    cells = [
+        Cell(count.value, count.interval, _plain(run.summary.get("count"), float(len(run.table)))),
+        Cell(
+            median.value + own_unit,
+            median.interval,
+            _plain(sizes_of(run).get("dn50"), 2 * float(run.table["radius_px"].median()) * (run.pixel_size_um or 1)),
+            _bar(parts, scale),
+        ),
+        Cell(
+            with_interval(sauter).value + (own_unit if sauter else ""), with_interval(sauter).interval, _plain(sauter)
+        ),
+        Cell(show(worst, 2), sort="" if worst is None else f"{worst:.6g}"),
+    ]
+    return Row(run.name, run.path.name, f"{quote(run.path.name)}/{REPORT}", _small(run), cells, warnings(run) or ())
+
+
+def _small(run: ResultFolder) -> str | None:
+    image = run.image()
+    if image is not None:
+        return encoded(with_circles(image, run.table, _THUMBNAIL))
+    overlay = run.file("overlay.png")
+    return None if overlay is None else thumbnail(overlay, _THUMBNAIL)
+
+
+def _plain(estimate: Any, otherwise: float | None = None) -> str:
+    """What to sort by."""
+    parts = parts_of(estimate)
+    value = otherwise if parts is None else parts[0]
+    return "" if value is None or value != value else f"{value:.9g}"
+
+
+def _scale(estimates: Sequence[Any]) -> tuple[float, float] | None:
+    known = [parts for parts in map(parts_of, estimates) if parts is not None]
+    ends = [value for parts in known for value in parts if value is not None]
+    return (min(ends), max(ends)) if len(known) > 1 and max(ends) > min(ends) else None
+
+
+def _bar(
+    parts: tuple[float, float | None, float | None] | None, scale: tuple[float, float] | None
+) -> tuple[float, float, float] | None:
+    if parts is None or scale is None:
+        return None
+    mean, low, high = parts
+
+    def place(value: float) -> float:
+        return round(_BAR[0] + (value - scale[0]) / (scale[1] - scale[0]) * (_BAR[1] - _BAR[0]), 2)
+
+    return place(mean), place(mean if low is None else low), place(mean if high is None else high)

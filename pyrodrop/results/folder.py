@@ -1,0 +1,157 @@
+"""A folder that a fit or a measurement has written, read back: its summary, its table, and whatever else it holds."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Picture = NDArray[np.float32]
+
+NEEDED_COLUMNS = ("id", "x_px", "y_px", "radius_px")
+
+
+class ResultError(ValueError):
+    """A folder that does not hold results; the message says what was expected and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class ResultFolder:
+    """Results of one image.
+
+    Attributes:
+        path: the folder.
+        summary: what ``summary.json`` says; a number that is not finite is None.
+        table: ``droplets.csv``, where a missing presence is one and missing flags are none.
+    """
+
+    path: Path
+    summary: Mapping[str, Any]
+    table: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """What a person calls the image: its file name, or that of the folder."""
+        image = self.summary.get("image")
+        return Path(str(image)).name if image else self.path.resolve().name
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Side of a pixel in micrometres, where it is known."""
+        size = self.summary.get("pixel_size_um")
+        return float(size) if isinstance(size, int | float) and not isinstance(size, bool) and size > 0 else None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the image in px, where they are known."""
+        height, width = self.summary.get("height"), self.summary.get("width")
+        if isinstance(height, int) and isinstance(width, int):
+            return height, width
+        image = self.image()
+        return None if image is None else (image.shape[0], image.shape[1])
+
+    def file(self, name: str) -> Path | None:
+        """The file of that name in the folder, if it is there."""
+        path = self.path / name
+        return path if path.is_file() else None
+
+    def image(self) -> Picture | None:
+        """What was fitted, (H, W): ``image.tif`` or the channel in ``fit.pt``; of several channels their mean."""
+        stored = self.file("image.tif")
+        if stored is not None:
+            return _one_channel(_read_tiff(stored))
+        checkpoint = self.file("fit.pt")
+        return None if checkpoint is None else _checkpoint_channel(checkpoint)
+
+    def residual(self) -> Picture | None:
+        """What the model leaves over in units of the noise, (H, W), from ``residual.tif``."""
+        stored = self.file("residual.tif")
+        return None if stored is None else _one_channel(_read_tiff(stored))
+
+
+def read_results(folder: str | Path) -> ResultFolder:
+    """Read a folder of results.
+
+    Raises:
+        ResultError: if it is no folder, or ``summary.json`` or ``droplets.csv`` is missing or damaged.
+    """
+    path = Path(folder)
+    advice = "give a folder that pyrodrop fit or measure has written"
+    if not path.is_dir():
+        raise ResultError(f"{path} is not a folder; {advice}")
+    for name in ("summary.json", "droplets.csv"):
+        if not (path / name).is_file():
+            raise ResultError(f"{path} holds no {name}; {advice}")
+    try:
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ResultError(f"{path / 'summary.json'} is not readable JSON ({error}); {advice}") from error
+    if not isinstance(summary, dict):
+        raise ResultError(f"{path / 'summary.json'} holds no JSON object; {advice}")
+    return ResultFolder(path, finite(summary), _read_table(path / "droplets.csv", advice))
+
+
+def is_results(folder: Path) -> bool:
+    """Whether a folder looks like one that holds results of one image; a batch has a ``summary.csv``."""
+    return (folder / "summary.json").is_file() and not (folder / "summary.csv").is_file()
+
+
+def finite(value: Any) -> Any:
+    """JSON values, where a number that is not finite, which JSON does not know, becomes None."""
+    if isinstance(value, dict):
+        return {str(name): finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read_table(path: Path, advice: str) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={"flags": str})
+    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ResultError(f"{path} is not a readable table ({reason}); {advice}") from error
+    missing = [name for name in NEEDED_COLUMNS if name not in table]
+    if missing:
+        raise ResultError(f"{path} lacks the column {', '.join(missing)}; {advice}")
+    numbers = [name for name in table if name != "flags"]
+    wrong = [name for name in numbers if not pd.api.types.is_numeric_dtype(table[name]) and len(table)]
+    if wrong:
+        raise ResultError(f"{path} holds something else than numbers in {', '.join(map(str, wrong))}; {advice}")
+    presence = table["presence"].fillna(1.0) if "presence" in table else 1.0
+    flags = table["flags"].fillna("") if "flags" in table else ""
+    return table.assign(presence=presence, flags=flags)
+
+
+def _read_tiff(path: Path) -> NDArray[Any]:
+    import tifffile
+
+    try:
+        pixels = np.asarray(tifffile.imread(path))
+    except (ValueError, OSError) as error:  # tifffile's own errors are ValueErrors
+        raise ResultError(f"{path} is not a readable TIFF ({error}); write the results anew") from error
+    if pixels.ndim < 2 or not pixels.size:
+        raise ResultError(f"{path} is not a readable TIFF (it holds no image); write the results anew")
+    return pixels
+
+
+def _one_channel(pixels: NDArray[Any]) -> Picture:
+    return np.asarray(pixels.reshape(-1, *pixels.shape[-2:]).mean(0), dtype=np.float32)
+
+
+def _checkpoint_channel(path: Path) -> Picture | None:
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # torch raises half a dozen types for a damaged file, and the page can do without
+        return None
+    channel = state.get("channel") if isinstance(state, dict) else None
+    if not isinstance(channel, torch.Tensor) or channel.dim() != 2:
+        return None
+    return np.asarray(channel.float().numpy(), dtype=np.float32)

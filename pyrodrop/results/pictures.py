@@ -1,0 +1,70 @@
+"""Pictures for a page that is one file: as data URIs, and with circles drawn on them."""
+
+import base64
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, UnidentifiedImageError
+
+# A few pixels that are hot or dead must not leave the rest gray.
+_DARKEST, _BRIGHTEST = 0.001, 0.999
+# Circles are drawn this many times as large and then shrunk, so that their rims are smooth.
+_FINER = 3
+
+
+def data_uri(content: bytes, kind: str = "image/png") -> str:
+    """The content of a file as an address that holds it."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def gray_picture(pixels: NDArray[np.float32], longest: int) -> Image.Image:
+    """An image (H, W) of any range in 256 grays, shrunk to at most so many pixels on its longer side."""
+    known = np.isfinite(pixels)
+    low, high = np.quantile(pixels[known], [_DARKEST, _BRIGHTEST]) if known.any() else (0.0, 1.0)
+    filled = np.where(known, pixels, low)
+    gray = np.clip((filled - low) / max(float(high - low), 1e-12), 0, 1)
+    return shrink(Image.fromarray(np.round(255 * gray).astype(np.uint8)), longest)
+
+
+def shrink(picture: Image.Image, longest: int) -> Image.Image:
+    """The picture, if need be smaller: at most so many pixels on its longer side."""
+    factor = longest / max(picture.size)
+    if factor >= 1:
+        return picture
+    width, height = (max(1, round(factor * side)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def encoded(picture: Image.Image) -> str:
+    """A picture as a data URI: PNG where it is gray, JPEG where it is in colour."""
+    stream = BytesIO()
+    if picture.mode == "L":
+        picture.save(stream, "PNG", optimize=True)
+        return data_uri(stream.getvalue())
+    picture.convert("RGB").save(stream, "JPEG", quality=85)
+    return data_uri(stream.getvalue(), "image/jpeg")
+
+
+def thumbnail(path: Path, longest: int = 240) -> str | None:
+    """A picture file, small, as a data URI; None if it cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            return encoded(shrink(picture.convert("RGB"), longest))
+    except (UnidentifiedImageError, OSError):
+        return None
+
+
+def with_circles(pixels: NDArray[np.float32], table: pd.DataFrame, longest: int) -> Image.Image:
+    """An image (H, W) in gray, shrunk, and a circle for each droplet that is rather there than not."""
+    gray = gray_picture(pixels, longest).convert("RGB")
+    factor = gray.width / pixels.shape[1]
+    canvas = gray.resize((_FINER * gray.width, _FINER * gray.height), Image.Resampling.BILINEAR)
+    draw = ImageDraw.Draw(canvas)
+    there = table[table["presence"] >= 0.5] if "presence" in table else table
+    to_corners = np.array([0.5, 0.5, 0.0])
+    for x, y, radius in _FINER * factor * (there[["x_px", "y_px", "radius_px"]].to_numpy() + to_corners):
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(255, 75, 51), width=_FINER)
+    return canvas.resize(gray.size, Image.Resampling.LANCZOS)

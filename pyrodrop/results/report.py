@@ -1,0 +1,229 @@
+"""One page with the results of one image, in one file: to be handed on, opened anywhere, printed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyrodrop.results.droplet_rows import KINDS, circles, first_rows, flag_counts, kind_of, page_columns
+from pyrodrop.results.folder import ResultFolder, read_results
+from pyrodrop.results.numbers import decimals_for, flattened, parts_of, show, with_interval
+from pyrodrop.results.page_text import as_data, page
+from pyrodrop.results.pictures import data_uri, encoded, gray_picture
+from pyrodrop.results.posterior import write_whole
+from pyrodrop.results.sizes import STATISTICS
+from pyrodrop.results.table import FLAGS
+
+REPORT = "report.html"
+# Longer sides are shrunk for the page: more than a screen shows, and a few megabytes at most.
+_LONGEST = 2_000
+
+
+class Fact(NamedTuple):
+    """A number that a page begins with."""
+
+    label: str
+    value: str
+    unit: str = ""
+    interval: str = ""
+    note: str = ""
+
+
+class Figure(NamedTuple):
+    """A picture that a page shows: its data URI, what it shows in words, and its caption."""
+
+    uri: str
+    alt: str
+    caption: str
+
+
+# Files of figures, what they show to someone who cannot see them, and their captions.
+_OVERLAY = ("overlay.png", "The image with a circle around every droplet.", "Each circle has the droplet's radius.")
+_RESIDUAL = (
+    "residual.png",
+    "Map of the residual over the image.",
+    "Image less model, in units of the noise. Where the model fits, only noise without structure is left.",
+)
+_SIZES = (
+    "sizes.png",
+    "Histogram of the droplets' diameters with its band.",
+    "Share of the droplets by diameter; the band holds the population's share of each bin with 90 %.",
+)
+_COUNT = (
+    "count.png",
+    "Probability of each number of droplets.",
+    "How many droplets there are: the probability of each number.",
+)
+_FURTHER = (
+    (
+        "prediction.png",
+        "Three panels: prediction, difference and the image.",
+        "What the model says, how far the image is from it, and the image.",
+    ),
+    ("amplitudes.png", "Histogram of the droplets' amplitudes.", "Amplitudes of all droplets over several draws."),
+    ("loss.png", "The loss of every iteration.", "The loss of the fit by iteration."),
+)
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write ``report.html`` into a folder that a fit or a measurement has written.
+
+    What the folder does not hold is left out of the page.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ResultError: if the folder holds no results, or damaged ones.
+    """
+    run = read_results(folder)
+    text = report_text(run)
+    path = run.path / REPORT
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    return path
+
+
+def report_text(run: ResultFolder) -> str:
+    """The page of one image as text."""
+    columns = page_columns(run.table, run.pixel_size_um)
+    overlay = _overlay(run)
+    data = {
+        "columns": [{name: getattr(c, name) for name in ("name", "label", "unit", "decimals")} for c in columns],
+        "values": [c.values for c in columns],
+    }
+    return page(
+        "report.html.j2",
+        ("table.js", "droplets.js"),
+        run=run,
+        subtitle=subtitle(run),
+        facts=facts(run),
+        warnings=warnings(run),
+        overlay=overlay,
+        overlay_figure=None if overlay else figure(run.path, *_OVERLAY),
+        residual=figure(run.path, *_RESIDUAL),
+        sizes=figure(run.path, *_SIZES),
+        count=figure(run.path, *_COUNT),
+        further=[shown for name in _FURTHER if (shown := figure(run.path, *name))],
+        statistics=statistics(run),
+        unit=_unit(run),
+        pixel_size=f"{run.pixel_size_um:.6g}" if run.pixel_size_um else "",
+        columns=columns,
+        first_rows=first_rows(columns),
+        n_rows=len(run.table),
+        flag_counts=flag_counts(run.table),
+        flag_meanings={name: meaning for name, (meaning, _) in FLAGS.items()},
+        data=as_data(data),
+        settings=settings(run.summary),
+    )
+
+
+def subtitle(run: ResultFolder) -> list[str]:
+    """What was looked at: channel, size, size of a pixel, profile."""
+    said = []
+    if run.summary.get("channel"):
+        said.append(f"channel {run.summary['channel']}")
+    if run.size:
+        said.append(f"{run.size[1]} × {run.size[0]} px")
+    said.append(f"{run.pixel_size_um:.6g} µm per px" if run.pixel_size_um else "size of a pixel not known")
+    if run.summary.get("profile"):
+        said.append(f"profile {run.summary['profile']}")
+    return said
+
+
+def facts(run: ResultFolder) -> list[Fact]:
+    """The numbers that the page begins with: how many, how large, how well the model fits."""
+    found = [count_fact(run), median_fact(run)]
+    sauter = sizes_of(run).get("d_3_2")
+    if parts_of(sauter) is not None:
+        shown = with_interval(sauter)
+        found.append(Fact("Sauter mean diameter", shown.value, _unit(run), shown.interval, "volume over surface"))
+    reduced = run.summary.get("reduced_chi_square")
+    values = [v for v in (reduced if isinstance(reduced, list) else [reduced]) if isinstance(v, int | float)]
+    if values:
+        shown_values = ", ".join(show(float(value), 2) for value in values)
+        found.append(Fact("Reduced chi-square", shown_values, note="1 where the model leaves only noise"))
+    return found
+
+
+def count_fact(run: ResultFolder) -> Fact:
+    """How many droplets: counted with an interval, or as many as the fit was given."""
+    if parts_of(run.summary.get("count")) is not None:
+        shown = with_interval(run.summary["count"])
+        return Fact("Droplets", shown.value, interval=shown.interval)
+    return Fact("Droplets", show(float(len(run.table)), 0), note="as many as the fit was given or started with")
+
+
+def median_fact(run: ResultFolder) -> Fact:
+    """Median diameter by number, with its interval where the sizes were measured."""
+    median = sizes_of(run).get("dn50")
+    if parts_of(median) is not None:
+        shown = with_interval(median)
+        return Fact("Median diameter", shown.value, _unit(run), shown.interval, "by number")
+    there = run.table[run.table["presence"] >= 0.5]
+    value = 2 * float(there["radius_px"].median()) * (run.pixel_size_um or 1.0)
+    note = "of the droplets in the table, without an interval"
+    return Fact("Median diameter", show(value, decimals_for(None, value)), _unit(run), note=note)
+
+
+def warnings(run: ResultFolder) -> list[str] | None:
+    """What to be wary of; None where nobody has looked."""
+    said = run.summary.get("warnings")
+    if isinstance(said, list):
+        return [str(line) for line in said]
+    if run.summary.get("settled") is False:
+        return ["the fit had not settled when its steps were over: resume it for more"]
+    return None
+
+
+def sizes_of(run: ResultFolder) -> Mapping[str, Any]:
+    """The statistics of the size distribution by name; empty where they were not measured."""
+    sizes = run.summary.get("sizes")
+    return sizes if isinstance(sizes, dict) else {}
+
+
+def statistics(run: ResultFolder) -> list[dict[str, str]]:
+    """All statistics of the size distribution in words."""
+    rows = []
+    for name, estimate in sizes_of(run).items():
+        parts = parts_of(estimate)
+        if parts is None:
+            continue
+        mean, low, high = parts
+        decimals = decimals_for(None if low is None or high is None else high - low, mean)
+        meaning = STATISTICS.get(name, "")
+        rows.append(
+            {"name": name, "meaning": meaning}
+            | {end: show(value, decimals) for end, value in (("mean", mean), ("q05", low), ("q95", high))}
+        )
+    return rows
+
+
+def settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """All that the summary says and the page has not said yet."""
+    return flattened({name: value for name, value in summary.items() if name not in ("count", "sizes", "warnings")})
+
+
+def figure(folder: Path, name: str, alt: str, caption: str) -> Figure | None:
+    """A figure of the folder, whole; None where it is not there."""
+    path = folder / name
+    return Figure(data_uri(path.read_bytes()), alt, caption) if path.is_file() else None
+
+
+def _unit(run: ResultFolder) -> str:
+    return "µm" if run.pixel_size_um else "px"
+
+
+def _overlay(run: ResultFolder) -> dict[str, Any] | None:
+    """The image and its circles, where the image is known."""
+    image = run.image()
+    if image is None:
+        return None
+    kinds = {kind_of(*row) for row in zip(run.table["presence"], run.table["flags"], strict=True)}
+    height, width = image.shape
+    return {
+        "uri": encoded(gray_picture(image, _LONGEST)),
+        "width": width,
+        "height": height,
+        "alt": f"{run.name} with a circle around each of {len(run.table)} droplets",
+        "circles": circles(run.table),
+        "legend": [(kind, meaning) for kind, meaning in KINDS.items() if kind in kinds],
+    }

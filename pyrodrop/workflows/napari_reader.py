@@ -1,0 +1,80 @@
+"""A folder of results as napari's layers: image, what the model leaves over, and circles. Does not import napari."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyrodrop.results.folder import ResultError, is_results, read_results
+
+# What napari makes a layer from: its data, its properties, and its kind.
+Layer = tuple[Any, dict[str, Any], str]
+
+_SPREAD = 5.0  # of the residual's colours, in units of the noise
+_COLOUR = "#ff4b33"
+
+
+def reader_of(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[Layer]] | None:
+    """What napari asks: who reads this path? ``read_layers`` for results, None for anything else."""
+    return read_layers if all(_is_ours(_folder(each)) for each in _several(path)) else None
+
+
+def read_layers(path: str | Sequence[str]) -> list[Layer]:
+    """The layers of one or several folders of results, or of the ``droplets.csv`` in them.
+
+    Of each folder: the image and, hidden at first, the residual in units of the noise, where the folder has them;
+    above them a point of its diameter for each droplet, with the whole table as its features, and those that are
+    rather not there (presence below one half) hidden. With a known size of a pixel the scale is micrometres.
+
+    Raises:
+        ResultError: if a folder holds no results, or damaged ones.
+    """
+    layers: list[Layer] = []
+    for each in _several(path):
+        layers += _layers_of(_folder(each))
+    return layers
+
+
+def _layers_of(folder: Path) -> list[Layer]:
+    run = read_results(folder)
+    side = run.pixel_size_um or 1.0
+    image, residual, table = run.image(), run.residual(), run.table
+    common = {"scale": (side, side), "metadata": {"pyrodrop": dict(run.summary)}}
+    layers: list[Layer] = []
+    if image is not None:
+        layers.append((image, {**common, "name": run.name, "colormap": "gray"}, "image"))
+    if residual is not None:
+        look = {"colormap": "PiYG", "contrast_limits": (-_SPREAD, _SPREAD), "visible": False}
+        layers.append((residual, {**common, **look, "name": f"{run.name}: residual / noise"}, "image"))
+    centres = table[["y_px", "x_px"]].to_numpy(dtype=np.float64)
+    look = {
+        "size": 2 * table["radius_px"].to_numpy(dtype=np.float64),
+        "symbol": "disc",
+        "face_color": "transparent",
+        "border_color": _COLOUR,
+        "border_width": 0.06,
+        "features": table,
+        "shown": (table["presence"] >= 0.5).to_numpy(),
+    }
+    layers.append((centres, {**common, **look, "name": f"{run.name}: droplets"}, "points"))
+    return layers
+
+
+def _several(path: str | Sequence[str]) -> Sequence[str]:
+    return [path] if isinstance(path, str | Path) else path
+
+
+def _folder(path: str) -> Path:
+    given = Path(path)
+    return given.parent if given.name == "droplets.csv" else given
+
+
+def _is_ours(folder: Path) -> bool:
+    if not is_results(folder):
+        return False
+    try:
+        read_results(folder)
+    except ResultError:
+        return False
+    return True

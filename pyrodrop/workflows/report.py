@@ -1,0 +1,58 @@
+"""Results to take home: a page, regions for ImageJ and a label image, from a folder of results: ``pyrodrop report``."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pyrodrop.results.batch_report import result_folders, write_batch_report
+from pyrodrop.results.folder import ResultError, is_results, read_results
+from pyrodrop.results.masks import label_mask, write_labels
+from pyrodrop.results.report import write_report
+from pyrodrop.results.rois import write_rois
+from pyrodrop.workflows.settings import SettingError
+
+ROIS, LABELS = "rois.zip", "labels.tif"
+
+
+def report(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Write ``report.html``, ``rois.zip`` and ``labels.tif`` into a folder of results.
+
+    Args:
+        folder: what ``pyrodrop fit`` or ``measure`` has written, or a folder of such folders; then each gets its
+            own files, and the outer one the page of the batch.
+
+    Returns:
+        Where the files are. Of a batch: the page, how many images it shows and, by name of the folder, why
+        something ``failed``. ``labels`` is left out where the size of the image is not known.
+
+    Raises:
+        SettingError: if the folder holds no results, or cannot be written to.
+    """
+    path = Path(folder)
+    try:
+        if is_results(path):
+            return take_home(path)
+        inner = result_folders(path)
+        failed: dict[str, str] = {}
+        for one in inner:
+            try:
+                take_home(one)
+            except (ResultError, OSError) as error:
+                failed[one.name] = str(error)
+        page = write_batch_report(path, failed)
+    except ResultError as error:
+        raise SettingError(str(error)) from error
+    except OSError as error:
+        raise SettingError(f"{path} cannot be written to ({error.strerror}); change its permissions") from error
+    return {"report": str(page), "images": len(inner) - len(failed)} | ({"failed": failed} if failed else {})
+
+
+def take_home(folder: Path) -> dict[str, Any]:
+    """Write the files of one image; return where they are."""
+    run = read_results(folder)
+    made = {"report": str(write_report(folder)), "rois": str(folder / ROIS)}
+    write_rois(run.table, folder / ROIS)
+    if run.size is not None:
+        write_labels(label_mask(run.table, run.size), folder / LABELS, run.pixel_size_um)
+        made["labels"] = str(folder / LABELS)
+    return made

@@ -1,0 +1,114 @@
+"""From a folder of results to what a person takes home, by function and by command."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from roifile import roiread
+
+from pyrodrop.cli import main
+from pyrodrop.workflows.report import report
+from pyrodrop.workflows.settings import SettingError
+
+QUICK = (
+    "--droplets",
+    "3",
+    "--steps",
+    "4",
+    "--start",
+    "uniform",
+    "--channel",
+    "saturation",
+    "--device",
+    "cpu",
+    "--quiet",
+)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fit")
+    assert main(["simulate", "--droplets", "3", "--size", "40", "30", "--out", str(folder), "--seed", "1"]) == 0
+    assert main(["fit", str(folder / "micrograph.png"), *QUICK, "--out", str(folder / "result")]) == 0
+    return folder / "result"
+
+
+def test_a_fit_becomes_a_page_rois_and_labels(fitted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    shutil.copytree(fitted, folder)
+    said = report(folder)
+    assert said == {
+        "report": str(folder / "report.html"),
+        "rois": str(folder / "rois.zip"),
+        "labels": str(folder / "labels.tif"),
+    }
+    table = pd.read_csv(folder / "droplets.csv")
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert text.count("<circle") == len(table)  # on the channel, which fit.pt holds
+    assert len(roiread(folder / "rois.zip")) == len(table)
+    labels = tifffile.imread(folder / "labels.tif")
+    assert labels.shape == (30, 40)
+    inside = table[table["x_px"].between(0, 39) & table["y_px"].between(0, 29)]
+    assert labels.max() > 0
+    assert set(np.unique(labels)) <= {0, *(inside["id"] + 1), *(table["id"] + 1)}
+
+
+def test_a_batch_gets_a_page_of_its_own_and_names_what_failed(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(fitted, tmp_path / name)
+    assert main(["report", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"report": str(tmp_path / "report.html"), "images": 2}
+    assert (tmp_path / "a" / "labels.tif").is_file()
+    (tmp_path / "b" / "droplets.csv").write_text("", encoding="utf-8")
+    assert main(["report", str(tmp_path), "--json"]) == 1
+    shown = capsys.readouterr()
+    said = json.loads(shown.out)
+    assert said["images"] == 1
+    assert said["failed"].keys() == {"b"}
+    assert "b/report.html" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_batch_with_a_summary_of_its_own_is_no_single_image(fitted: Path, tmp_path: Path) -> None:
+    shutil.copytree(fitted, tmp_path / "a")
+    (tmp_path / "summary.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "summary.csv").write_text("image\na\n", encoding="utf-8")
+    assert report(tmp_path)["images"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("none", "is not a folder"), ("", "holds no summary.json, nor does a folder in it")]
+)
+def test_what_holds_no_results_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, said: str
+) -> None:
+    assert main(["report", str(tmp_path / name)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+    assert said in shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_image_is_one_line(fitted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    shutil.copytree(fitted, folder)
+    (folder / "image.tif").write_bytes(b"II*\0nonsense")
+    with pytest.raises(SettingError, match=r"image\.tif is not a readable TIFF"):
+        report(folder)
+
+
+def test_without_any_size_there_are_no_labels(fitted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    shutil.copytree(fitted, folder)
+    (folder / "fit.pt").unlink()
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary.pop("width")
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    assert report(folder).keys() == {"report", "rois"}
