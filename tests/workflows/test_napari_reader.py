@@ -78,7 +78,7 @@ import sys
 from npe2 import PluginManager, PluginManifest
 manifest = PluginManifest.from_file(sys.argv[1])
 manifest.validate_imports()
-manager = PluginManager()
+manager = PluginManager.instance()
 manager.register(manifest)
 for path in sys.argv[2:]:
     readers = list(manager.iter_compatible_readers(path))
