@@ -22,12 +22,14 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
 
     Rounds of births, a fifth of those that are there or as many as were born last time if most of them stayed, each
     followed by deaths of all droplets whose evidence is against them, weakest first and never two neighbours at
-    once. The arrangement of the highest evidence is returned.
+    once. After births and after deaths all droplets and the background settle together: as long as they have not,
+    what is left of the image holds more than noise, and droplets that stand for it seem to earn their keep. The
+    arrangement of the highest evidence is returned, see ``together.log_evidence``.
 
-    The evidence of n droplets is, by Laplace's approximation, their likelihood at its highest, times the prior
-    density and posterior volume of each (see ``log_volumes``), times n!, for their labels can be exchanged in so many
-    ways, each a mode of the same height (Stephens, "Dealing with label switching in mixture models", JRSS B 2000).
-    A droplet earns its keep if the evidence is higher with it than without, its neighbours having settled.
+    A droplet is judged by its odds: how much the log likelihood falls without it, once its neighbours have settled, or
+    once all that overlap it and the background have to first order, whichever is less; and the log of its prior
+    density times the volume of its posterior (``log_volumes``), times n for the exchange of labels. That product is
+    at most one: a droplet that explains nothing has no odds in its favour.
 
     Args:
         channel: (H, W) image.
@@ -49,18 +51,17 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
         before = len(found.droplets)
         births = min(births, most - before)
         search.add_peaks(found, births)
-        search.settle(found, 6)
+        search.settle(found, 3)
+        search.settle_together(found, 8)
         _let_die(search, found, size, error_scale)
+        search.settle_together(found, 8)
         stayed = len(found.droplets) - before
         births = 2 * births if stayed > 0.8 * births else max(_FIRST // 4, len(found.droplets) // 5)
-        evidence = _evidence(search, found, size, error_scale)
+        evidence = search.log_evidence(found)
         if evidence > highest + 1.0:
             best, highest, fruitless = copy.deepcopy(found), evidence, 0
         else:
             fruitless += 1
-    for _ in range(3):  # a tail of one droplet that a second one stands for is seen only once all have settled
-        search.settle(best, 30)
-        _let_die(search, best, size, error_scale)
     order = np.argsort(-search.gains(best), kind="stable")
     columns = torch.from_numpy(np.column_stack([best.droplets, search.gains(best)])[order]).to(channel)
     x, y, r, amplitude, gain = columns.unbind(-1)
@@ -70,8 +71,9 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
 def _let_die(search: Search, found: Arrangement, size: tuple[int, int], error_scale: float) -> None:
     """Take out droplets whose evidence is against them until none is left."""
     while len(found.droplets):
-        worths, nearest = search.worths(found)
-        odds = worths / error_scale**2 + _volumes(found, size, error_scale) + math.log(len(found.droplets))
+        worths, nearest = search.least_worths(found)
+        cost = _volumes(found, size, error_scale) + math.log(len(found.droplets))
+        odds = worths / error_scale**2 + np.minimum(cost, 0.0)
         dying, held = [], np.zeros(len(odds), bool)
         for k in np.argsort(odds, kind="stable"):
             if odds[k] > 0:
@@ -82,14 +84,9 @@ def _let_die(search: Search, found: Arrangement, size: tuple[int, int], error_sc
         if not dying:
             return
         search.take_out(found, np.array(dying, np.int64))
-        search.settle(found, 3)
+        search.settle_together(found, 4)
 
 
 def _volumes(found: Arrangement, size: tuple[int, int], error_scale: float) -> npt.NDArray[np.float64]:
     x, y, r, amplitude = torch.from_numpy(found.droplets).unbind(-1)
     return log_volumes(Start(0.0, x, y, r, amplitude, r), size, error_scale).numpy()
-
-
-def _evidence(search: Search, found: Arrangement, size: tuple[int, int], error_scale: float) -> float:
-    fit = -float(np.square(found.residual, dtype=np.float64).sum()) / (2 * error_scale**2)
-    return fit + float(_volumes(found, size, error_scale).sum()) + math.lgamma(len(found.droplets) + 1)

@@ -12,6 +12,9 @@ import numpy.typing as npt
 STEPS = 3  # Gauss-Newton steps for a droplet just found
 SHARE = 0.15  # of the droplets that a round of births and deaths may replace
 PATIENCE = 4  # rounds in a row that bring nothing before births and deaths end
+EXCHANGED = 0.05  # share of the droplets that a round of exchange may replace
+PAYS = 1e-3  # of the cost: what settling together has to lower it by to be worth its time
+HOLDS = 2.0  # variance of the residual, in units of the noise's, up to which the model holds for the image
 SAMPLE = 65536  # pixels that are enough to find the mode
 
 Floats = npt.NDArray[np.float32]
@@ -51,10 +54,10 @@ class Search:
 
     def __init__(self, size: tuple[int, ...], bounds: Bounds) -> None:
         # Here and not above: importing numba takes a while, and a fit that starts elsewhere needs none of it.
-        from pyrodrop.models import deaths, pursuit, refine, scales
+        from pyrodrop.models import deaths, pursuit, refine, scales, together
 
         self._refine, self._pursue, self._correlate = refine, pursuit.pursue, scales.correlate
-        self._worths = deaths.worths
+        self._deaths, self._together = deaths, together
         self.bounds = bounds
         mean, sd = bounds.log_radius
         low, high = bounds.radius
@@ -92,40 +95,75 @@ class Search:
             found.residual -= np.float32(level - found.background)
             found.background = level
 
+    def settle_together(self, found: Arrangement, steps: int) -> None:
+        """Fit all droplets and the background at once: what sweeps only creep towards where droplets overlap."""
+        # A tenth of a unit of log likelihood decides nothing.
+        enough = 0.1 * self.bounds.error_scale**2
+        self._together.settle(found, self.bounds, self._limits, steps, enough)
+
+    def log_evidence(self, found: Arrangement) -> float:
+        """Log of the evidence for an arrangement that has settled; see ``together.log_evidence``."""
+        return self._together.log_evidence(found, self.bounds, self._limits)
+
     def rearrange(self, found: Arrangement, rounds: int) -> npt.NDArray[np.bool_]:
         """Rounds of births and deaths; returns which droplets (n,) were born anew.
 
         A round is: as many births as peaks of the residual, a time to settle, and as many deaths, in two halves.
         A round may make it worse, which lets the search leave a dead end; what counts is the best round.
         """
+        return self._rounds(found, rounds, SHARE, PATIENCE, together=False)
+
+    def exchange(self, found: Arrangement, rounds: int) -> npt.NDArray[np.bool_]:
+        """Births and deaths of few droplets at a time, all others settling together; returns which were born anew.
+
+        Only a residual that has settled shows what is missing. That takes long, so it is done only where a few steps
+        of settling together bring something, or where all but few droplets are in place already; and it ends after
+        the first round that brings nothing.
+        """
+        before = self.cost(found)
+        self.settle_together(found, 3)
+        if before - self.cost(found) < PAYS * before:
+            noise = 0.5 * found.residual.size * self.bounds.error_scale**2
+            if self._refine.half_square(found.residual) > HOLDS * noise:
+                return np.zeros(len(found.droplets), bool)
+        self.settle_together(found, 8)
+        return self._rounds(found, rounds, EXCHANGED, 1, together=True)
+
+    def _rounds(
+        self, found: Arrangement, rounds: int, part: float, patience: int, together: bool
+    ) -> npt.NDArray[np.bool_]:
         n = len(found.droplets)
-        share = max(1, round(SHARE * n))
+        share = max(1, round(part * n))
         born = np.zeros(n, bool)
         best, lowest, fruitless = _copied(found, born), self.cost(found), 0
         for _ in range(rounds if n else 0):
-            reborn = self._round(found, share)
+            reborn = self._round(found, share, together)
             born = born | reborn
             cost = self.cost(found)
             if cost < lowest:
                 best, lowest, fruitless = _copied(found, born), cost, 0
             else:
                 fruitless += 1
-                if fruitless == PATIENCE:
+                if fruitless == patience:
                     break
         kept, born = best
         vars(found).update(vars(kept))
         return born
 
-    def _round(self, found: Arrangement, share: int) -> npt.NDArray[np.bool_]:
+    def _round(self, found: Arrangement, share: int, together: bool) -> npt.NDArray[np.bool_]:
         n = len(found.droplets)
         self.add_peaks(found, share)
         self.settle(found, 3)
+        if together:
+            self.settle_together(found, 8)
         alive = np.arange(n + share)
         for deaths in (share - share // 2, share // 2):
-            weakest = self._least(found, deaths)
+            weakest = self._least(found, deaths, together)
             self.take_out(found, weakest)
             alive = np.delete(alive, weakest)
             self.settle(found, 2)
+            if together:
+                self.settle_together(found, 6)
         # Those that lived stay in their places, and the newborn take the places that became free.
         freed = np.setdiff1d(np.arange(n), alive)
         found.droplets[np.concatenate([alive[alive < n], freed])] = found.droplets.copy()
@@ -147,8 +185,15 @@ class Search:
         Returns the worths (n,), and the neighbours (n, 4) of each droplet, -1 for none.
         """
         order = np.argsort(found.droplets[:, 0], kind="stable")
-        worths, nearest = self._worths(found.residual, found.droplets, order, self._limits)
+        worths, nearest = self._deaths.worths(found.residual, found.droplets, order, self._limits)
         return worths, nearest
+
+    def least_worths(self, found: Arrangement) -> tuple[Doubles, Integers]:
+        """As ``worths``, or less where more than the nearest neighbours, or the background, would fill the gap."""
+        worths, nearest = self.worths(found)
+        height, width = found.residual.shape
+        first_order = self._deaths.first_order_worths(found.droplets, height, width, self._limits)
+        return np.minimum(worths, first_order), nearest
 
     def take_out(self, found: Arrangement, droplets: Integers) -> None:
         """Take droplets out of an arrangement, and put what they explained back into its residual."""
@@ -160,12 +205,12 @@ class Search:
         """Add the droplets that explain most of the residual."""
         found.droplets = np.concatenate([found.droplets, self._born(found.residual, count)])
 
-    def _least(self, found: Arrangement, count: int) -> Integers:
+    def _least(self, found: Arrangement, count: int, together: bool) -> Integers:
         """The droplets worth least once their neighbours settle; as far as may be, no two of them neighbours.
 
         Of two that stand for one, each is worth nothing, but only as long as the other stays.
         """
-        worths, nearest = self.worths(found)
+        worths, nearest = self.least_worths(found) if together else self.worths(found)
         chosen, spared = [], []
         gone, held = np.zeros(len(worths), bool), np.zeros(len(worths), bool)
         for k in np.argsort(worths, kind="stable"):

@@ -145,7 +145,7 @@ def rearrange(
     columns = torch.stack([start.x, start.y, start.r, start.amplitude], -1).detach().double().cpu()
     found = search.resume(image, float(start.bg), columns.numpy())
     search.settle(found, sweeps=2)
-    born = search.rearrange(found, rounds)
+    born = search.rearrange(found, rounds) | search.exchange(found, rounds)
     return _start(search, found, channel, ordered=False), torch.from_numpy(born).to(channel.device)
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from pyrodrop.models.count import counted_peaks
 from pyrodrop.models.evidence import log_volumes, widths
 from pyrodrop.models.start import Start
 from pyrodrop.render import render
+from pyrodrop.results.comparison import compare
 
 
 @pytest.mark.parametrize(("n_droplets", "noise"), [(8, 0.02), (30, 0.02), (30, 0.08)])
@@ -24,6 +26,39 @@ def test_the_number_of_well_seen_droplets_is_found(n_droplets: int, noise: float
         torch.stack([found.x, found.y], -1).double(),
     )
     assert float(distance.min(1).values.max()) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("separation", "side", "noise", "seed"),
+    [(1.5, 187, 0.01, 7), (1.5, 187, 0.1, 8), (0.7, 132, 0.01, 7), (0.7, 132, 0.05, 8)],
+)
+def test_the_number_of_overlapping_droplets_is_found(separation: float, side: int, noise: float, seed: int) -> None:
+    """Moderate overlap, and heavy; a peak signal to noise of 50, and of 5 and 10."""
+    image, truth = simulate(
+        50,
+        (side, side),
+        seed,
+        kind="gray",
+        noise=noise,
+        separation=separation,
+        amplitude=(0.4, 0.6),
+        radius_px=(2.0, 7.0),
+        margin=1.0,
+    )
+    found = counted_peaks(image.channel("gray"), noise)
+    table = pd.DataFrame({"x_px": found.x, "y_px": found.y, "radius_px": found.r, "presence": 1.0})
+    figures = compare(table, truth)
+    assert figures["n_found"] == figures["n_matched"] == 50
+
+
+def test_faint_broad_droplets_do_not_stand_for_the_background() -> None:
+    """An image full of tails, whose mode is no background: the level has to be found by settling together."""
+    image, _ = simulate(
+        50, (132, 132), 7, kind="gray", noise=0.01, separation=0.7, amplitude=(0.4, 0.6), radius_px=(2.0, 7.0)
+    )
+    found = counted_peaks(image.channel("gray"), 0.01)
+    assert found.bg == pytest.approx(0.14, abs=0.002)
+    assert float(found.amplitude.min()) > 0.3
 
 
 def test_noise_alone_holds_no_droplets() -> None:

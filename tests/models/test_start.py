@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pyrodrop.images.simulate import simulate
 from pyrodrop.models.start import Start, peaks, rearrange, residual_peaks
 from pyrodrop.render.reference import render_reference
 
@@ -104,6 +105,26 @@ def test_overlapping_droplets_part() -> None:
     truth = droplets([(30.0, 30.0, 4.0, 0.5), (38.0, 32.0, 4.0, 0.4), (70.0, 30.0, 5.0, 0.3)])
     found = peaks(image_of(truth, (60, 100)), 3, rounds=20)
     assert half_square(image_of(found, (60, 100)) - image_of(truth, (60, 100))) < 0.01
+
+
+def test_births_and_deaths_leave_a_local_optimum_where_two_stand_for_one() -> None:
+    """Settling together shows what is missing, and what is not: all droplets come out, none twice."""
+    image, truth = simulate(
+        50,
+        (187, 187),
+        7,
+        kind="gray",
+        noise=0.01,
+        separation=1.5,
+        amplitude=(0.4, 0.6),
+        radius_px=(2.0, 7.0),
+        margin=1.0,
+    )
+    channel = image.channel("gray")
+    found, born = rearrange(channel, peaks(channel, 50, error_scale=0.01), error_scale=0.01)
+    expected = torch.tensor(truth[["x_px", "y_px", "radius_px", "amplitude"]].to_numpy()).unbind(-1)
+    assert_recovered(found, Start(0.14, *expected, expected[0]), centre=0.3, radius=0.1, amplitude=0.1)
+    assert born.any()
 
 
 def test_gain_is_what_the_image_loses_without_the_droplet() -> None:
