@@ -1,58 +1,193 @@
 """The command line: one subcommand, one workflow. Parses, prints, exits."""
 
 import argparse
+import errno
 import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 CHANNELS = ("hue", "saturation", "value", "L", "a", "b", "red", "green", "blue", "gray")
 STARTS = ("peaks", "uniform")
 
 
+class Setting(NamedTuple):
+    """One setting of a job: as an option of its own command and of ``batch``, and as the workflow's argument.
+
+    Attributes:
+        flag: the option.
+        keyword: the name of the argument.
+        help: one line.
+        how: what else argparse is told; as pairs, so that a setting can be hashed.
+        of_many: whether it makes sense for many images.
+    """
+
+    flag: str
+    keyword: str
+    help: str
+    how: tuple[tuple[str, Any], ...] = ()
+    of_many: bool = True
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Add it as an option; where it is not given, the workflow's own default holds."""
+        how: Mapping[str, Any] = dict(self.how)
+        parser.add_argument(self.flag, dest=self.keyword, default=None, help=self.help, **how)
+
+
+def _count(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number or auto, got {text!r}") from None
+
+
+_CHANNEL = Setting(
+    "--channel",
+    "channel",
+    "channel to fit (default: hue, as in the post; saturation for the embedded micrograph)",
+    (("choices", CHANNELS),),
+)
+_SCALE = Setting("--scale", "scale", "resize the image first (default 1)", (("type", float), ("metavar", "S")))
+
+# The jobs that can be done to an image, and their settings: of the command of that name, and of batch. A setting
+# that two jobs share is one object in both.
+JOBS: dict[str, tuple[Setting, ...]] = {
+    "fit": (
+        _CHANNEL,
+        _SCALE,
+        Setting(
+            "--droplets",
+            "n_droplets",
+            "number of droplets (default 500, the true number for the embedded micrograph; auto: is found)",
+            (("type", _count), ("metavar", "N|auto")),
+        ),
+        Setting(
+            "--steps",
+            "steps",
+            "iterations (default auto, until the loss has stopped falling; 20000 with --start uniform)",
+            (("type", _count), ("metavar", "N|auto")),
+        ),
+        Setting(
+            "--error-scale",
+            "error_scale",
+            "standard deviation of the noise (default 0.05, and 0.02 for the embedded micrograph)",
+            (("type", float), ("metavar", "S")),
+        ),
+        Setting("--learning-rate", "learning_rate", "of Adam (default 0.01)", (("type", float), ("metavar", "R"))),
+        Setting(
+            "--start", "start", "where the fit starts (default peaks; uniform as in the post)", (("choices", STARTS),)
+        ),
+        Setting(
+            "--restarts",
+            "restarts",
+            "fit from K starts at once, keep the best (default 1)",
+            (("type", int), ("metavar", "K")),
+        ),
+        Setting(
+            "--resume",
+            "resume",
+            "go on from this checkpoint for --steps more iterations",
+            (("metavar", "FIT.PT"),),
+            of_many=False,
+        ),
+    ),
+}
+_DEFAULT_JOB = "measure" if "measure" in JOBS else "fit"
+
+_FIT = """Fits droplets to a channel of an image and writes droplets.csv, summary.json, fit.pt, losses.csv and
+figures. Without IMAGE it fits a micrograph that the package makes itself, and compares with its truth."""
+_REPORT = """Writes report.html (one page that holds everything), rois.zip (for ImageJ's ROI Manager) and labels.tif (a
+label image) into a folder of results; for a folder of such folders also a page that compares them."""
+_BATCH = """Does one job to many images, one at a time on every core or GPU, and puts together one table. What was done
+before, by content, settings and version, is not done again."""
+_PATHS = "image files, folders of images, and patterns such as 'run*/**/*.tif'"
+_SCHEDULER = "a Dask scheduler, as tcp://host:8786 or the file that it writes (default: workers of its own)"
+_WORKERS_PER_GPU = "of small images, so many at a time on one GPU (default 1)"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status.
 
-    0: all done. 1: some of the work failed, and it is said what. 2: wrong usage or unreadable input.
+    0: all done; 1: some of the work failed, which is named, or the disk is full or may not be written to; 2: wrong
+    usage or unreadable input; 130: interrupted; 143: ended by SIGTERM.
     """
     given = _parser().parse_args(argv)
     # Heavy imports wait until it is known what they are for, so that --help answers at once.
-    from pyrodrop.workflows.settings import input_errors
+    from pyrodrop.workflows.termination import Terminated, terminated_by_signal
 
     try:
-        results = _COMMANDS[given.command](given)
-        _show(results, given.json)
-    except input_errors() as error:
-        print(f"pyrodrop {given.command}: {error}", file=sys.stderr)
-        return 2
+        with terminated_by_signal():
+            results = _COMMANDS[given.command](given)
+            _show(results, given.json)
     except KeyboardInterrupt:
-        print(f"pyrodrop {given.command}: interrupted", file=sys.stderr)
-        return 130
+        return _refuse(given, "interrupted", 130)
+    except Terminated as error:
+        return _refuse(given, str(error), 143)
     except BrokenPipeError:  # whoever read the results has read enough
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _refuse(given, f"{where}{error.strerror}; what was finished before is kept whole", 1)
+    except _input_errors() as error:
+        return _refuse(given, str(error), 2)
     return 1 if results.get("failed") else 0
+
+
+# What a disk may answer that is no fault of the program.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+
+
+def _refuse(given: argparse.Namespace, reason: str, status: int) -> int:
+    print(f"pyrodrop {given.command}: {reason}", file=sys.stderr)
+    return status
+
+
+def _input_errors() -> tuple[type[Exception], ...]:
+    from pyrodrop.workflows.settings import input_errors
+
+    return input_errors()
 
 
 def _fit(given: argparse.Namespace) -> dict[str, Any]:
     from pyrodrop.workflows.fit_image import fit_image
 
-    return fit_image(
-        given.image,
+    return fit_image(given.image, given.out, progress=not given.quiet, **_settings("fit", given))
+
+
+def _batch(given: argparse.Namespace) -> dict[str, Any]:
+    from pyrodrop.workflows.batch import batch
+    from pyrodrop.workflows.settings import SettingError
+
+    settings = _settings(given.job, given)
+    for other in JOBS:
+        for name in _settings(other, given).keys() - settings.keys():
+            flag = next(setting.flag for setting in JOBS[other] if setting.keyword == name)
+            raise SettingError(f"{flag} is a setting of --job {other}, not of {given.job}; leave it out")
+    done = batch(
+        given.paths,
         given.out,
-        channel=given.channel,
-        scale=given.scale,
-        n_droplets=given.droplets,
-        steps=given.steps,
-        error_scale=given.error_scale,
-        learning_rate=given.learning_rate,
-        start=given.start,
-        restarts=given.restarts,
-        seed=given.seed,
-        device=given.device,
-        resume=given.resume,
+        job=given.job,
+        scheduler=given.scheduler,
+        workers=given.workers,
+        workers_per_gpu=given.workers_per_gpu,
         progress=not given.quiet,
+        **settings,
     )
+    if not given.json:  # they have been named as they happened
+        del done["failures"]
+    return done
+
+
+def _settings(job: str, given: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a job that were given, by the names of the workflow's arguments."""
+    found = {setting.keyword: getattr(given, setting.keyword, None) for setting in JOBS[job]}
+    found |= {"seed": given.seed, "device": given.device}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _prior(given: argparse.Namespace) -> dict[str, Any]:
@@ -96,6 +231,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "channels": _channels,
     "simulate": _simulate,
     "report": _report,
+    "batch": _batch,
 }
 
 
@@ -111,19 +247,8 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="fit droplets to a channel of an image", description=_FIT)
     fit.add_argument("image", nargs="?", metavar="IMAGE", help="an image file; without one, the embedded micrograph")
-    fit.add_argument(
-        "--channel",
-        choices=CHANNELS,
-        help="channel to fit (default: hue, as in the post; saturation for the embedded micrograph)",
-    )
-    fit.add_argument("--scale", type=float, default=1.0, metavar="S", help="resize the image first (default 1)")
-    fit.add_argument("--droplets", type=_count, metavar="N|auto", help=_DROPLETS)
-    fit.add_argument("--steps", type=_count, metavar="N|auto", help=_STEPS)
-    fit.add_argument("--error-scale", type=float, metavar="S", help=_NOISE)
-    fit.add_argument("--learning-rate", type=float, metavar="R", help="of Adam (default 0.01)")
-    fit.add_argument("--start", choices=STARTS, help="where the fit starts (default peaks; uniform as in the post)")
-    fit.add_argument("--restarts", type=int, metavar="K", help="fit from K starts at once, keep the best (default 1)")
-    fit.add_argument("--resume", metavar="FIT.PT", help="go on from this checkpoint for --steps more iterations")
+    for setting in JOBS["fit"]:
+        setting.add_to(fit)
     _common(fit, "pyrodrop-fit", seed=True, device=True)
 
     prior = commands.add_parser("prior", help="sample one of the post's priors with NUTS and draw it")
@@ -149,25 +274,17 @@ def _parser() -> argparse.ArgumentParser:
         "folder", metavar="DIR", help="a folder that fit or measure has written, or one of such folders"
     )
     _printing(report)
+
+    batch = commands.add_parser("batch", help="fit or measure many images, on Dask", description=_BATCH)
+    batch.add_argument("paths", nargs="+", metavar="PATH", help=_PATHS)
+    batch.add_argument("--job", choices=tuple(JOBS), default=_DEFAULT_JOB, help=f"what to do (default {_DEFAULT_JOB})")
+    batch.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
+    batch.add_argument("--workers", type=int, metavar="N", help="local worker processes (default: one a core or GPU)")
+    batch.add_argument("--workers-per-gpu", type=int, metavar="N", help=_WORKERS_PER_GPU)
+    _common(batch, "pyrodrop-batch", seed=True, device=True)
+    for setting in dict.fromkeys(setting for job in JOBS.values() for setting in job if setting.of_many):
+        setting.add_to(batch)
     return parser
-
-
-_DROPLETS = "number of droplets (default 500, the true number for the embedded micrograph; auto: is found)"
-_NOISE = "standard deviation of the noise (default 0.05, and 0.02 for the embedded micrograph)"
-_STEPS = "iterations (default auto, until the loss has stopped falling; 20000 with --start uniform)"
-_FIT = """Fits droplets to a channel of an image and writes droplets.csv, summary.json, fit.pt, losses.csv and
-figures. Without IMAGE it fits a micrograph that the package makes itself, and compares with its truth."""
-_REPORT = """Writes report.html (one page that holds everything), rois.zip (for ImageJ's ROI Manager) and labels.tif (a
-label image) into a folder of results; for a folder of such folders also a page that compares them."""
-
-
-def _count(text: str) -> int | str:
-    if text == "auto":
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number or auto, got {text!r}") from None
 
 
 def _common(parser: argparse.ArgumentParser, out: str, seed: bool = False, device: bool = False) -> None:

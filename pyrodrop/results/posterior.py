@@ -1,45 +1,27 @@
 """What a fit leaves behind on disk: plain tensors, written whole or not at all."""
 
+import io
 import os
-import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from pyrodrop.results.whole import write_whole as write_whole
 
 
 class CheckpointError(ValueError):
     """A file that cannot be continued from; the message says why and what to do."""
 
 
-def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
-    """Write a file by way of a temporary one beside it, so that nobody ever sees half of it.
-
-    Args:
-        path: the file to be written or replaced.
-        write: writes to the temporary path that it is given, which has the same suffix.
-    """
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        umask = os.umask(0)  # mkstemp makes files that only their owner reads
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_state(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a dict of tensors, numbers and strings as one file that loads with ``weights_only=True``."""
-    write_whole(path, lambda temporary: torch.save(dict(state), temporary))
+    # By way of memory: on a full disk torch's own writer raises whatever it likes, and not an OSError.
+    packed = io.BytesIO()
+    torch.save(dict(state), packed)
+    write_whole(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
 
 
 def load_state(path: str | os.PathLike[str], kind: str, needs: Mapping[str, type]) -> dict[str, Any]:

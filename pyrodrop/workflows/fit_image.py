@@ -12,6 +12,7 @@ from torch import Tensor
 
 import pyrodrop
 from pyrodrop.images import Micrograph, read_image
+from pyrodrop.images.scaling import positive_scale
 from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
 from pyrodrop.results import plots
 from pyrodrop.results.comparison import compare
@@ -97,6 +98,24 @@ def fit_image(
             **given,
         )
     return write_fit(fitted, subject, folder) | {"results": str(folder)}
+
+
+def check_fit_image(
+    *,
+    channel: str | None = None,
+    scale: float = 1.0,
+    steps: Count | None = None,
+    n_droplets: Count | None = None,
+    device: str = "auto",
+    **settings: Any,
+) -> None:
+    """Raise ``SettingError`` or ``ImageError`` for settings that no image could be fitted with, on any machine."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    if not device.startswith("cuda"):  # a GPU is needed where the fit will run, which need not be here
+        given["device"] = device
+    check_settings(n_droplets=500 if n_droplets is None else n_droplets, **given)
+    steps_wanted("auto" if steps is None else steps)
+    positive_scale(scale)
 
 
 def read_subject(path: str | None, channel: str | None, scale: float) -> Subject:

@@ -1,15 +1,22 @@
 """The folder that results go to: refused at the door, never half written."""
 
+import errno
+import io
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
-from pyrodrop.results.posterior import write_whole
+from pyrodrop.results.whole import write_whole
 from pyrodrop.workflows.settings import SettingError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+# What a full disk says, or a full quota.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def open_folder(path: str | os.PathLike[str]) -> Path:
@@ -17,6 +24,7 @@ def open_folder(path: str | os.PathLike[str]) -> Path:
 
     Raises:
         SettingError: if it is a file, or cannot be made or written to.
+        OSError: if the disk is full.
     """
     folder = Path(path)
     try:
@@ -24,15 +32,20 @@ def open_folder(path: str | os.PathLike[str]) -> Path:
     except (FileExistsError, NotADirectoryError) as error:
         raise SettingError(f"--out {folder} is not a folder; name another") from error
     except OSError as error:
+        if error.errno in FULL:
+            raise
         raise SettingError(f"--out {folder} cannot be made ({error.strerror}); name another") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SettingError(f"--out {folder} cannot be written to; name another folder or change its permissions")
     return folder
 
 
-def write_figure(figure: Figure, path: Path) -> None:
+def write_figure(figure: "Figure", path: Path) -> None:
     """Write a figure in the format of the path's suffix."""
-    write_whole(path, figure.savefig)
+    # By way of memory: on a full disk the writers of pictures raise errors that do not say so.
+    packed = io.BytesIO()
+    figure.savefig(packed, format=path.suffix.removeprefix("."))
+    write_whole(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:

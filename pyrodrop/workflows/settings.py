@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 # A number of droplets or of steps; as a string only "auto" is one.
 Count = int | str
@@ -94,12 +96,14 @@ def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str) -> "torch.device":
     """The device of that name; "auto" takes CUDA where there is one.
 
     Raises:
         SettingError: for CUDA on a machine without, and for a name that torch does not know.
     """
+    import torch  # takes seconds, which whoever only needs the errors above is spared
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -12,6 +12,7 @@ from pyrodrop.inference.density import Density
 from pyrodrop.models.start import Start, rearrange
 from pyrodrop.workflows.progress import FitProgress
 from pyrodrop.workflows.starting import guide_at, rate_of
+from pyrodrop.workflows.termination import Terminated
 
 # Steps between two looks at the clock. Everything that changes a fit happens at fixed iterations, counted from
 # its first start, so that a fit that was stopped and resumed takes the same path.
@@ -53,7 +54,7 @@ def take_steps(
         start, births, error_scale, learning_rate, tolerance: as for ``fit``.
         compiled: as for ``MeanField``.
         progress: show a bar.
-        report: called with state and losses every 20 seconds.
+        report: called with state and losses every 20 seconds, and when the run is broken off by SIGTERM or Ctrl-C.
     """
     stepper = svi.MeanField(density, compiled, relative=start == "peaks")
     end = max(MOST_STEPS, state.iteration + _WINDOW) if steps is None else state.iteration + steps
@@ -64,21 +65,31 @@ def take_steps(
     def rate(iteration: int) -> float:
         return rate_of(start, learning_rate, iteration)
 
-    with FitProgress(None if steps is None else steps, state.iteration, shown=progress) as bar:
-        while state.iteration < end and not settled:
-            if births and start == "peaks" and state.iteration in _BIRTHS_AT:
-                state = births_and_deaths(density, channel, state, error_scale)
-            stretch = min(_STRETCH - state.iteration % _STRETCH, end - state.iteration)
-            state, new = stepper.run(state, stretch, rate)
-            history.append(new.cpu())
-            bar.advance(history[-1].min(1).values)
-            if steps is None and state.iteration % _WINDOW == 0:
-                history = [torch.cat(history)]
-                settled = _settled(history[0], tolerance) and state.iteration > max(_BIRTHS_AT)
-            if time.monotonic() - saved > _REPORT_SECONDS:
-                history = [torch.cat(history)]
-                report(state, history[0])
-                saved = time.monotonic()
+    # State and losses that belong together, whenever a signal comes.
+    reached = state, history
+    try:
+        with FitProgress(None if steps is None else steps, state.iteration, shown=progress) as bar:
+            while state.iteration < end and not settled:
+                if births and start == "peaks" and state.iteration in _BIRTHS_AT:
+                    state = births_and_deaths(density, channel, state, error_scale)
+                stretch = min(_STRETCH - state.iteration % _STRETCH, end - state.iteration)
+                state, new = stepper.run(state, stretch, rate)
+                history = [*history, new.cpu()]
+                reached = state, history
+                bar.advance(history[-1].min(1).values)
+                if steps is None and state.iteration % _WINDOW == 0:
+                    history = [torch.cat(history)]
+                    settled = _settled(history[0], tolerance) and state.iteration > max(_BIRTHS_AT)
+                if time.monotonic() - saved > _REPORT_SECONDS:
+                    history = [torch.cat(history)]
+                    report(state, history[0])
+                    saved = time.monotonic()
+    except (Terminated, KeyboardInterrupt) as broken:
+        state, history = reached
+        report(state, torch.cat(history))
+        if isinstance(broken, Terminated):
+            broken.message = f"ended by SIGTERM after {state.iteration} iterations"
+        raise
     return state, torch.cat(history), settled
 
 

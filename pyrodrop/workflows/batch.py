@@ -1,0 +1,117 @@
+"""One job over many images, on Dask: ``pyrodrop batch``."""
+
+import errno
+import itertools
+import os
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyrodrop
+from pyrodrop.workflows.batch_ledger import Ledger
+from pyrodrop.workflows.batch_runs import run_folder
+from pyrodrop.workflows.batch_sources import find_sources
+from pyrodrop.workflows.batch_tables import put_together
+from pyrodrop.workflows.folder import open_folder
+from pyrodrop.workflows.settings import positive_whole
+from pyrodrop.workflows.termination import Terminated
+
+
+def batch(
+    paths: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    job: str = "fit",
+    scheduler: str | None = None,
+    workers: int | None = None,
+    workers_per_gpu: int | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Do a job to every image, and put the results together; what has been done before is not done again.
+
+    The results of an image lie in a folder of their own in ``out``, which appears when they are whole. They are
+    known by the content of the image, the settings and the version: whatever stops a batch, the same call goes on
+    with what is missing. Several batches may share a folder.
+
+    Where the workers are processes of this machine's own, a script must call this under
+    ``if __name__ == "__main__":``.
+
+    Args:
+        paths: image files, folders of images, and patterns such as ``run*/**/*.tif``.
+        out: the folder of the results; workers elsewhere must see it, and the images, under the same path.
+        job: what to do: fit or measure.
+        scheduler: address of a Dask scheduler, or the file that it writes; None starts workers on this machine.
+        workers: the number of worker processes on this machine; one a core, or one a GPU, where not given.
+        workers_per_gpu: how many images are worked on at a time on one GPU of this machine; 1 where not given.
+        progress: show a bar and the failures on standard error.
+        settings: of the job, for all images; None stands for the job's default.
+
+    Returns:
+        The summary: how many images are done and failed, why (``failures``), how many of them were there before
+        (``found``), and where the results are.
+
+    Raises:
+        SettingError, ImageError: for settings out of their range, paths that lead to no image, a folder that
+            cannot be written to, or a scheduler that does not answer.
+        OSError: if the disk is full; what is done is kept.
+    """
+    begun = time.monotonic()
+    settings = {name: value for name, value in settings.items() if value is not None}
+    sources = find_sources(paths, Path(out))
+    folder = open_folder(out)
+    ledger = Ledger(sources, folder.absolute(), job, settings, progress)
+    try:
+        _do_what_is_missing(ledger, scheduler, workers, workers_per_gpu)
+    except Terminated as ended:
+        ended.message = f"ended by SIGTERM with {ledger.settled} of {len(sources)} images done; run again to go on"
+        raise
+    finally:
+        ledger.close()
+    about = {"version": pyrodrop.__version__, "job": job, "settings": settings}
+    summary = put_together(ledger.entries(), folder, about)
+    told = {name: value for name, value in summary.items() if name not in ("tables", "state")}
+    seconds = round(time.monotonic() - begun, 3)
+    return told | {"found": ledger.found, "seconds": seconds, "results": str(folder)}
+
+
+def _do_what_is_missing(
+    ledger: Ledger, scheduler: str | None, workers: int | None, workers_per_gpu: int | None
+) -> None:
+    missing = ledger.missing()
+    first = next(missing, None)
+    if first is None:  # nothing is started, and nothing heavy imported
+        return
+    from pyrodrop.workflows.batch_cluster import outcomes, workers_of
+    from pyrodrop.workflows.jobs import check_job
+
+    check_job(ledger.job, ledger.settings)
+    with ExitStack() as stack:
+        run = stack.enter_context(run_folder(ledger.folder))
+        if scheduler is not None:
+            client = stack.enter_context(workers_of(scheduler))
+        else:
+            client = stack.enter_context(_own_workers(ledger, workers, workers_per_gpu))
+        tasks = (replace(task, run=str(run)) for task in itertools.chain([first], missing))
+        for task, outcome in outcomes(client, tasks, ledger.say):
+            if outcome.full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(ledger.folder))
+            ledger.settle(task, outcome)
+
+
+def _own_workers(ledger: Ledger, workers: int | None, workers_per_gpu: int | None) -> AbstractContextManager[Any]:
+    import torch
+    from dask.system import CPU_COUNT
+
+    from pyrodrop.workflows.batch_cluster import own_workers
+
+    each = 1 if workers_per_gpu is None else positive_whole("workers_per_gpu", workers_per_gpu)
+    most = CPU_COUNT if workers is None else positive_whole("workers", workers)
+    device = ledger.settings.get("device", "auto")
+    gpus = torch.cuda.device_count() if device == "auto" or device.startswith("cuda") else 0
+    if gpus:
+        return own_workers(0, gpus, each)
+    return own_workers(min(most, len(ledger.sources) - ledger.found))

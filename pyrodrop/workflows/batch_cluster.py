@@ -1,0 +1,167 @@
+"""Workers of our own or of a scheduler's, and tasks handed to them a few at a time."""
+
+import logging
+import math
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pyrodrop.workflows.batch_tasks import MOST_ATTEMPTS, Outcome, Task, attempts, do, killed
+from pyrodrop.workflows.settings import SettingError
+
+# A scheduler blames every image that waits at a worker for its death; the innocent are handed out again, so often.
+_MOST_HANDED_OUT = 20
+_LOOK_SECONDS = 2.0
+_PATIENCE_SECONDS = 30
+_SETTINGS = {
+    # After so many deaths a task is given up; here each begins anew until it has had its attempts.
+    "distributed.scheduler.allowed-failures": MOST_ATTEMPTS - 1,
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.admin.tick.limit": "1h",
+}
+
+
+@contextmanager
+def own_workers(workers: int, gpus: int = 0, workers_per_gpu: int = 1) -> Iterator[Any]:
+    """A client of a cluster on this machine; all its processes are gone when this ends.
+
+    Args:
+        workers: the number of worker processes, of one thread each; with GPUs ``gpus * workers_per_gpu``.
+        gpus: the number of GPUs, each of which is all that its workers see.
+        workers_per_gpu: how many images are worked on at a time on one GPU.
+    """
+    import dask
+    from distributed import Client, LocalCluster, Nanny, SpecCluster
+    from distributed.system import MEMORY_LIMIT
+
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    common: dict[str, Any] = {"silence_logs": logging.CRITICAL}
+    with dask.config.set({**_SETTINGS, **{f"distributed.nanny.pre-spawn-environ.{n}": 1 for n in one_thread}}):
+        if gpus:
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            names = visible.split(",") if visible else [str(number) for number in range(gpus)]
+            specs = {}
+            for number in range(gpus * workers_per_gpu):
+                env = one_thread | {"CUDA_VISIBLE_DEVICES": names[number % gpus]}
+                options = {"nthreads": 1, "resources": {"GPU": 1}, "env": env, "memory_limit": 0, **common}
+                specs[number] = {"cls": Nanny, "options": options}
+            from distributed import Scheduler
+
+            cluster = SpecCluster(
+                specs, scheduler={"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}}, **common
+            )
+        else:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                memory_limit=MEMORY_LIMIT // workers,
+                env=one_thread,
+                **common,
+            )
+        try:
+            with Client(cluster, set_as_default=False) as client:
+                yield client
+        except BaseException:
+            for nanny in cluster.workers.values():  # what is under way is not waited for
+                nanny.auto_restart = False
+                if nanny.pid is not None:
+                    with suppress(ProcessLookupError):
+                        os.kill(nanny.pid, signal.SIGKILL)
+            raise
+        finally:
+            cluster.close()
+
+
+@contextmanager
+def workers_of(scheduler: str) -> Iterator[Any]:
+    """A client of a scheduler that somebody else started, by its address or by the file that it writes.
+
+    Raises:
+        SettingError: if there is no such scheduler.
+    """
+    from distributed import Client
+
+    try:
+        if Path(scheduler).is_file():
+            client = Client(scheduler_file=scheduler, set_as_default=False)
+        else:
+            client = Client(scheduler, set_as_default=False)
+    except (OSError, ValueError, ImportError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SettingError(
+            f"--scheduler {scheduler} does not answer ({reason}); give its address, as tcp://host:8786, or its file"
+        ) from error
+    with client:
+        yield client
+
+
+def outcomes(client: Any, tasks: Iterator[Task], say: Callable[[str], None]) -> Iterator[tuple[Task, Outcome]]:
+    """Hand out tasks, as many at a time as there are workers and a few more; give back what becomes of each.
+
+    Args:
+        client: of the scheduler.
+        tasks: what is to be done; the next one is only asked for when somebody is about to be free.
+        say: told when nobody works.
+
+    Raises:
+        SettingError: if the scheduler is gone.
+    """
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker, wait
+
+    under_way: dict[Any, tuple[Task, int]] = {}
+    resources: dict[str, int] | None = None
+    more = True
+    idle = 0.0
+    while more or under_way:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        if any("GPU" in worker["resources"] for worker in workers):
+            resources = {"GPU": 1}
+        free = len([worker for worker in workers if resources is None or "GPU" in worker["resources"]])
+        # One more than there are workers, and one in four: none waits while the next image is looked at.
+        wanted = 1 + math.ceil(free * 1.25)
+        while more and len(under_way) < wanted:
+            task = next(tasks, None)
+            if task is None:
+                more = False
+            else:
+                under_way[_hand_out(client, task, 1, resources)] = task, 1
+        if not under_way:
+            break
+        try:
+            with client.as_current():
+                finished = wait(list(under_way), timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED").done
+            idle = 0.0
+        except TimeoutError:
+            idle = 0.0 if free else idle + _LOOK_SECONDS
+            if idle and idle % _PATIENCE_SECONDS < _LOOK_SECONDS:
+                say(f"no worker has been there for {idle:.0f} s; waiting")
+            continue
+        except CancelledError as error:
+            raise SettingError("the scheduler is gone; what is done is kept, run again for the rest") from error
+        for future in finished:
+            task, times = under_way.pop(future)
+            failure = future.exception()
+            if failure is None:
+                yield task, future.result()
+            elif not isinstance(failure, KilledWorker):
+                yield task, Outcome(f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+            elif attempts(task) >= MOST_ATTEMPTS or times >= _MOST_HANDED_OUT:
+                yield task, Outcome(killed(max(attempts(task), 1)))
+            else:
+                under_way[_hand_out(client, task, times + 1, resources)] = task, times + 1
+            future.release()
+
+
+def _hand_out(client: Any, task: Task, times: int, resources: dict[str, int] | None) -> Any:
+    # No result is ever taken for another's: what is there already is seen on disk and not by the scheduler.
+    key = f"pyrodrop-{os.path.basename(task.run)}-{task.key}-{times}"
+    return client.submit(do, task, key=key, resources=resources, pure=False)

@@ -1,0 +1,104 @@
+"""What is known of every image of a batch while it runs."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import pyrodrop
+from pyrodrop.workflows.batch_keys import Contents, key_of
+from pyrodrop.workflows.batch_results import folder_name, read_record
+from pyrodrop.workflows.batch_sources import Source
+from pyrodrop.workflows.batch_tables import Entry
+from pyrodrop.workflows.batch_tasks import Outcome, Task
+
+HASHES = ".hashes.json"
+
+
+class Ledger:
+    """The images of a batch, which of them are missing, and what became of the others.
+
+    Args:
+        sources: the images.
+        folder: of the results, absolute.
+        job, settings: what is done to all of them.
+        progress: show a bar and the failures on standard error.
+
+    Attributes:
+        found: how many were done before.
+        settled: of how many it is known what became of them.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], folder: Path, job: str, settings: Mapping[str, Any], progress: bool
+    ) -> None:
+        self.sources = sources
+        self.folder = folder
+        self.job = job
+        self.settings = dict(settings)
+        self.found = self.settled = 0
+        self._bar = tqdm(total=len(sources), unit="image", disable=not progress, dynamic_ncols=True)
+        self._failed = 0
+        self._contents = Contents(folder / HASHES)
+        self._entries: list[Entry] = []
+        # By folder: images of one name and content share their results.
+        self._asked: dict[Path, int] = {}
+        self._reasons: dict[Path, str] = {}
+
+    def missing(self) -> Iterator[Task]:
+        """Go through the images, and give a task for each whose results are not there."""
+        for source in self.sources:
+            try:
+                content, mark = self._contents.of(source.path)
+            except OSError as error:
+                reason = f"{source.path} cannot be read ({error.strerror})"
+                self._entries.append(Entry(source.name, source.frame, "", Path(), reason))
+                self._count(1, source.name, reason)
+                continue
+            version = pyrodrop.__version__
+            key = key_of(content, source.frame, self.job, self.settings, version)
+            folder = self.folder / folder_name(source.path, source.frame, key)
+            self._entries.append(Entry(source.name, source.frame, key, folder))
+            asked = self._asked.get(folder, 0)
+            self._asked[folder] = asked + 1
+            if asked:
+                self._count(1)
+                continue
+            if read_record(folder, key) is not None:
+                self.found += 1
+                self._count(1)
+                continue
+            task = (source.path, source.name, source.frame, mark, self.job, self.settings, key, str(folder), "")
+            yield Task(*task, version)
+
+    def settle(self, task: Task, outcome: Outcome) -> None:
+        """Note what has become of an image."""
+        if outcome.reason is not None:
+            self._reasons[Path(task.folder)] = outcome.reason
+        self._count(1, task.name, outcome.reason)
+
+    def entries(self) -> list[Entry]:
+        """All images that have been gone through, in their order."""
+        return [entry._replace(reason=entry.reason or self._reasons.get(entry.folder)) for entry in self._entries]
+
+    def say(self, message: str) -> None:
+        """Tell whoever watches."""
+        if not self._bar.disable:
+            self._bar.write(message, file=sys.stderr)
+
+    def close(self) -> None:
+        """Remember the contents of the files, and leave the bar as it is."""
+        self._bar.close()
+        with suppress(OSError):  # they can be found out again
+            self._contents.remember()
+
+    def _count(self, images: int, name: str = "", reason: str | None = None) -> None:
+        self.settled += images
+        if reason is not None:
+            self._failed += images
+            self.say(f"{name}: {reason}")
+            self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
+        self._bar.update(images)

@@ -1,0 +1,75 @@
+"""Which images are meant by files, folders and patterns."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pyrodrop.workflows.settings import SettingError
+
+# What is taken out of a folder; a file that is named is taken whatever its suffix.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+
+
+class Source(NamedTuple):
+    """One image.
+
+    Attributes:
+        path: the file, absolute.
+        name: the file as it was asked for.
+        frame: number of the picture in a file that holds several, from 0; None for the only one.
+    """
+
+    path: str
+    name: str
+    frame: int | None = None
+
+
+def find_sources(paths: Sequence[str | os.PathLike[str]], out: Path) -> list[Source]:
+    """The images that paths mean, in their order, those of a folder or pattern by name, and each once.
+
+    Args:
+        paths: image files; folders, of which the image files directly in them are taken; and patterns with
+            ``*``, ``?``, ``[...]`` and ``**`` for any depth of folders.
+        out: the folder of the results; what lies in it is never an image to work on.
+
+    Raises:
+        SettingError: if there is no such file, no image in a folder, or nothing that a pattern fits.
+    """
+    ours = os.path.join(os.path.abspath(out), "")
+    found: dict[str, Source] = {}
+    for path in paths:
+        name = os.fspath(path)
+        for file in _images_of(name, ours):
+            whole = os.path.abspath(file)
+            found.setdefault(whole, Source(whole, file))
+    if not found:
+        raise SettingError("no image was given; name image files, folders of them, or patterns")
+    return list(found.values())
+
+
+def _images_of(name: str, ours: str) -> list[str]:
+    if os.path.isfile(name):
+        return [name]
+    if os.path.isdir(name):
+        files = sorted(_of_folder(name, ours))
+        if not files:
+            raise SettingError(f"{name} has no image directly in it; name another, or a pattern as '{name}/**/*.png'")
+        return files
+    if glob.has_magic(name):
+        files = sorted(file for file in _visible(glob.iglob(name, recursive=True), ours) if os.path.isfile(file))
+        if not files:
+            raise SettingError(f"no file fits the pattern {name!r}; ** stands for any depth of folders")
+        return files
+    raise SettingError(f"{name} does not exist; check the name and the folder")
+
+
+def _of_folder(name: str, ours: str) -> Iterator[str]:
+    with os.scandir(name) as entries:
+        files = [entry.path for entry in entries if entry.name.lower().endswith(SUFFIXES) and entry.is_file()]
+    yield from (file for file in _visible(files, ours) if not os.path.basename(file).startswith("."))
+
+
+def _visible(files: Iterable[str], ours: str) -> Iterator[str]:
+    return (file for file in files if not os.path.abspath(file).startswith(ours))

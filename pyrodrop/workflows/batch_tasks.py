@@ -1,0 +1,144 @@
+"""One image in a worker: begun where nobody looks, published when it is whole, counted when the worker dies."""
+
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyrodrop.workflows.batch_keys import Mark, mark_of
+from pyrodrop.workflows.batch_results import publish
+from pyrodrop.workflows.folder import FULL
+from pyrodrop.workflows.jobs import work_of
+
+# An image whose worker has died is begun this often in all.
+MOST_ATTEMPTS = 3
+# Pyro's handlers belong to the process: one image at a time in each, whatever the number of its threads.
+_alone = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image to be worked on; all that a worker has to know.
+
+    Attributes:
+        path: the image, absolute.
+        name: what it is called.
+        frame: the picture in a file of several, or None.
+        mark: of the file when its content was hashed.
+        job, settings: what is to be done.
+        key: of the result.
+        folder: where the result belongs, absolute.
+        run: the folder of what this run has under way, absolute.
+        version: of pyrodrop.
+    """
+
+    path: str
+    name: str
+    frame: int | None
+    mark: Mark
+    job: str
+    settings: dict[str, Any]
+    key: str
+    folder: str
+    run: str
+    version: str
+
+
+class Outcome(NamedTuple):
+    """What has become of an image.
+
+    Attributes:
+        reason: one line on why it failed; None if it did not.
+        full: whether the disk was full, which is nothing of the image's.
+    """
+
+    reason: str | None = None
+    full: bool = False
+
+
+def do(task: Task) -> Outcome:
+    """Work on one image, in a worker, and publish the results; a failure is an outcome and no error."""
+    with _alone:
+        try:
+            attempt = _begin(task)
+        except OSError as error:
+            return Outcome(_line(error), error.errno in FULL)
+        if attempt is None:
+            return Outcome(killed(MOST_ATTEMPTS))
+        try:
+            return _work(task, attempt)
+        finally:
+            shutil.rmtree(attempt, ignore_errors=True)
+
+
+def attempts(task: Task) -> int:
+    """How many attempts at an image have begun and not ended: those that its worker died of."""
+    return sum(_attempt(task, number).exists() for number in range(1, MOST_ATTEMPTS + 1))
+
+
+def killed(times: int) -> str:
+    """Why an image failed whose workers died."""
+    return f"the worker died {times} times while it worked on this image; was there enough memory?"
+
+
+def _work(task: Task, attempt: Path) -> Outcome:
+    import pyrodrop
+    from pyrodrop.workflows.settings import input_errors
+
+    if pyrodrop.__version__ != task.version:
+        return Outcome(f"the worker has pyrodrop {pyrodrop.__version__}, expected {task.version}; install the same")
+    made = attempt / "results"
+    settings = task.settings if task.frame is None else task.settings | {"frame": task.frame}
+    begun = time.monotonic()
+    try:
+        work_of(task.job)(task.path, str(made), progress=False, **settings)
+        seconds = round(time.monotonic() - begun, 3)
+        if mark_of(task.path) != task.mark:
+            return Outcome(f"{task.path} changed while it was read; run again")
+        record = {
+            "image": task.path,
+            "frame": task.frame,
+            "job": task.job,
+            "settings": task.settings,
+            "version": task.version,
+            "seconds": seconds,
+        }
+        publish(made, Path(task.folder), task.key, record)
+    except input_errors() as error:
+        return Outcome(_line(error))
+    except OSError as error:
+        return Outcome(_line(error), error.errno in FULL)
+    # One image in a thousand that nobody thought of must not be the end of the others.
+    except Exception as error:
+        return Outcome(f"{type(error).__name__}: {_line(error)}")
+    return Outcome()
+
+
+def _begin(task: Task) -> Path | None:
+    """Make the folder of the next attempt; None if there have been enough."""
+    for number in range(1, MOST_ATTEMPTS + 1):
+        attempt = _attempt(task, number)
+        try:
+            attempt.mkdir()
+        except FileExistsError:
+            continue
+        try:
+            (attempt / "worker.json").write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        except OSError:
+            shutil.rmtree(attempt, ignore_errors=True)
+            raise
+        return attempt
+    return None
+
+
+def _attempt(task: Task, number: int) -> Path:
+    return Path(task.run) / f"{task.key}.{number}"
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

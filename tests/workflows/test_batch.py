@@ -1,0 +1,232 @@
+"""Many images: the same results as one by one, in one table; a second run does only what is missing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import pyrodrop
+from pyrodrop.cli import main
+from pyrodrop.images import write_png
+
+SETTINGS = ("--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps", "4", "--start", "uniform")
+NAMES = ("a", "b", "c")
+
+
+class Done(NamedTuple):
+    """What a batch has printed and left behind."""
+
+    status: int
+    told: dict[str, Any]
+    messages: str
+    out: Path
+
+
+def run(out: Path, *argv: str, **how: Any) -> Done:
+    """A batch in a process of its own, as a person starts it."""
+    code = "import sys; from pyrodrop.cli import main; sys.exit(main(sys.argv[1:]))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "batch", *argv, "--out", str(out), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        **how,
+    )
+    return Done(ended.returncode, json.loads(ended.stdout or "{}"), ended.stderr, out)
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    """The droplet tables: of all images, and of each."""
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("droplets.csv")}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three micrographs, one that is cut short, and one that is no image."""
+    folder = tmp_path_factory.mktemp("images")
+    for seed, name in enumerate(NAMES):
+        write_png(pyrodrop.simulate(2, (30, 40), seed)[0], folder / f"{name}.png")
+    (folder / "bad.png").write_bytes((folder / "a.png").read_bytes()[:500])
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    return run(tmp_path_factory.mktemp("batch") / "out", str(images), *SETTINGS)
+
+
+@pytest.fixture
+def again(done: Done, tmp_path: Path) -> Path:
+    """The output folder of the batch, to be changed."""
+    shutil.copytree(done.out, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def folders(out: Path) -> dict[str, Path]:
+    return {path.name.rsplit("-", 1)[0]: path for path in out.iterdir() if path.is_dir()}
+
+
+def test_a_batch_does_what_can_be_done_and_names_what_cannot(done: Done, images: Path) -> None:
+    assert done.status == 1
+    told = {name: done.told[name] for name in ("images", "done", "failed", "found", "droplets", "job")}
+    assert told == {"images": 4, "done": 3, "failed": 1, "found": 0, "droplets": 6, "job": "fit"}
+    (failure,) = done.told["failures"]
+    assert failure["image"] == str(images / "bad.png")
+    assert "cut short or damaged" in failure["reason"]
+    assert failure["reason"] in done.messages
+    assert "Traceback" not in done.messages
+    assert sorted(folders(done.out)) == list(NAMES)
+    visible = {path.name for path in done.out.iterdir() if not path.name.startswith(".") and path.is_file()}
+    assert visible - {"droplets.parquet"} == {"droplets.csv", "summary.csv", "summary.json"}
+    assert {path.name for path in done.out.iterdir() if path.name.startswith(".")} <= {".hashes.json"}
+
+
+def test_each_result_is_that_of_a_single_run(done: Done, images: Path, tmp_path: Path) -> None:
+    assert main(["fit", str(images / "b.png"), *SETTINGS[2:], "--out", str(tmp_path), "--quiet"]) == 0
+    found = folders(done.out)["b"]
+    assert {path.name for path in found.iterdir()} == {path.name for path in tmp_path.iterdir()} | {"batch.json"}
+    one, several = (pd.read_csv(folder / "droplets.csv") for folder in (tmp_path, found))
+    pd.testing.assert_frame_equal(one, several, rtol=1e-4)
+    summary = json.loads((found / "summary.json").read_text())
+    assert (summary["image"], summary["channel"], summary["steps"]) == (str(images / "b.png"), "saturation", 4)
+
+
+def test_the_table_holds_the_droplets_of_every_image(done: Done, images: Path) -> None:
+    table = pd.read_csv(done.out / "droplets.csv")
+    for name, rows in table.groupby("image"):
+        own = pd.read_csv(folders(done.out)[Path(str(name)).stem] / "droplets.csv")
+        np.testing.assert_allclose(rows[["x_px", "radius_px"]], own[["x_px", "radius_px"]])
+    assert set(table["image"]) == {str(images / f"{name}.png") for name in NAMES}
+
+
+def test_a_second_run_does_what_is_missing_and_no_more(
+    again: Path, done: Done, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, so that it is also seen that a batch leaves global state alone."""
+    shutil.rmtree(folders(again)["b"])
+    kept = {name: (folders(again)[name] / "fit.pt").stat() for name in ("a", "c")}
+    good = [str(images / f"{name}.png") for name in NAMES]
+    assert main(["batch", *good, *SETTINGS, "--out", str(again), "--json", "--quiet"]) == 0
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert (told["images"], told["done"], told["found"], told["failed"]) == (3, 3, 2, 0)
+    assert shown.err == ""
+    assert kept == {name: (folders(again)[name] / "fit.pt").stat() for name in kept}
+    assert tables(again) == tables(done.out)
+
+
+def test_a_finished_run_starts_nothing(again: Path, images: Path, tmp_path: Path) -> None:
+    before = {path: path.stat() for path in again.rglob("*")}
+    code = """
+import sys
+from pyrodrop.cli import main
+status = main(sys.argv[1:])
+heavy = {"torch", "pyro", "pandas", "matplotlib", "distributed", "dask"} & sys.modules.keys()
+sys.exit(f"imported {sorted(heavy)}" if heavy else status)
+"""
+    good = [str(images / f"{name}.png") for name in NAMES]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    argv = [sys.executable, "-c", code, "batch", *good, *SETTINGS, "--out", str(again), "--quiet"]
+    for finished in range(2):  # the first one leaves out the image that failed, and so has another table to write
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert "found: 3" in ended.stdout
+        if finished:
+            assert before == {path: path.stat() for path in again.rglob("*")}
+        before = {path: path.stat() for path in again.rglob("*")}
+
+
+def refused(argv: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    try:
+        status = main(["batch", *argv, "--out", str(out), "--quiet"])
+    except SystemExit as left:
+        status = left.code
+    shown = capsys.readouterr()
+    assert (status, shown.out, shown.err.count("\n")) == (2, "", 1)
+    assert shown.err.startswith("pyrodrop")
+    assert not out.exists() or not [path for path in out.iterdir() if path.name != ".hashes.json"]
+    return shown.err
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--droplets", "0"], "n_droplets is 0"),
+        (["--steps", "-1"], "steps is -1"),
+        (["--scale", "-1"], "scale is -1"),
+        (["--workers", "0"], "workers is 0"),
+        (["--workers-per-gpu", "0"], "workers_per_gpu is 0"),
+        (["--job", "paint"], "paint"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--device", "tpu"], "device is 'tpu'"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "tcp://127.0.0.1:9"),
+        (["--scheduler", "nonsense:://"], "nonsense"),
+        (["--resume", "fit.pt"], "--resume"),
+        (["none.png"], "none.png"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_right_for_any_image_is_said_at_once(
+    given: list[str],
+    named: str,
+    images: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")
+    assert named in refused([str(images), *SETTINGS, *given], tmp_path / "out", capsys)
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    """The file of a Dask scheduler with two workers, as a person starts them."""
+    file = str(tmp_path / "scheduler.json")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "dask", *argv], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for argv in (
+            ["scheduler", "--scheduler-file", file, "--port", "0", "--no-dashboard", "--host", "127.0.0.1"],
+            ["worker", "--scheduler-file", file, "--nworkers", "2", "--nthreads", "1", "--no-dashboard"],
+        )
+    ]
+    yield file
+    for process in reversed(started):
+        process.terminate()
+        process.wait()
+
+
+def test_any_scheduler_will_do(scheduler: str, images: Path, done: Done, tmp_path: Path) -> None:
+    elsewhere = run(tmp_path / "out", str(images), *SETTINGS, "--scheduler", scheduler)
+    assert (elsewhere.status, elsewhere.told["done"], elsewhere.told["failed"]) == (1, 3, 1)
+    assert tables(elsewhere.out) == tables(done.out)
+
+
+def test_images_of_one_name_and_content_share_their_results(images: Path, done: Done, again: Path) -> None:
+    copy = again.parent / "copy" / "a.png"
+    copy.parent.mkdir()
+    shutil.copy(images / "a.png", copy)
+    both = run(again, str(images / "a.png"), str(copy), *SETTINGS)
+    assert (both.status, both.told["images"], both.told["done"], both.told["droplets"]) == (0, 2, 2, 4)
+    assert folders(again).keys() == folders(done.out).keys()
+
+
+def test_a_gray_image_among_colours_is_named_and_no_more(images: Path, again: Path, tmp_path: Path) -> None:
+    Image.new("L", (8, 6), 100).save(tmp_path / "gray.png")
+    mixed = run(again, str(images / "a.png"), str(tmp_path / "gray.png"), *SETTINGS, "--workers", "1")
+    assert (mixed.status, mixed.told["done"], mixed.told["found"]) == (1, 1, 1)
+    assert "gray" in mixed.told["failures"][0]["reason"]
