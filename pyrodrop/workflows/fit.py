@@ -27,6 +27,7 @@ from pyrodrop.inference.modes import search_higher
 from pyrodrop.inference.nuts import Draws, sample_nuts
 from pyrodrop.models import channel_fit
 from pyrodrop.models.count import counted_peaks
+from pyrodrop.results.notebook import notebook_html
 from pyrodrop.results.posterior import CheckpointError, load_state, save_state
 from pyrodrop.results.table import droplet_table
 from pyrodrop.workflows.restarts import Agreement, best
@@ -199,6 +200,15 @@ class Fit:
             "amplitude": latent["amplitude"],
         }
         return droplet_table(draws, self.size, self.settings.error_scale, pixel_size_um=pixel_size_um)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        height, width = self.size
+        latest = float(self.losses[-100:].double().mean()) if len(self.losses) else None
+        facts = {"image": f"{width} × {height} px", "iterations": len(self.losses), "mean loss of the last 100": latest}
+        title = f"Fit of {self.settings.n_droplets} droplets"
+        unsettled = ("the loss had not stopped falling: resume it for more steps",) if self.settled is False else ()
+        return notebook_html(title, facts, self.channel.numpy(), self.table(), unsettled)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit as plain tensors; ``pyrodrop.load`` reads it. The file appears whole or not at all."""
