@@ -65,7 +65,7 @@ def to_arviz(
     made = {name: xarray.Dataset(held, coords=_coordinates(held)) for name, held in groups.items() if held}
     kept_attributes = {"inference_library": "pyrodrop", **_sampler_attributes(stats), **(attributes or {})}
     made["posterior"] = made["posterior"].assign_attrs(kept_attributes)
-    if hasattr(arviz, "InferenceData"):  # up to ArviZ 0.23
+    if int(arviz.__version__.split(".")[0]) < 1:
         return arviz.InferenceData(**made)
     return xarray.DataTree.from_dict(made)
 
