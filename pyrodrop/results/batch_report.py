@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from pyrodrop.results.folder import ResultError, ResultFolder, is_results, read_results
+from pyrodrop.results.batch_folder import read_batch
+from pyrodrop.results.folder import ResultError, ResultFolder, read_results
 from pyrodrop.results.numbers import parts_of, show, with_interval
 from pyrodrop.results.page_text import page
 from pyrodrop.results.pictures import encoded, thumbnail, with_circles
-from pyrodrop.results.posterior import write_whole
 from pyrodrop.results.report import REPORT, Fact, count_fact, figure, median_fact, sizes_of, warnings
+from pyrodrop.results.whole import write_whole
 
 _FILES = {
     "droplets.csv": "the droplets of all images in one table",
@@ -42,64 +43,47 @@ class Row(NamedTuple):
     warnings: Sequence[str]
 
 
-def result_folders(folder: str | Path) -> list[Path]:
-    """The folders inside a folder that hold results of one image each, by name.
-
-    Raises:
-        ResultError: if it is no folder, or none of those in it holds results.
-    """
-    path = Path(folder)
-    if not path.is_dir():
-        raise ResultError(f"{path} is not a folder; give one that pyrodrop fit, measure or batch has written")
-    found = sorted(inner for inner in path.iterdir() if inner.is_dir() and is_results(inner))
-    if not found:
-        raise ResultError(
-            f"{path} holds no summary.json, nor does a folder in it; "
-            "give a folder that pyrodrop fit, measure or batch has written"
-        )
-    return found
-
-
 def write_batch_report(folder: str | Path, failed: Mapping[str, str] | None = None) -> Path:
     """Write ``report.html`` into a folder whose folders hold results of one image each.
 
     Args:
-        folder: the folder of the batch.
-        failed: reasons by name of the folder, of images that nothing can be shown of; those that cannot be read
-            are added to them.
+        folder: what a batch has written, or any folder of such folders.
+        failed: reasons by name of the folder, of results that are not to be shown; those that cannot be read are
+            added to them.
 
     Returns:
         The path of the page.
 
     Raises:
-        ResultError: if no folder in it holds results that can be read.
+        ResultError: if the folder holds nothing to show.
     """
-    path = Path(folder)
+    batch = read_batch(folder)
     reasons = dict(failed or {})
     runs = []
-    for inner in result_folders(path):
-        if inner.name in reasons:
+    for name, image in batch.names.items():
+        if name in reasons:
             continue
         try:
-            runs.append(read_results(inner))
+            runs.append((image, read_results(batch.path / name)))
         except ResultError as error:
-            reasons[inner.name] = str(error)
-    if not runs:
+            reasons[name] = str(error)
+    if not runs and not batch.failed:
         raise ResultError(next(iter(reasons.values())))
-    text = batch_text(path, runs, reasons)
-    write_whole(path / REPORT, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
-    return path / REPORT
+    text = batch_text(batch.path, runs, batch.failed | reasons)
+    write_whole(batch.path / REPORT, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    return batch.path / REPORT
 
 
-def batch_text(path: Path, runs: Sequence[ResultFolder], failed: Mapping[str, str]) -> str:
-    """The page of a batch as text."""
+def batch_text(path: Path, named: Sequence[tuple[str, ResultFolder]], failed: Mapping[str, str]) -> str:
+    """The page of a batch as text, of results with the names of their images; "" leaves it to the results."""
+    runs = [run for _, run in named]
     units = {bool(run.pixel_size_um) for run in runs}
     unit = "" if len(units) > 1 else "µm" if True in units else "px"
     heads = [("image", True), ("droplets", False), (f"median diameter{f', {unit}' if unit else ''}", False)]
     heads += [(f"Sauter mean{f', {unit}' if unit else ''}", False), ("reduced χ²", False), ("warnings", True)]
     # Bars on one scale would compare micrometres with pixels.
     scale = _scale([sizes_of(run).get("dn50") for run in runs]) if unit else None
-    rows = [_row(run, unit, scale) for run in runs]
+    rows = [_row(name or run.name, run, unit, scale) for name, run in named]
     return page(
         "batch.html.j2",
         ("table.js", "images.js"),
@@ -122,7 +106,7 @@ def _facts(runs: Sequence[ResultFolder]) -> list[Fact]:
     return [Fact("Images", show(float(len(runs)), 0)), Fact("Droplets", show(float(total), 0), note=note)]
 
 
-def _row(run: ResultFolder, unit: str, scale: tuple[float, float] | None) -> Row:
+def _row(name: str, run: ResultFolder, unit: str, scale: tuple[float, float] | None) -> Row:
     own_unit = "" if unit else " µm" if run.pixel_size_um else " px"
     sauter, reduced = sizes_of(run).get("d_3_2"), run.summary.get("reduced_chi_square")
     worst = max((value for value in (reduced if isinstance(reduced, list) else [reduced]) if value), default=None)
@@ -141,7 +125,7 @@ def _row(run: ResultFolder, unit: str, scale: tuple[float, float] | None) -> Row
         ),
         Cell(show(worst, 2), sort="" if worst is None else f"{worst:.6g}"),
     ]
-    return Row(run.name, run.path.name, f"{quote(run.path.name)}/{REPORT}", _small(run), cells, warnings(run) or ())
+    return Row(name, run.path.name, f"{quote(run.path.name)}/{REPORT}", _small(run), cells, warnings(run) or ())
 
 
 def _small(run: ResultFolder) -> str | None:

@@ -9,9 +9,9 @@ from pyrodrop.results.folder import ResultFolder, read_results
 from pyrodrop.results.numbers import decimals_for, flattened, parts_of, show, with_interval
 from pyrodrop.results.page_text import as_data, page
 from pyrodrop.results.pictures import data_uri, encoded, gray_picture
-from pyrodrop.results.posterior import write_whole
 from pyrodrop.results.sizes import STATISTICS
 from pyrodrop.results.table import FLAGS
+from pyrodrop.results.whole import write_whole
 
 REPORT = "report.html"
 # Longer sides are shrunk for the page: more than a screen shows, and a few megabytes at most.

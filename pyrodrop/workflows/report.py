@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pyrodrop.results.batch_report import result_folders, write_batch_report
+from pyrodrop.results.batch_folder import read_batch
+from pyrodrop.results.batch_report import write_batch_report
 from pyrodrop.results.folder import ResultError, is_results, read_results
 from pyrodrop.results.masks import label_mask, write_labels
 from pyrodrop.results.report import write_report
@@ -32,19 +33,19 @@ def report(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         if is_results(path):
             return take_home(path)
-        inner = result_folders(path)
+        batch = read_batch(path)
         failed: dict[str, str] = {}
-        for one in inner:
+        for name in batch.names:
             try:
-                take_home(one)
+                take_home(path / name)
             except (ResultError, OSError) as error:
-                failed[one.name] = str(error)
+                failed[name] = str(error)
         page = write_batch_report(path, failed)
     except ResultError as error:
         raise SettingError(str(error)) from error
     except OSError as error:
         raise SettingError(f"{path} cannot be written to ({error.strerror}); change its permissions") from error
-    return {"report": str(page), "images": len(inner) - len(failed)} | ({"failed": failed} if failed else {})
+    return {"report": str(page), "images": len(batch.names) - len(failed)} | ({"failed": failed} if failed else {})
 
 
 def take_home(folder: Path) -> dict[str, Any]:

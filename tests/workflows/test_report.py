@@ -1,7 +1,10 @@
 """From a folder of results to what a person takes home, by function and by command."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ import pytest
 import tifffile
 from roifile import roiread
 
+import pyrodrop
 from pyrodrop.cli import main
+from pyrodrop.images import write_png
 from pyrodrop.workflows.report import report
 from pyrodrop.workflows.settings import SettingError
 
@@ -75,11 +80,29 @@ def test_a_batch_gets_a_page_of_its_own_and_names_what_failed(
     assert "b/report.html" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_batch_with_a_summary_of_its_own_is_no_single_image(fitted: Path, tmp_path: Path) -> None:
-    shutil.copytree(fitted, tmp_path / "a")
-    (tmp_path / "summary.json").write_text("{}", encoding="utf-8")
-    (tmp_path / "summary.csv").write_text("image\na\n", encoding="utf-8")
-    assert report(tmp_path)["images"] == 1
+def test_what_batch_has_written(fitted: Path, tmp_path: Path) -> None:
+    """Its images by the names they were asked for by, its failures, and no results of other batches beside them."""
+    for seed, name in enumerate(("one", "two")):
+        shutil.copytree(fitted, tmp_path / "out" / f"old-{name}")
+        write_png(pyrodrop.simulate(3, (30, 40), seed=seed)[0], tmp_path / f"{name}.png")
+    (tmp_path / "three.png").write_bytes(b"no image")
+    settings = ["--droplets", "3", "--steps", "4", "--start", "uniform", "--channel", "saturation"]
+    out = tmp_path / "out"
+    asked = ["batch", str(tmp_path), "--job", "fit", "--workers", "1", "--quiet", "--out", str(out), *settings]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pyrodrop.cli", *asked], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    said = report(out)
+    assert said["images"] == 2
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in ("one.png", "two.png", "three.png", "1 failed", "droplets.csv"))
+    assert "old-" not in page
+    listed = pd.read_csv(out / "summary.csv")
+    reports = {out / name / "report.html" for name in listed.loc[listed["state"] == "done", "folder"]}
+    assert set(out.glob("*/report.html")) == reports
+    assert json.loads((out / "summary.json").read_text(encoding="utf-8"))["done"] == 2
 
 
 @pytest.mark.parametrize(
