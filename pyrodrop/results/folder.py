@@ -61,17 +61,22 @@ class ResultFolder:
         return path if path.is_file() else None
 
     def image(self) -> Picture | None:
-        """What was fitted, (H, W): ``image.tif`` or the channel in ``fit.pt``; of several channels their mean."""
+        """What was fitted, (H, W), from ``image.tif`` or ``fit.pt``; of several channels their mean."""
+        channels = self.channels()
+        return None if channels is None else channels.mean(0)
+
+    def channels(self) -> Picture | None:
+        """What was fitted, (C, H, W), from ``image.tif`` or ``fit.pt``."""
         stored = self.file("image.tif")
         if stored is not None:
-            return _one_channel(_read_tiff(stored))
+            return _read_tiff(stored)
         checkpoint = self.file("fit.pt")
         return None if checkpoint is None else _checkpoint_channel(checkpoint)
 
     def residual(self) -> Picture | None:
-        """What the model leaves over in units of the noise, (H, W), from ``residual.tif``."""
+        """What the model leaves over in units of the noise, (C, H, W), from ``residual.tif``."""
         stored = self.file("residual.tif")
-        return None if stored is None else _one_channel(_read_tiff(stored))
+        return None if stored is None else _read_tiff(stored)
 
 
 def read_results(folder: str | Path) -> ResultFolder:
@@ -128,7 +133,7 @@ def _read_table(path: Path, advice: str) -> pd.DataFrame:
     return table.assign(presence=presence, flags=flags)
 
 
-def _read_tiff(path: Path) -> NDArray[Any]:
+def _read_tiff(path: Path) -> Picture:
     import tifffile
 
     try:
@@ -137,11 +142,7 @@ def _read_tiff(path: Path) -> NDArray[Any]:
         raise ResultError(f"{path} is not a readable TIFF ({error}); write the results anew") from error
     if pixels.ndim < 2 or not pixels.size:
         raise ResultError(f"{path} is not a readable TIFF (it holds no image); write the results anew")
-    return pixels
-
-
-def _one_channel(pixels: NDArray[Any]) -> Picture:
-    return np.asarray(pixels.reshape(-1, *pixels.shape[-2:]).mean(0), dtype=np.float32)
+    return np.asarray(pixels.reshape(-1, *pixels.shape[-2:]), dtype=np.float32)
 
 
 def _checkpoint_channel(path: Path) -> Picture | None:
@@ -154,4 +155,4 @@ def _checkpoint_channel(path: Path) -> Picture | None:
     channel = state.get("channel") if isinstance(state, dict) else None
     if not isinstance(channel, torch.Tensor) or channel.dim() != 2:
         return None
-    return np.asarray(channel.float().numpy(), dtype=np.float32)
+    return np.asarray(channel.float().numpy()[None], dtype=np.float32)

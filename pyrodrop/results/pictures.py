@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, UnidentifiedImageError
 _DARKEST, _BRIGHTEST = 0.001, 0.999
 # Circles are drawn this many times as large and then shrunk, so that their rims are smooth.
 _FINER = 3
+_ENDS = np.array([[5, 80, 160], [255, 255, 255], [185, 20, 30]])
+_BLUE_WHITE_RED = np.stack([np.interp(np.arange(256), [0, 127.5, 255], ends) for ends in _ENDS.T], 1).astype(int)
 
 
 def data_uri(content: bytes, kind: str = "image/png") -> str:
@@ -29,6 +31,19 @@ def gray_picture(pixels: NDArray[np.float32], longest: int) -> Image.Image:
     return shrink(Image.fromarray(np.round(255 * gray).astype(np.uint8)), longest)
 
 
+def residual_picture(residual: NDArray[np.float32], spread: float, longest: int) -> Image.Image:
+    """What is left over, (C, H, W) in units of the noise: blue below, white at 0, red above, full at the spread.
+
+    Several channels are added and divided by the root of their number, so that noise stays noise of one.
+    """
+    z = np.nan_to_num(residual.sum(0) / np.sqrt(len(residual)))
+    step = max(1, -(-max(z.shape) // longest))
+    levels = np.round(127.5 + 127.5 * np.clip(z[::step, ::step] / spread, -1, 1)).astype(np.uint8)
+    picture = Image.fromarray(levels)
+    picture.putpalette(_BLUE_WHITE_RED.ravel().tolist())
+    return picture
+
+
 def shrink(picture: Image.Image, longest: int) -> Image.Image:
     """The picture, if need be smaller: at most so many pixels on its longer side."""
     factor = longest / max(picture.size)
@@ -39,9 +54,9 @@ def shrink(picture: Image.Image, longest: int) -> Image.Image:
 
 
 def encoded(picture: Image.Image) -> str:
-    """A picture as a data URI: PNG where it is gray, JPEG where it is in colour."""
+    """A picture as a data URI: PNG where it has at most 256 colours, else JPEG."""
     stream = BytesIO()
-    if picture.mode == "L":
+    if picture.mode in ("L", "P"):
         picture.save(stream, "PNG", optimize=True)
         return data_uri(stream.getvalue())
     picture.convert("RGB").save(stream, "JPEG", quality=85)

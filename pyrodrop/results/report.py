@@ -8,14 +8,16 @@ from pyrodrop.results.droplet_rows import KINDS, circles, first_rows, flag_count
 from pyrodrop.results.folder import ResultFolder, read_results
 from pyrodrop.results.numbers import decimals_for, flattened, parts_of, show, with_interval
 from pyrodrop.results.page_text import as_data, page
-from pyrodrop.results.pictures import data_uri, encoded, gray_picture
+from pyrodrop.results.pictures import data_uri, encoded, gray_picture, residual_picture
 from pyrodrop.results.sizes import STATISTICS
 from pyrodrop.results.table import FLAGS
+from pyrodrop.results.table_figures import count_figure, size_figure
 from pyrodrop.results.whole import write_whole
 
 REPORT = "report.html"
 # Longer sides are shrunk for the page: more than a screen shows, and a few megabytes at most.
 _LONGEST = 2_000
+_SPREAD = 5.0  # of the residual's colours, in units of the noise
 
 
 class Fact(NamedTuple):
@@ -99,9 +101,9 @@ def report_text(run: ResultFolder) -> str:
         warnings=warnings(run),
         overlay=overlay,
         overlay_figure=None if overlay else figure(run.path, *_OVERLAY),
-        residual=figure(run.path, *_RESIDUAL),
-        sizes=figure(run.path, *_SIZES),
-        count=figure(run.path, *_COUNT),
+        residual=figure(run.path, *_RESIDUAL) or _residual(run),
+        sizes=figure(run.path, *_SIZES) or _sizes(run),
+        count=figure(run.path, *_COUNT) or _count(run),
         further=[shown for name in _FURTHER if (shown := figure(run.path, *name))],
         statistics=statistics(run),
         unit=_unit(run),
@@ -210,6 +212,29 @@ def figure(folder: Path, name: str, alt: str, caption: str) -> Figure | None:
 
 def _unit(run: ResultFolder) -> str:
     return "µm" if run.pixel_size_um else "px"
+
+
+def _residual(run: ResultFolder) -> Figure | None:
+    """The residual from its TIFF."""
+    residual = run.residual()
+    if residual is None:
+        return None
+    scale = f" Blue is {_SPREAD:.0f} times the noise below, red as much above."
+    return Figure(encoded(residual_picture(residual, _SPREAD, _LONGEST)), _RESIDUAL[1], _RESIDUAL[2] + scale)
+
+
+def _sizes(run: ResultFolder) -> Figure | None:
+    """The size distribution of the droplets in the table."""
+    drawn = size_figure(run.table, run.pixel_size_um)
+    return None if drawn is None else Figure(data_uri(drawn), _SIZES[1], f"{_SIZES[2]} Made from the table.")
+
+
+def _count(run: ResultFolder) -> Figure | None:
+    """The distribution of the number, where droplets were counted."""
+    if parts_of(run.summary.get("count")) is None:
+        return None
+    drawn = count_figure(run.table)
+    return None if drawn is None else Figure(data_uri(drawn), _COUNT[1], _COUNT[2])
 
 
 def _overlay(run: ResultFolder) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyrodrop.results.folder import ResultError, is_results, read_results
 
@@ -23,9 +24,10 @@ def reader_of(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list
 def read_layers(path: str | Sequence[str]) -> list[Layer]:
     """The layers of one or several folders of results, or of the ``droplets.csv`` in them.
 
-    Of each folder: the image and, hidden at first, the residual in units of the noise, where the folder has them;
-    above them a point of its diameter for each droplet, with the whole table as its features, and those that are
-    rather not there (presence below one half) hidden. With a known size of a pixel the scale is micrometres.
+    Of each folder, where it has them: the image, of several channels as a stack, and, hidden at first, the residual
+    in units of the noise; above them a point of its diameter for each droplet, with the whole table as its features,
+    and those that are rather not there (presence below one half) hidden. With a known size of a pixel the scale is
+    micrometres.
 
     Raises:
         ResultError: if a folder holds no results, or damaged ones.
@@ -39,12 +41,13 @@ def read_layers(path: str | Sequence[str]) -> list[Layer]:
 def _layers_of(folder: Path) -> list[Layer]:
     run = read_results(folder)
     side = run.pixel_size_um or 1.0
-    image, residual, table = run.image(), run.residual(), run.table
+    channels, residual, table = run.channels(), run.residual(), run.table
     common = {"scale": (side, side), "metadata": {"pyrodrop": dict(run.summary)}}
     layers: list[Layer] = []
-    if image is not None:
-        layers.append((image, {**common, "name": run.name, "colormap": "gray"}, "image"))
+    if channels is not None:
+        layers.append((_plain(channels), {**common, "name": run.name, "colormap": "gray"}, "image"))
     if residual is not None:
+        residual = _plain(residual)
         look = {"colormap": "PiYG", "contrast_limits": (-_SPREAD, _SPREAD), "visible": False}
         layers.append((residual, {**common, **look, "name": f"{run.name}: residual / noise"}, "image"))
     centres = table[["y_px", "x_px"]].to_numpy(dtype=np.float64)
@@ -59,6 +62,11 @@ def _layers_of(folder: Path) -> list[Layer]:
     }
     layers.append((centres, {**common, **look, "name": f"{run.name}: droplets"}, "points"))
     return layers
+
+
+def _plain(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One channel as (H, W); several stay (C, H, W), and napari shows a slider for them."""
+    return pixels[0] if len(pixels) == 1 else pixels
 
 
 def _several(path: str | Sequence[str]) -> Sequence[str]:

@@ -123,13 +123,33 @@ def test_a_fit_gives_its_number_without_an_interval(make_results: Any, tmp_path:
     assert "No warnings" not in text  # nobody has looked
 
 
-@pytest.mark.parametrize("name", ["residual.png", "sizes.png", "count.png", "image.tif", "residual.tif"])
-def test_what_the_folder_lacks_is_left_out(make_results: Any, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("names", "fewer"),
+    [
+        (["image.tif"], 0),  # overlay.png in its place
+        (["image.tif", "overlay.png"], 1),
+        (["residual.png"], 0),  # residual.tif in its place
+        (["residual.png", "residual.tif"], 1),
+        (["sizes.png", "count.png"], 0),  # made from the table
+    ],
+)
+def test_what_the_folder_lacks_is_made_or_left_out(
+    make_results: Any, tmp_path: Path, names: list[str], fewer: int
+) -> None:
     folder = make_results(tmp_path)
     whole = parsed(write_report(folder)).addresses()
-    (folder / name).unlink()
-    left = parsed(write_report(folder)).addresses()
-    assert len(left) == len(whole) - (name in ("residual.png", "sizes.png", "count.png"))  # overlay.png for the image
+    for name in names:
+        (folder / name).unlink()
+    assert len(parsed(write_report(folder)).addresses()) == len(whole) - fewer
+
+
+def test_a_fit_shows_its_sizes_but_counts_nothing(make_results: Any, tmp_path: Path) -> None:
+    folder = make_results(tmp_path, count=None, sizes=None)
+    for name in ("sizes.png", "count.png"):
+        (folder / name).unlink()
+    shown = [attributes.get("alt") for tag, attributes in parsed(write_report(folder)).elements if tag == "img"]
+    assert "Histogram of the droplets' diameters with its band." in shown
+    assert "Probability of each number of droplets." not in shown
 
 
 def test_nothing_but_a_summary_and_a_table_is_needed(make_results: Any, tmp_path: Path) -> None:

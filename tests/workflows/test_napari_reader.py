@@ -49,6 +49,12 @@ def test_a_folder_opens_as_image_residual_and_circles(folder: Path) -> None:
     assert all(layer[1]["scale"] == (0.25, 0.25) for layer in (image, residual, circles))
 
 
+def test_several_channels_are_a_stack(folder: Path) -> None:
+    stack = np.random.default_rng(1).normal(size=(2, 20, 30)).astype(np.float32)
+    tifffile.imwrite(folder / "image.tif", stack, photometric="minisblack")
+    np.testing.assert_array_equal(read_layers(str(folder))[0][0], stack)
+
+
 def test_its_table_opens_the_same(folder: Path) -> None:
     table = str(folder / "droplets.csv")
     reader = reader_of([table, str(folder)])

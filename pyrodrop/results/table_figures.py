@@ -1,0 +1,52 @@
+"""Figures that a page can make by itself from the table and the residual, where a folder does not hold them."""
+
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pyrodrop.results import plots, size_plots
+from pyrodrop.results.counts import count_distribution
+from pyrodrop.results.histogram import size_histogram
+
+_DRAWS = 100
+_REPLICATES = 500
+
+
+def size_figure(table: pd.DataFrame, pixel_size_um: float | None) -> bytes | None:
+    """The size distribution with its band, as a PNG; None without droplets or without their uncertainty.
+
+    Each radius is taken for normal, with the mean and the standard deviation of the table.
+    """
+    if not len(table) or "radius_px_sd" not in table:
+        return None
+    mean, sd = (2 * table[name].to_numpy(dtype=np.float64) for name in ("radius_px", "radius_px_sd"))
+    known = np.isfinite(mean) & np.isfinite(sd) & (mean > 0)
+    if not known.any():
+        return None
+    mean, sd = mean[known], sd[known]
+    drawn = mean + sd * np.random.default_rng(0).standard_normal((_DRAWS, len(mean)))
+    # A diameter that is as unsure as it is large must not be drawn below nothing.
+    diameters = np.maximum(drawn, 1e-3 * mean)
+    presence = np.clip(table["presence"].to_numpy(dtype=np.float64)[known], 0, 1)
+    shares = size_histogram(diameters, presence, pixel_size_um=pixel_size_um, replicates=_REPLICATES)
+    figure, axes = plots.figure()
+    size_plots.histogram(axes[0], shares)
+    return _png(figure)
+
+
+def count_figure(table: pd.DataFrame) -> bytes | None:
+    """The probability of each number of droplets, by the presences in the table, as a PNG; None without droplets."""
+    presence = table["presence"].to_numpy(dtype=np.float64)
+    if not len(presence) or not ((presence >= 0) & (presence <= 1)).all():
+        return None
+    figure, axes = plots.figure()
+    size_plots.count(axes[0], count_distribution(presence))
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    stream = BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()
