@@ -31,11 +31,12 @@ class Fact(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A picture that a page shows: its data URI, what it shows in words, and its caption."""
+    """A picture that a page shows: its data URI, what it shows in words, its caption, and whether to fill the width."""
 
     uri: str
     alt: str
     caption: str
+    wide: bool = False
 
 
 # Files of figures, what they show to someone who cannot see them, and their captions.
@@ -220,7 +221,8 @@ def _residual(run: ResultFolder) -> Figure | None:
     if residual is None:
         return None
     scale = f" Blue is {_SPREAD:.0f} times the noise below, red as much above."
-    return Figure(encoded(residual_picture(residual, _SPREAD, _LONGEST)), _RESIDUAL[1], _RESIDUAL[2] + scale)
+    picture = encoded(residual_picture(residual, _SPREAD, _LONGEST))
+    return Figure(picture, _RESIDUAL[1], _RESIDUAL[2] + scale, wide=True)
 
 
 def _sizes(run: ResultFolder) -> Figure | None:
