@@ -50,8 +50,7 @@ def label_mask(table: pd.DataFrame, size: tuple[int, int], least_presence: float
 def write_labels(labels: Labels, path: str | os.PathLike[str], pixel_size_um: float | None = None) -> None:
     """Write a label image (H, W) as a TIFF, with the size of a pixel where it is known.
 
-    ImageJ, Fiji, QuPath, CellProfiler and napari read it. ImageJ knows no 32-bit whole numbers: labels beyond
-    65,535 are written as a plain TIFF, which the others read.
+    16-bit labels go into ImageJ's own kind of TIFF, which has no 32-bit whole numbers: those go into a plain one.
     """
     import tifffile
 

@@ -73,8 +73,13 @@ def thumbnail(path: Path, longest: int = 240) -> str | None:
 
 
 def with_circles(pixels: NDArray[np.float32], table: pd.DataFrame, longest: int) -> Image.Image:
-    """An image (H, W) in gray, shrunk, and a circle for each droplet that is rather there than not."""
+    """An image (H, W) in gray, and a circle for each droplet that is rather there than not.
+
+    Its longer side has so many pixels; a small image is enlarged by a whole number, to at most that.
+    """
     gray = gray_picture(pixels, longest).convert("RGB")
+    times = max(1, longest // max(gray.size))
+    gray = gray.resize((times * gray.width, times * gray.height), Image.Resampling.NEAREST)
     factor = gray.width / pixels.shape[1]
     canvas = gray.resize((_FINER * gray.width, _FINER * gray.height), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(canvas)

@@ -33,7 +33,9 @@ def test_circles_lie_where_the_droplets_are() -> None:
     table = table_of([60.0], [30.0], [20.0])
     shown = picture_of(notebook_html("One", {}, np.full((100, 120), 0.5), table))
     rows, columns = np.nonzero(shown[..., 0] - shown[..., 2] > 60)
-    np.testing.assert_allclose([columns.min(), columns.max(), rows.min(), rows.max()], [40, 80, 10, 50], atol=1.5)
+    assert shown.shape == (400, 480, 3)  # four times as large
+    ends = np.array([columns.min(), columns.max(), rows.min(), rows.max()])
+    np.testing.assert_allclose((ends + 0.5) / 4 - 0.5, [40, 80, 10, 50], atol=0.5)
 
 
 def test_what_is_rather_not_there_has_no_circle() -> None:
@@ -70,4 +72,4 @@ def test_a_fit_shows_itself() -> None:
     html = fitted._repr_html_()
     assert "Fit of 2 droplets" in html
     assert "40 × 30 px" in html
-    assert picture_of(html).shape == (30, 40, 3)
+    assert picture_of(html).shape == (360, 480, 3)
