@@ -37,11 +37,13 @@ def own_workers(workers: int, gpus: int = 0, workers_per_gpu: int = 1) -> Iterat
         workers_per_gpu: how many images are worked on at a time on one GPU.
     """
     import dask
-    from distributed import Client, LocalCluster, Nanny, SpecCluster
+    from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
     from distributed.system import MEMORY_LIMIT
 
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     common: dict[str, Any] = {"silence_logs": logging.CRITICAL}
+    # Without a dashboard there is still a page of the scheduler's: on any free port, for this machine alone.
+    page = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     with dask.config.set({**_SETTINGS, **{f"distributed.nanny.pre-spawn-environ.{n}": 1 for n in one_thread}}):
         if gpus:
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -51,16 +53,14 @@ def own_workers(workers: int, gpus: int = 0, workers_per_gpu: int = 1) -> Iterat
                 env = one_thread | {"CUDA_VISIBLE_DEVICES": names[number % gpus]}
                 options = {"nthreads": 1, "resources": {"GPU": 1}, "env": env, "memory_limit": 0, **common}
                 specs[number] = {"cls": Nanny, "options": options}
-            from distributed import Scheduler
-
-            cluster = SpecCluster(
-                specs, scheduler={"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}}, **common
-            )
+            scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", **page}}
+            cluster = SpecCluster(specs, scheduler=scheduler, **common)
         else:
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 dashboard_address=None,
+                scheduler_kwargs=page,
                 memory_limit=MEMORY_LIMIT // workers,
                 env=one_thread,
                 **common,

@@ -87,9 +87,13 @@ def killed(times: int) -> str:
 
 
 def _work(task: Task, attempt: Path) -> Outcome:
+    from tqdm import tqdm
+
     import pyrodrop
     from pyrodrop.workflows.settings import input_errors
 
+    # The lock that tqdm makes by itself is a semaphore of the system, and stays behind when the worker is killed.
+    tqdm.set_lock(threading.RLock())
     if pyrodrop.__version__ != task.version:
         return Outcome(f"the worker has pyrodrop {pyrodrop.__version__}, expected {task.version}; install the same")
     made = attempt / "results"
