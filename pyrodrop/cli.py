@@ -50,13 +50,33 @@ _CHANNEL = Setting(
     (("choices", CHANNELS),),
 )
 _SCALE = Setting("--scale", "scale", "resize the image first (default 1)", (("type", float), ("metavar", "S")))
+_FRAME = Setting(
+    "--frame",
+    "frame",
+    "picture of a file that holds several, from 0",
+    (("type", int), ("metavar", "N")),
+    of_many=False,
+)
+_WHITE = Setting(
+    "--white-level",
+    "white",
+    "level of the file that is white (default: from the file)",
+    (("type", float), ("metavar", "L")),
+)
+_PIXEL_SIZE = Setting(
+    "--pixel-size",
+    "pixel_size_um",
+    "micrometres a pixel of the file (default: from the file)",
+    (("type", float), ("metavar", "UM")),
+)
+_FILE = (_SCALE, _FRAME, _WHITE, _PIXEL_SIZE)
 
 # The jobs that can be done to an image, and their settings: of the command of that name, and of batch. A setting
 # that two jobs share is one object in both.
 JOBS: dict[str, tuple[Setting, ...]] = {
     "fit": (
         _CHANNEL,
-        _SCALE,
+        *_FILE,
         Setting(
             "--droplets",
             "n_droplets",

@@ -26,15 +26,9 @@ def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
         ImageError: ``nd2`` is not installed, the file would be read wrongly, or there is no such frame.
             nd2 raises other errors at damage.
     """
-    try:
-        import nd2
-    except ImportError:
-        raise ImageError(
-            f"{path} is a Nikon file, and nd2, which reads them, is not installed: pip install 'pyrodrop[nd2]'."
-        ) from None
-    with nd2.ND2File(path) as file:
+    with _opened(path) as file:
         sizes, attributes = dict(file.sizes), file.attributes
-        loops = {axis: length for axis, length in sizes.items() if axis not in "CYXS"}
+        loops = _loops(sizes)
         if "S" in sizes:
             # Some writers put blue first, and neither the file nor nd2 says which; hue would be another then.
             raise ImageError(
@@ -59,6 +53,27 @@ def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
         names = numbered(given, channels) if channels > 1 or any(given) else ()
         values = np.ascontiguousarray(np.moveaxis(values, 0, 2))
         return Stored(values, bits, white, pixel_size_um=size, channel_names=names)
+
+
+def count_nikon(path: Path) -> int:
+    """How many pictures an ND2 file holds; raises as ``read_nikon`` does."""
+    with _opened(path) as file:
+        return math.prod(_loops(dict(file.sizes)).values())
+
+
+def _opened(path: Path) -> Any:
+    try:
+        import nd2
+    except ImportError:
+        raise ImageError(
+            f"{path} is a Nikon file, and nd2, which reads them, is not installed: pip install 'pyrodrop[nd2]'."
+        ) from None
+    return nd2.ND2File(path)
+
+
+def _loops(sizes: dict[str, int]) -> dict[str, int]:
+    """The axes over the pictures and their lengths."""
+    return {axis: length for axis, length in sizes.items() if axis not in "CYXS"}
 
 
 def _is_calibrated(file: Any) -> bool:

@@ -56,6 +56,13 @@ def read_picture(path: Path, frame: int | None, want_pixel_size: bool) -> Stored
         return stored._replace(pixel_size_um=pixel_size_um)
 
 
+def count_pictures(path: Path) -> int:
+    """How many pictures a PNG, JPEG, BMP, GIF or WebP file holds; of a camera's MPO, one."""
+    with path.open("rb") as stream:
+        image = Image.open(stream, formats=FORMATS)
+        return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+
+
 def _shallow(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     """8-bit levels (H, W, C): palettes looked up, transparency laid on white, CMYK as Pillow mixes it."""
     if image.mode in ("P", "PA"):

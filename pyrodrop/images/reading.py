@@ -1,5 +1,7 @@
 """The door for image files: which kind a file is, who reads it, and one clear line where it cannot be read."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -25,9 +27,26 @@ def read_stored(path: Path, frame: int | None = None, want_pixel_size: bool = Tr
         ImageError: the file is missing, no image, cut, or would be read wrongly; or there is no such frame.
     """
     frame = frame_number(frame)
+    with _in_one_line(path):
+        return _read(path, frame, want_pixel_size)
+
+
+def count_frames(path: Path) -> int:
+    """How many pictures an image file holds, over times, depths and pages; of a camera's MPO, one.
+
+    Raises:
+        ImageError: the file is missing, no image, or so damaged that it cannot be told.
+    """
+    with _in_one_line(path):
+        return _count(path)
+
+
+@contextmanager
+def _in_one_line(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a file into an ImageError of one line."""
     try:
         _check_file(path)
-        return _read(path, frame, want_pixel_size)
+        yield
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -47,9 +66,29 @@ def read_stored(path: Path, frame: int | None = None, want_pixel_size: bool = Tr
         raise ImageError(f"{path} is cut short or damaged ({reason:.200}): copy or export it again.") from error
 
 
-def _read(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
+def _mark(path: Path) -> bytes:
+    """The bytes that tell of which kind a file is."""
     with path.open("rb") as stream:
-        mark = stream.read(8)
+        return stream.read(8)
+
+
+def _count(path: Path) -> int:
+    mark = _mark(path)
+    if mark.startswith(TIFF_MARKS):
+        from pyrodrop.images.tiff import count_tiff
+
+        return count_tiff(path)
+    if mark.startswith(NIKON_MARKS):
+        from pyrodrop.images.nikon import count_nikon
+
+        return count_nikon(path)
+    from pyrodrop.images.picture import count_pictures
+
+    return count_pictures(path)
+
+
+def _read(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
+    mark = _mark(path)
     # Each reader brings its libraries, which the others do not need.
     if mark.startswith(TIFF_MARKS):
         from pyrodrop.images.tiff import read_tiff

@@ -87,6 +87,12 @@ def read_tiff(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
         return _with_metadata(stored, tiff, stack.series.keyframe, ome, path, want_pixel_size)
 
 
+def count_tiff(path: Path) -> int:
+    """How many pictures a TIFF holds; raises as ``read_tiff`` does."""
+    with _complaints(path), TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
+        return sum(_stack(series, path).frames for series in _pictures(tiff, path))
+
+
 @contextmanager
 def _complaints(path: Path) -> Iterator[None]:
     """Turn what tifffile only logs, as planes that are missing, into an error."""

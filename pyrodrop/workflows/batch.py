@@ -41,7 +41,8 @@ def batch(
     ``if __name__ == "__main__":``.
 
     Args:
-        paths: image files, folders of images, and patterns such as ``run*/**/*.tif``.
+        paths: image files, folders of images, and patterns such as ``run*/**/*.tif``. Of a file that holds several
+            pictures, each is an image of its own.
         out: the folder of the results; workers elsewhere must see it, and the images, under the same path.
         job: what to do: fit or measure.
         scheduler: address of a Dask scheduler, or the file that it writes; None starts workers on this machine.
@@ -67,7 +68,7 @@ def batch(
     try:
         _do_what_is_missing(ledger, scheduler, workers, workers_per_gpu)
     except Terminated as ended:
-        ended.message = f"ended by SIGTERM with {ledger.settled} of {len(sources)} images done; run again to go on"
+        ended.message = f"ended by SIGTERM with {ledger.settled} of {ledger.images} images done; run again to go on"
         raise
     finally:
         ledger.close()
@@ -114,4 +115,4 @@ def _own_workers(ledger: Ledger, workers: int | None, workers_per_gpu: int | Non
     gpus = torch.cuda.device_count() if device == "auto" or device.startswith("cuda") else 0
     if gpus:
         return own_workers(0, gpus, each)
-    return own_workers(min(most, len(ledger.sources) - ledger.found))
+    return own_workers(min(most, ledger.images - ledger.found))

@@ -4,9 +4,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyrodrop.results.whole import write_whole
 
@@ -31,20 +31,36 @@ def key_of(content: str, frame: int | None, job: str, settings: Mapping[str, Any
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-class Contents:
-    """Hashes of the contents of files, remembered from run to run as long as a file's mark stays.
+class Content(NamedTuple):
+    """What a file holds.
 
-    Args:
-        memory: the file that they are remembered in; one that is damaged is begun anew.
+    Attributes:
+        hash: SHA-256 of all its bytes, in hexadecimal digits.
+        frames: how many pictures; 1 where that cannot be told, so that whoever reads it says why.
+        mark: the mark that it had before it was read.
     """
 
-    def __init__(self, memory: Path) -> None:
+    hash: str
+    frames: int
+    mark: Mark
+
+
+class Contents:
+    """What files hold, remembered from run to run as long as a file's mark stays.
+
+    Args:
+        memory: the file that it is remembered in; one that is damaged is begun anew.
+        count: counts the pictures of a file.
+    """
+
+    def __init__(self, memory: Path, count: Callable[[str], int]) -> None:
         self._memory = memory
+        self._count = count
         self._known = _read(memory)
         self._new = False
 
-    def of(self, path: str) -> tuple[str, Mark]:
-        """SHA-256 of a file's content in hexadecimal digits, and the mark that it had before it was read.
+    def of(self, path: str) -> Content:
+        """What a file holds.
 
         Raises:
             OSError: if it cannot be read.
@@ -52,14 +68,15 @@ class Contents:
         mark = mark_of(path)
         known = self._known.get(path)
         if known is not None and known[:3] == [*mark]:
-            return known[3], mark
+            return Content(known[3], known[4], mark)
         begun = time.time_ns()
         with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
+        frames = self._count(path)
         if begun - mark[1] > _SETTLED_NS:
-            self._known[path] = [*mark, content]
+            self._known[path] = [*mark, content, frames]
             self._new = True
-        return content, mark
+        return Content(content, frames, mark)
 
     def remember(self) -> None:
         """Write what has been learned."""
@@ -71,7 +88,7 @@ class Contents:
 def _read(memory: Path) -> dict[str, list[Any]]:
     try:
         known = json.loads(memory.read_text())
-        if all(len(entry) == 4 and len(entry[3]) == 64 for entry in known.values()):
+        if all(len(entry) == 5 and len(entry[3]) == 64 and entry[4] >= 1 for entry in known.values()):
             return dict(known)
     except (OSError, ValueError, TypeError, AttributeError):
         pass

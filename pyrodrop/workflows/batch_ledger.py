@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 import pyrodrop
-from pyrodrop.workflows.batch_keys import Contents, key_of
+from pyrodrop.workflows.batch_keys import Content, Contents, key_of
 from pyrodrop.workflows.batch_results import folder_name, read_record
 from pyrodrop.workflows.batch_sources import Source
 from pyrodrop.workflows.batch_tables import Entry
@@ -28,6 +28,7 @@ class Ledger:
         progress: show a bar and the failures on standard error.
 
     Attributes:
+        images: how many there are, as far as is known: files may turn out to hold several.
         found: how many were done before.
         settled: of how many it is known what became of them.
     """
@@ -39,46 +40,65 @@ class Ledger:
         self.folder = folder
         self.job = job
         self.settings = dict(settings)
+        self.images = len(sources)
         self.found = self.settled = 0
         self._bar = tqdm(total=len(sources), unit="image", disable=not progress, dynamic_ncols=True)
         self._failed = 0
-        self._contents = Contents(folder / HASHES)
+        self._contents = Contents(folder / HASHES, _frames)
         self._entries: list[Entry] = []
         # By folder: images of one name and content share their results.
-        self._asked: dict[Path, int] = {}
+        self._asked: set[Path] = set()
         self._reasons: dict[Path, str] = {}
 
     def missing(self) -> Iterator[Task]:
         """Go through the images, and give a task for each whose results are not there."""
         for source in self.sources:
             try:
-                content, mark = self._contents.of(source.path)
+                content = self._contents.of(source.path)
             except OSError as error:
                 reason = f"{source.path} cannot be read ({error.strerror})"
-                self._entries.append(Entry(source.name, source.frame, "", Path(), reason))
-                self._count(1, source.name, reason)
+                self._entries.append(Entry(source.name, None, "", Path(), reason))
+                self._count(source.name, reason)
                 continue
-            version = pyrodrop.__version__
-            key = key_of(content, source.frame, self.job, self.settings, version)
-            folder = self.folder / folder_name(source.path, source.frame, key)
-            self._entries.append(Entry(source.name, source.frame, key, folder))
-            asked = self._asked.get(folder, 0)
-            self._asked[folder] = asked + 1
-            if asked:
-                self._count(1)
-                continue
-            if read_record(folder, key) is not None:
-                self.found += 1
-                self._count(1)
-                continue
-            task = (source.path, source.name, source.frame, mark, self.job, self.settings, key, str(folder), "")
-            yield Task(*task, version)
+            self.images += content.frames - 1
+            for frame in range(content.frames) if content.frames > 1 else (None,):
+                task = self._ask(source, content, frame)
+                if task is not None:
+                    yield task
+
+    def _ask(self, source: Source, content: Content, frame: int | None) -> Task | None:
+        """Note an image, and give its task if its results are not there."""
+        version = pyrodrop.__version__
+        key = key_of(content.hash, frame, self.job, self.settings, version)
+        folder = self.folder / folder_name(source.path, frame, key)
+        self._entries.append(Entry(source.name, frame, key, folder))
+        if folder in self._asked:
+            self._count()
+            return None
+        self._asked.add(folder)
+        if read_record(folder, key) is not None:
+            self.found += 1
+            self._count()
+            return None
+        return Task(
+            source.path,
+            source.name,
+            frame,
+            content.mark,
+            self.job,
+            self.settings,
+            key,
+            str(folder),
+            run="",
+            version=version,
+        )
 
     def settle(self, task: Task, outcome: Outcome) -> None:
         """Note what has become of an image."""
         if outcome.reason is not None:
             self._reasons[Path(task.folder)] = outcome.reason
-        self._count(1, task.name, outcome.reason)
+        name = task.name if task.frame is None else f"{task.name}, frame {task.frame}"
+        self._count(name, outcome.reason)
 
     def entries(self) -> list[Entry]:
         """All images that have been gone through, in their order."""
@@ -95,10 +115,21 @@ class Ledger:
         with suppress(OSError):  # they can be found out again
             self._contents.remember()
 
-    def _count(self, images: int, name: str = "", reason: str | None = None) -> None:
-        self.settled += images
+    def _count(self, name: str = "", reason: str | None = None) -> None:
+        self.settled += 1
+        self._bar.total = self.images
         if reason is not None:
-            self._failed += images
+            self._failed += 1
             self.say(f"{name}: {reason}")
             self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
-        self._bar.update(images)
+        self._bar.update()
+
+
+def _frames(path: str) -> int:
+    from pyrodrop.images.errors import ImageError
+    from pyrodrop.images.reading import count_frames
+
+    try:
+        return count_frames(Path(path))
+    except ImageError:
+        return 1

@@ -9,21 +9,19 @@ from typing import NamedTuple
 from pyrodrop.workflows.settings import SettingError
 
 # What is taken out of a folder; a file that is named is taken whatever its suffix.
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".nd2")
 
 
 class Source(NamedTuple):
-    """One image.
+    """One image file.
 
     Attributes:
         path: the file, absolute.
         name: the file as it was asked for.
-        frame: number of the picture in a file that holds several, from 0; None for the only one.
     """
 
     path: str
     name: str
-    frame: int | None = None
 
 
 def find_sources(paths: Sequence[str | os.PathLike[str]], out: Path) -> list[Source]:

@@ -12,8 +12,10 @@ from torch import Tensor
 
 import pyrodrop
 from pyrodrop.images import Micrograph, read_image
+from pyrodrop.images.pixel_size import positive_pixel_size
 from pyrodrop.images.scaling import positive_scale
 from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
+from pyrodrop.images.white_level import positive_white
 from pyrodrop.results import plots
 from pyrodrop.results.comparison import compare
 from pyrodrop.results.posterior import write_whole
@@ -46,6 +48,9 @@ def fit_image(
     *,
     channel: str | None = None,
     scale: float = 1.0,
+    frame: int | None = None,
+    white: float | None = None,
+    pixel_size_um: float | None = None,
     resume: str | None = None,
     steps: Count | None = None,
     progress: bool = True,
@@ -60,6 +65,7 @@ def fit_image(
         out: the folder.
         channel: hue where not given, as in the post; saturation for the embedded micrograph.
         scale: the image is resized by this first.
+        frame, white, pixel_size_um: as for ``pyrodrop.read_image``.
         resume: a checkpoint to go on from, of a fit of the same channel of the same image.
         steps, n_droplets, device, settings: as for ``pyrodrop.fit``; None stands for its default.
         progress: show progress and messages on standard error.
@@ -67,7 +73,8 @@ def fit_image(
     Returns:
         The summary, and where the results are.
     """
-    subject = read_subject(path, channel, scale)
+    file = {"frame": frame, "white": white, "pixel_size_um": pixel_size_um}
+    subject = read_subject(path, channel, scale, **{name: v for name, v in file.items() if v is not None})
     given = {name: value for name, value in settings.items() if value is not None}
     if steps is None:  # the post's start needs the post's 20,000 iterations, the peaks do not
         steps = 20_000 if settings.get("start") == "uniform" else "auto"
@@ -104,6 +111,8 @@ def check_fit_image(
     *,
     channel: str | None = None,
     scale: float = 1.0,
+    white: float | None = None,
+    pixel_size_um: float | None = None,
     steps: Count | None = None,
     n_droplets: Count | None = None,
     device: str = "auto",
@@ -116,12 +125,16 @@ def check_fit_image(
     check_settings(n_droplets=500 if n_droplets is None else n_droplets, **given)
     steps_wanted("auto" if steps is None else steps)
     positive_scale(scale)
+    positive_white(white)
+    positive_pixel_size(pixel_size_um)
 
 
-def read_subject(path: str | None, channel: str | None, scale: float) -> Subject:
+def read_subject(path: str | None, channel: str | None, scale: float, **file: Any) -> Subject:
     """Read the image to be fitted, or make the embedded micrograph."""
     if path is not None:
-        return Subject(read_image(path, scale), path, channel or "hue")
+        return Subject(read_image(path, scale, **file), path, channel or "hue")
+    if file:
+        raise SettingError("--frame, --white-level and --pixel-size are about a file; give an IMAGE, or leave them out")
     if scale != 1.0:
         raise SettingError(f"--scale is {scale}, but the embedded micrograph has one size; give an IMAGE to scale")
     image, truth = embedded()

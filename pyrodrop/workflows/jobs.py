@@ -16,17 +16,14 @@ class Job(NamedTuple):
     Attributes:
         module: dotted name of its module.
         work: name of the function that does it.
-        check: name of a function of the same settings that raises ``SettingError`` for those that no image could
-            be worked on with, wherever that is; or None.
     """
 
     module: str
     work: str
-    check: str | None = None
 
 
 JOBS = {
-    "fit": Job("pyrodrop.workflows.fit_image", "fit_image", "check_fit_image"),
+    "fit": Job("pyrodrop.workflows.fit_image", "fit_image"),
     "measure": Job("pyrodrop.workflows.measure_image", "measure_image"),
 }
 
@@ -40,8 +37,12 @@ def work_of(job: str) -> Work:
 
 
 def check_job(job: str, settings: Mapping[str, Any]) -> None:
-    """Raise ``SettingError`` or ``ImageError`` for a job or settings that no image could be worked on with."""
+    """Raise ``SettingError`` or ``ImageError`` for a job or settings that no image could be worked on with.
+
+    What is wrong for all images, wherever they are worked on, is known by the function ``check_WORK`` beside a job's
+    function WORK, which takes the same settings. Where there is none, every image says for itself what is wrong.
+    """
     work_of(job)
-    check = JOBS[job].check
+    check = getattr(import_module(JOBS[job].module), f"check_{JOBS[job].work}", None)
     if check is not None:
-        getattr(import_module(JOBS[job].module), check)(**settings)
+        check(**settings)

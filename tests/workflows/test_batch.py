@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from PIL import Image
 
 import pyrodrop
@@ -59,6 +60,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_png(pyrodrop.simulate(2, (30, 40), seed)[0], folder / f"{name}.png")
     (folder / "bad.png").write_bytes((folder / "a.png").read_bytes()[:500])
     (folder / "notes.txt").write_text("no image")
+    for path in folder.iterdir():  # what has changed just now is looked at again in every run
+        os.utime(path, (1_700_000_000, 1_700_000_000))
     return folder
 
 
@@ -223,6 +226,24 @@ def test_images_of_one_name_and_content_share_their_results(images: Path, done: 
     both = run(again, str(images / "a.png"), str(copy), *SETTINGS)
     assert (both.status, both.told["images"], both.told["done"], both.told["droplets"]) == (0, 2, 2, 4)
     assert folders(again).keys() == folders(done.out).keys()
+
+
+def test_every_picture_of_a_stack_is_an_image(tmp_path: Path) -> None:
+    pixels = [(pyrodrop.simulate(2, (30, 40), seed)[0].pixels[..., 0] * 255).byte().numpy() for seed in range(3)]
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack(pixels), photometric="minisblack")
+    out = tmp_path / "out"
+    argv = [str(tmp_path), "--channel", "gray", "--droplets", "2", "--steps", "4", "--start", "uniform", "--job", "fit"]
+    done = run(out, *argv, "--workers", "1")
+    assert (done.status, done.told["images"], done.told["done"]) == (0, 3, 3)
+    assert sorted(folders(out)) == [f"stack-frame{number}" for number in range(3)]
+    table = pd.read_csv(out / "droplets.csv")
+    assert table["frame"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert main(["fit", str(tmp_path / "stack.tif"), "--frame", "1", *argv[1:-2], "--out", str(tmp_path / "one")]) == 0
+    one = pd.read_csv(tmp_path / "one" / "droplets.csv")
+    np.testing.assert_allclose(table.loc[table["frame"] == 1, one.columns[:8]], one[one.columns[:8]], rtol=1e-4)
+    shutil.rmtree(folders(out)["stack-frame2"])
+    again = run(out, *argv)
+    assert (again.status, again.told["images"], again.told["found"]) == (0, 3, 2)
 
 
 def test_a_gray_image_among_colours_is_named_and_no_more(images: Path, again: Path, tmp_path: Path) -> None:

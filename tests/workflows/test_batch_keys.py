@@ -16,6 +16,11 @@ SETTINGS = {"channel": "hue", "n_droplets": 5, "device": "cpu", "seed": None}
 OLD = 1_600_000_000_000_000_000
 
 
+def one(path: str) -> int:
+    """Every file holds one picture."""
+    return 1
+
+
 def test_the_key_hangs_on_everything_that_makes_a_result() -> None:
     arguments: tuple[Any, ...] = ("c" * 64, 3, "fit", SETTINGS, "1.0")
     others = [("d" * 64,), (4,), ("measure",), (SETTINGS | {"n_droplets": 6},), ("1.1",)]
@@ -35,7 +40,8 @@ def test_contents_are_hashed(tmp_path_factory: pytest.TempPathFactory, content: 
     folder = tmp_path_factory.mktemp("contents")
     path = folder / "image"
     path.write_bytes(content)
-    assert Contents(folder / "memory").of(str(path)) == (hashlib.sha256(content).hexdigest(), mark_of(str(path)))
+    found = Contents(folder / "memory", len).of(str(path))
+    assert found == (hashlib.sha256(content).hexdigest(), len(str(path)), mark_of(str(path)))
 
 
 def aged(path: Path, content: bytes, changed: int = OLD) -> str:
@@ -47,19 +53,19 @@ def aged(path: Path, content: bytes, changed: int = OLD) -> str:
 
 def test_what_is_remembered_is_not_read_again(tmp_path: Path) -> None:
     path, memory = aged(tmp_path / "image", b"one"), tmp_path / "memory"
-    contents = Contents(memory)
+    contents = Contents(memory, one)
     contents.of(path)
     contents.remember()
     known = json.loads(memory.read_text())
-    known[path][3] = "f" * 64  # only what is not read again can come out like this
+    known[path][3:] = ["f" * 64, 7]  # only what is not read again can come out like this
     memory.write_text(json.dumps(known))
-    assert Contents(memory).of(path)[0] == "f" * 64
+    assert Contents(memory, one).of(path)[:2] == ("f" * 64, 7)
 
 
 @pytest.mark.parametrize("change", ["size", "time", "replaced"])
 def test_a_file_that_has_changed_is_read_again(tmp_path: Path, change: str) -> None:
     path, memory = aged(tmp_path / "image", b"one"), tmp_path / "memory"
-    contents = Contents(memory)
+    contents = Contents(memory, one)
     contents.of(path)
     contents.remember()
     content = b"three" if change == "size" else b"two"
@@ -67,23 +73,23 @@ def test_a_file_that_has_changed_is_read_again(tmp_path: Path, change: str) -> N
         os.replace(aged(tmp_path / "other", content), path)
     else:
         aged(tmp_path / "image", content, OLD + (change == "time"))
-    assert Contents(memory).of(path)[0] == hashlib.sha256(content).hexdigest()
+    assert Contents(memory, one).of(path).hash == hashlib.sha256(content).hexdigest()
 
 
 def test_a_file_changed_just_now_is_not_remembered(tmp_path: Path) -> None:
     """Within a tick of the disk's clock it may change again and keep its mark."""
     (tmp_path / "image").write_bytes(b"one")
-    contents = Contents(tmp_path / "memory")
+    contents = Contents(tmp_path / "memory", one)
     contents.of(str(tmp_path / "image"))
     contents.remember()
     assert not (tmp_path / "memory").exists()
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"image": 3}', '{"image": [1, 2, 3, "short"]}', "\0\xff"])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"image": 3}', '{"image": [1, 2, 3, "short", 1]}', "\0\xff"])
 def test_a_damaged_memory_is_begun_anew(tmp_path: Path, damage: str) -> None:
     path, memory = aged(tmp_path / "image", b"one"), tmp_path / "memory"
     memory.write_text(damage, encoding="latin-1")
-    contents = Contents(memory)
-    assert contents.of(path)[0] == hashlib.sha256(b"one").hexdigest()
+    contents = Contents(memory, one)
+    assert contents.of(path).hash == hashlib.sha256(b"one").hexdigest()
     contents.remember()
     assert list(json.loads(memory.read_text())) == [path]

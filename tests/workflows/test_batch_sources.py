@@ -63,4 +63,4 @@ def test_a_path_that_leads_to_nothing_is_named(tree: Path, path: str) -> None:
 def test_the_suffixes_are_those_of_the_formats_that_are_read() -> None:
     known = Image.registered_extensions()
     read = {"PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP"}
-    assert {known[suffix] for suffix in SUFFIXES} == read
+    assert {known[suffix] for suffix in SUFFIXES if suffix != ".nd2"} == read
