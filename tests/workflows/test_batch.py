@@ -18,6 +18,7 @@ from PIL import Image
 import pyrodrop
 from pyrodrop.cli import main
 from pyrodrop.images import write_png
+from pyrodrop.workflows.batch_keys import Mark, mark_of
 
 SETTINGS = ("--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps", "4", "--start", "uniform")
 NAMES = ("a", "b", "c")
@@ -119,19 +120,24 @@ def test_a_second_run_does_what_is_missing_and_no_more(
 ) -> None:
     """In this process, so that it is also seen that a batch leaves global state alone."""
     shutil.rmtree(folders(again)["b"])
-    kept = {name: (folders(again)[name] / "fit.pt").stat() for name in ("a", "c")}
+    kept = {name: marks(folders(again)[name]) for name in ("a", "c")}
     good = [str(images / f"{name}.png") for name in NAMES]
     assert main(["batch", *good, *SETTINGS, "--out", str(again), "--json", "--quiet"]) == 0
     shown = capsys.readouterr()
     told = json.loads(shown.out)
     assert (told["images"], told["done"], told["found"], told["failed"]) == (3, 3, 2, 0)
     assert shown.err == ""
-    assert kept == {name: (folders(again)[name] / "fit.pt").stat() for name in kept}
+    assert kept == {name: marks(folders(again)[name]) for name in kept}
     assert tables(again) == tables(done.out)
 
 
+def marks(out: Path) -> dict[str, Mark]:
+    """What tells whether a file was written to."""
+    return {str(path): mark_of(str(path)) for path in out.rglob("*")}
+
+
 def test_a_finished_run_starts_nothing(again: Path, images: Path, tmp_path: Path) -> None:
-    before = {path: path.stat() for path in again.rglob("*")}
+    before = marks(again)
     code = """
 import sys
 from pyrodrop.cli import main
@@ -147,8 +153,8 @@ sys.exit(f"imported {sorted(heavy)}" if heavy else status)
         assert (ended.returncode, ended.stderr) == (0, "")
         assert "found: 3" in ended.stdout
         if finished:
-            assert before == {path: path.stat() for path in again.rglob("*")}
-        before = {path: path.stat() for path in again.rglob("*")}
+            assert before == marks(again)
+        before = marks(again)
 
 
 def refused(argv: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
