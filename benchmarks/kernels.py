@@ -1,10 +1,12 @@
 """How the kernels' time grows with radius, droplets and pixels, and how far it is from what the machine can do.
 
-    python benchmarks/kernels.py [--kernel bands] [--seconds 0.5] [--largest 16]
+    python benchmarks/kernels.py [--seconds 0.5] [--largest 16]
 
 Every time is the shortest of many calls of the fused loss and gradient, and every ratio is between numbers of one
-run. The limit is the time to stream the image once and to do four multiply-adds
-for each pixel that a droplet touches, at the rates that this machine reaches on the same threads.
+run. ``kernel`` is the compiled kernel by itself, ``call`` the same through torch's operator and its autograd, as an
+uncompiled fit calls it. The limit of the kernel is the time to stream the image once, at the rate at which this machine
+streams an array of that very size (a small image stays in cache, a large one does not), and to do four multiply-adds
+for each pixel that a droplet touches, at the rate that this machine reaches on the same threads.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrodrop.render import log_likelihood
+from pyrodrop.render import bands, log_likelihood
 
 POST = (760, 1014)
 
@@ -65,6 +67,12 @@ def step(arguments: tuple[Tensor, ...], kernel: str) -> Callable[[], object]:
     return lambda: torch.autograd.grad(log_likelihood(*leaves, channel, 0.05, kernel=kernel), leaves)
 
 
+def kernel(arguments: tuple[Tensor, ...]) -> Callable[[], object]:
+    """Loss and gradient by the compiled kernel, without torch's operator around it."""
+    *leaves, channel = (t.detach() for t in arguments)
+    return lambda: bands._sweep("BOTH", *leaves, channel[None])
+
+
 @numba.njit(fastmath=True, nogil=True, parallel=True)
 def multiply_adds(threads: int, repeats: int, out: np.ndarray) -> None:
     """128 independent float32 chains a thread: 128 * repeats multiply-adds each."""
@@ -79,14 +87,18 @@ def multiply_adds(threads: int, repeats: int, out: np.ndarray) -> None:
 alone = numba.njit(fastmath=True, nogil=True)(multiply_adds.py_func)
 
 
-def rates(seconds: float) -> tuple[float, float]:
-    """Bytes read a second from an image-sized array, and float32 multiply-adds a second."""
-    image, threads = torch.rand(POST), torch.get_num_threads()
-    stream = image.numel() * 4 / shortest(lambda: image.sum(), seconds)
+def multiply_add_rate(seconds: float) -> float:
+    """Float32 multiply-adds a second."""
+    threads = torch.get_num_threads()
     out = np.zeros(threads, np.float32)
     run = multiply_adds if threads > 1 else alone
-    fma = threads * 128 * 20_000 / shortest(lambda: run(threads, 20_000, out), seconds)
-    return stream, fma
+    return threads * 128 * 20_000 / shortest(lambda: run(threads, 20_000, out), seconds)
+
+
+def stream_time(size: tuple[int, int], seconds: float) -> float:
+    """Seconds to read an image of that size once."""
+    image = torch.rand(size)
+    return shortest(lambda: image.sum(), seconds)
 
 
 def touched(droplets: int, radius: float, size: tuple[int, int], cut: float = 5.4) -> float:
@@ -104,47 +116,51 @@ def slope(sizes: list[float], times: list[float]) -> float:
 def main() -> None:
     """Prints all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernel", default="bands")
     parser.add_argument("--seconds", type=float, default=0.5, help="for each number")
     parser.add_argument("--largest", type=float, default=16, help="largest image in megapixels")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="1 is timed by processor time")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    print(machine(), f"kernel {chosen.kernel}", sep="\n")
+    print(machine(), "kernel bands", sep="\n")
 
-    stream, fma = rates(chosen.seconds)
-    print(f"\nstream {stream / 1e9:.1f} GB/s, {fma / 1e9:.1f} G multiply-adds/s")
-    print("\n500 droplets, 760 x 1014: time against radius\nradius_px  ms  limit_ms  ratio")
+    fma = multiply_add_rate(chosen.seconds)
+    stream = stream_time(POST, chosen.seconds)
+    print(f"\nstream of 760 x 1014: {stream * 1e3:.3f} ms; {fma / 1e9:.1f} G multiply-adds/s")
+    print("\n500 droplets, 760 x 1014: time against radius\nradius_px  call_ms  kernel_ms  limit_ms  kernel/limit")
     for radius in (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 11.9, 12.0, 16.0, 23.9, 24.0, 50.0, 100.0, 300.0):
-        took = shortest(step(scene(500, POST, radius), chosen.kernel), chosen.seconds)
-        limit = POST[0] * POST[1] * 4 / stream + 4 * touched(500, radius, POST) / fma
-        print(f"{radius:9.1f}  {took * 1e3:.3f}  {limit * 1e3:.3f}  {took / limit:.2f}", flush=True)
+        drawn = scene(500, POST, radius)
+        call, took = shortest(step(drawn, "bands"), chosen.seconds), shortest(kernel(drawn), chosen.seconds)
+        limit = stream + 4 * touched(500, radius, POST) / fma
+        print(f"{radius:9.1f}  {call * 1e3:.3f}  {took * 1e3:.3f}  {limit * 1e3:.3f}  {took / limit:.2f}", flush=True)
 
     print("\none run, 500 droplets of 3 px: ms by kernel")
-    for kernel in ("separable", "bands"):
-        print(kernel, f"{shortest(step(scene(500, POST, 3.0), kernel), chosen.seconds) * 1e3:.2f}")
-    tiny = shortest(step(scene(500, (8, 8), 1.0), chosen.kernel), chosen.seconds)
+    for name in ("separable", "bands"):
+        print(name, f"{shortest(step(scene(500, POST, 3.0), name), chosen.seconds) * 1e3:.2f}")
+    tiny = shortest(step(scene(500, (8, 8), 1.0), "bands"), chosen.seconds)
     print(f"500 droplets on 8 x 8 pixels, overhead of a call with autograd: {tiny * 1e3:.3f} ms")
 
-    print("\ngrowth with droplets of 5 px on 4 megapixels\ndroplets  ms  MB_more")
-    counts, times = [100, 300, 1000, 3000, 10_000, 20_000], []
-    for count in counts:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        times.append(shortest(step(scene(count, (2000, 2000), 5.0), chosen.kernel), chosen.seconds))
-        more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        print(f"{count:8d}  {times[-1] * 1e3:.3f}  {more:.1f}", flush=True)
-    work = [4e6 * 4 / stream + 4 * touched(n, 5.0, (2000, 2000)) / fma for n in counts]
-    print(f"slope of time on the limit: {slope(work, times):.2f}")
-
-    print("\ngrowth with the image, 650 droplets of 5 px a megapixel\nmegapixels  ms  MB_more")
-    areas, times = [a for a in (0.2, 0.8, 3.0, 8.0, 16.0) if a <= chosen.largest], []
-    for area in areas:
-        side = round(math.sqrt(area * 1e6))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        times.append(shortest(step(scene(round(650 * area), (side, side), 5.0), chosen.kernel), chosen.seconds))
-        more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        print(f"{area:10.1f}  {times[-1] * 1e3:.3f}  {more:.1f}", flush=True)
-    print(f"slope of time on pixels: {slope(areas, times):.2f}")
+    for title, scenes in (
+        ("droplets of 5 px on 4 megapixels", [(n, 2000) for n in (100, 300, 1000, 3000, 10_000, 20_000)]),
+        (
+            "the image, 650 droplets of 5 px a megapixel",
+            [(round(650 * a), round(math.sqrt(a * 1e6))) for a in (0.2, 0.8, 3.0, 8.0, 16.0) if a <= chosen.largest],
+        ),
+    ):
+        print(f"\ngrowth with {title}\ndroplets  megapixels  call_ms  kernel_ms  limit_ms  MB_more")
+        limits, times = [], []
+        for count, side in scenes:
+            drawn = scene(count, (side, side), 5.0)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            call = shortest(step(drawn, "bands"), chosen.seconds)
+            more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+            times.append(shortest(kernel(drawn), chosen.seconds))
+            limits.append(stream_time((side, side), chosen.seconds) + 4 * touched(count, 5.0, (side, side)) / fma)
+            print(
+                f"{count:8d}  {side**2 / 1e6:9.1f}  {call * 1e3:.3f}  {times[-1] * 1e3:.3f}  {limits[-1] * 1e3:.3f}  "
+                f"{more:.1f}",
+                flush=True,
+            )
+        print(f"slope of log kernel time on log limit: {slope(limits, times):.2f}")
 
 
 if __name__ == "__main__":

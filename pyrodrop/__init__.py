@@ -21,17 +21,21 @@ if TYPE_CHECKING:
     from pyrodrop.results.posterior import CheckpointError as CheckpointError
     from pyrodrop.workflows.fit import Fit as Fit
     from pyrodrop.workflows.fit import fit as fit
-    from pyrodrop.workflows.fit import load as load
+    from pyrodrop.workflows.kept import load as load
+    from pyrodrop.workflows.measure import Measurement as Measurement
+    from pyrodrop.workflows.measure import measure as measure
     from pyrodrop.workflows.settings import SettingError as SettingError
 
 _HOMES = {
     "CheckpointError": "pyrodrop.results.posterior",
     "Fit": "pyrodrop.workflows.fit",
     "ImageError": "pyrodrop.images",
+    "Measurement": "pyrodrop.workflows.measure",
     "Micrograph": "pyrodrop.images",
     "SettingError": "pyrodrop.workflows.settings",
     "fit": "pyrodrop.workflows.fit",
-    "load": "pyrodrop.workflows.fit",
+    "load": "pyrodrop.workflows.kept",
+    "measure": "pyrodrop.workflows.measure",
     "read_image": "pyrodrop.images",
     "render": "pyrodrop.render",
     "sample_nuts": "pyrodrop.inference.nuts",
@@ -42,10 +46,12 @@ __all__ = [
     "CheckpointError",
     "Fit",
     "ImageError",
+    "Measurement",
     "Micrograph",
     "SettingError",
     "fit",
     "load",
+    "measure",
     "models",
     "read_image",
     "render",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 CHANNELS = ("hue", "saturation", "value", "L", "a", "b", "red", "green", "blue", "gray")
 STARTS = ("peaks", "uniform")
+PROFILES = ("auto", "gaussian", "disc", "radial")
 
 
 class Setting(NamedTuple):
@@ -46,8 +47,9 @@ def _count(text: str) -> int | str:
 _CHANNEL = Setting(
     "--channel",
     "channel",
-    "channel to fit (default: hue, as in the post; saturation for the embedded micrograph)",
-    (("choices", CHANNELS),),
+    f"{', '.join(CHANNELS)}, or one that the file names (default: of fit hue, as in the post; of measure gray, and all "
+    "takes all colours at once; saturation for the embedded micrograph)",
+    (("metavar", "NAME"),),
 )
 _SCALE = Setting("--scale", "scale", "resize the image first (default 1)", (("type", float), ("metavar", "S")))
 _FRAME = Setting(
@@ -113,9 +115,22 @@ JOBS: dict[str, tuple[Setting, ...]] = {
             of_many=False,
         ),
     ),
+    "measure": (
+        _CHANNEL,
+        *_FILE,
+        Setting(
+            "--profile",
+            "profile",
+            "of a droplet: gaussian, disc, radial (default auto: chosen by evidence)",
+            (("choices", PROFILES),),
+        ),
+    ),
 }
-_DEFAULT_JOB = "measure" if "measure" in JOBS else "fit"
+_DEFAULT_JOB = "measure"
 
+_MEASURE = """Finds the droplets of images, with no threshold and no radius to guess, and writes droplets.csv,
+summary.json with count and sizes and how sure they are, and figures. Without IMAGE it measures a micrograph that the
+package makes itself, and compares with its truth."""
 _FIT = """Fits droplets to a channel of an image and writes droplets.csv, summary.json, fit.pt, losses.csv and
 figures. Without IMAGE it fits a micrograph that the package makes itself, and compares with its truth."""
 _REPORT = """Writes report.html (one page that holds everything), rois.zip (for ImageJ's ROI Manager) and labels.tif (a
@@ -177,6 +192,12 @@ def _fit(given: argparse.Namespace) -> dict[str, Any]:
     from pyrodrop.workflows.fit_image import fit_image
 
     return fit_image(given.image, given.out, progress=not given.quiet, **_settings("fit", given))
+
+
+def _measure(given: argparse.Namespace) -> dict[str, Any]:
+    from pyrodrop.workflows.measure_image import measure_images
+
+    return measure_images(given.images, given.out, progress=not given.quiet, **_settings("measure", given))
 
 
 def _batch(given: argparse.Namespace) -> dict[str, Any]:
@@ -247,6 +268,7 @@ def _report(given: argparse.Namespace) -> dict[str, Any]:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "fit": _fit,
+    "measure": _measure,
     "prior": _prior,
     "channels": _channels,
     "simulate": _simulate,
@@ -270,6 +292,12 @@ def _parser() -> argparse.ArgumentParser:
     for setting in JOBS["fit"]:
         setting.add_to(fit)
     _common(fit, "pyrodrop-fit", seed=True, device=True)
+
+    measure = commands.add_parser("measure", help="how many droplets, how large, how sure", description=_MEASURE)
+    measure.add_argument("images", nargs="*", metavar="IMAGE", help="image files; without one, the embedded micrograph")
+    for setting in JOBS["measure"]:
+        setting.add_to(measure)
+    _common(measure, "pyrodrop-measure", seed=True, device=True)
 
     prior = commands.add_parser("prior", help="sample one of the post's priors with NUTS and draw it")
     prior.add_argument("prior", choices=("centres", "colours", "rendered"))

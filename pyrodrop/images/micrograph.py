@@ -103,7 +103,7 @@ def read_image(
     scale: float = 1.0,
     *,
     frame: int | None = None,
-    white: float | None = None,
+    white: float | str | None = None,
     pixel_size_um: float | None = None,
 ) -> Micrograph:
     """A micrograph from an image file.
@@ -124,6 +124,8 @@ def read_image(
             MaxSampleValue state the depth of a camera, else the full range of the type; and refuses images
             where that would be a guess: 16-bit files that use less than a quarter of their range, as cameras
             of 12 bits write them, and floating point above 1.
+            "brightest" does the same, and where that is uncertain takes the highest number of the image: right
+            where only proportions matter, as in measuring.
         pixel_size_um: width of a pixel of the file in micrometres, in place of what its metadata say.
 
     Raises:

@@ -18,10 +18,14 @@ class Levels(NamedTuple):
     white: float
 
 
-def positive_white(white: float | None) -> float | None:
-    """A white level as a number; an ImageError if it is not positive and finite."""
-    if white is None:
-        return None
+# Stands for the level that the file states or its type gives; where that is uncertain, for the highest in the image.
+BRIGHTEST = "brightest"
+
+
+def positive_white(white: float | str | None) -> float | str | None:
+    """A white level as a number or "brightest"; an ImageError if it is neither, or not positive and finite."""
+    if white is None or white == BRIGHTEST:
+        return white
     try:
         level = float(white)
     except (TypeError, ValueError, OverflowError):
@@ -31,12 +35,13 @@ def positive_white(white: float | None) -> float | None:
     return level
 
 
-def levels_of(stored: Stored, white: float | None, path: Path) -> Levels:
+def levels_of(stored: Stored, white: float | str | None, path: Path) -> Levels:
     """Numbers as a file stores them to levels between black, 0, and white.
 
     Args:
         stored: what was read.
-        white: the level of white, or None for what the file or its type says.
+        white: the level of white, or None for what the file or its type says, or "brightest" for the same or,
+            where that is uncertain, the highest number of the image.
         path: the file, for messages.
 
     Raises:
@@ -52,7 +57,10 @@ def levels_of(stored: Stored, white: float | None, path: Path) -> Levels:
         raise ImageError(f"{path} has levels below 0, of 8 bits with a sign: save it with black as 0.")
     if lowest < 0:
         raise ImageError(f"{path} has pixels down to {lowest:g}: shift its levels so that black is 0.")
-    if white is None:
+    if isinstance(white, str):
+        white = _certain_white(stored, highest) or highest or 1.0
+        source = "that it states"
+    elif white is None:
         white = _own_white(stored, highest, path)
         source = "that it states" if stored.white is not None else "of its type"
     else:
@@ -70,26 +78,37 @@ def levels_of(stored: Stored, white: float | None, path: Path) -> Levels:
     return Levels(values, white)
 
 
-def _own_white(stored: Stored, highest: float, path: Path) -> float:
-    """The level of white that the file or its type gives, where that is no guess."""
+def _certain_white(stored: Stored, highest: float) -> float | None:
+    """The level of white that the file or its type gives, or None where that would be a guess."""
     if stored.white is not None:
         return stored.white
     if stored.values.dtype.kind == "f":
-        if highest > 1:
-            raise ImageError(
-                f"{path} holds numbers up to {highest:g} and does not say which is white: "
-                f"give the white level, for example white={math.ceil(highest)}."
-            )
-        return 1.0
-    top = 2.0 ** (stored.bits - (stored.values.dtype.kind == "i")) - 1
+        return 1.0 if highest <= 1 else None
+    top = _top(stored)
     # Cameras of 10, 12 or 14 bits write 16-bit files: then 65535 is not white, and only the owner knows.
-    if stored.bits >= 16 and highest < top / 4:
-        likely = 2 ** max(8, int(highest).bit_length()) - 1
+    return None if stored.bits >= 16 and highest < top / 4 else top
+
+
+def _top(stored: Stored) -> float:
+    """The highest number of the file's type."""
+    return float(2.0 ** (stored.bits - (stored.values.dtype.kind == "i")) - 1)
+
+
+def _own_white(stored: Stored, highest: float, path: Path) -> float:
+    """The level of white that the file or its type gives, where that is no guess."""
+    certain = _certain_white(stored, highest)
+    if certain is not None:
+        return certain
+    if stored.values.dtype.kind == "f":
         raise ImageError(
-            f"{path} has {stored.bits} bits but no pixel above {highest:g}, so its white level is uncertain: "
-            f"give it, for example white={likely}, or white={top:.0f} if the image is dark."
+            f"{path} holds numbers up to {highest:g} and does not say which is white: "
+            f"give the white level, for example white={math.ceil(highest)}."
         )
-    return top
+    likely = 2 ** max(8, int(highest).bit_length()) - 1
+    raise ImageError(
+        f"{path} has {stored.bits} bits but no pixel above {highest:g}, so its white level is uncertain: "
+        f"give it, for example white={likely}, or white={_top(stored):.0f} if the image is dark."
+    )
 
 
 def _darkness_to_brightness(values: NDArray[Any], white: float) -> NDArray[Any]:

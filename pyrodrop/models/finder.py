@@ -47,11 +47,12 @@ class Found(NamedTuple):
     level_noise: Doubles
 
 
-def find(channel: Tensor) -> Found:
+def find(channel: Tensor, everything: bool = False) -> Found:
     """Find the droplets of an image.
 
     Args:
         channel: (H, W) finite values of any scale, H and W at least 8.
+        everything: also the candidates that are clutter as far as the image's other circles tell.
 
     Returns:
         The droplets with what the probability of each is; those with ``presence`` of 0.5 and more count.
@@ -71,7 +72,7 @@ def find(channel: Tensor) -> Found:
     circles = taken(circles, kept)
     there = presence(circles, own)
     order = np.argsort(-there, kind="stable")
-    order = order[there[order] >= LEAST_SHOWN]
+    order = order if everything else order[there[order] >= LEAST_SHOWN]
     circles, there = taken(circles, order), there[order]
     r, amplitude = half_heights(image, levels, circles)
     ground = background(image, circles, there)

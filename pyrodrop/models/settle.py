@@ -1,7 +1,8 @@
 """The joint fit of the model ``measured``, and its posterior: all droplets, background, profile and noise at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.models.measured import Scales, image_scales, pixel_noise
 from pyrodrop.models.settle_descent import descend, start_of
-from pyrodrop.models.settle_equations import Array, Problem, State
+from pyrodrop.models.settle_equations import Array, Problem
 from pyrodrop.models.settle_factor import Factor, factor
 from pyrodrop.models.settle_posterior import evidence_of, log_bayes_of, widening_of
 from pyrodrop.render import HALF_RADIUS, SHAPES, half_radius
@@ -23,9 +24,6 @@ class Settled:
     Attributes:
         profile: name of the profile.
         x, y, r: centres and radii in px, shape (N,).
-        half_radius: distances in px at which the droplets fall to half of their greatest height, shape (N,): what is
-            comparable between profiles. Use it for "radial", where r alone can be told badly from the soft edge.
-        half_slopes: derivatives of log half_radius by log r, log edge and the curve, shape (N, 1 + S).
         amplitude: heights, shape (C, N).
         shape: the renderer's shape parameters, shape (S,); ``shape_sd`` their standard deviations, the edge's to first
             order.
@@ -36,6 +34,7 @@ class Settled:
         widening: shares by which standard deviations were widened for noise that is correlated and for droplets that
             are unlike the model, shape (N, 3 + C).
         log_bayes: log Bayes factor of each droplet's presence, shape (N,), its centre a priori anywhere in the image.
+        log_bayes_white: the same held against nothing but the white noise that the image shows, shape (N,).
         at_bound: droplets that wanted to go further from their start than they may, shape (N,).
         misfit: mean squared residual where the droplet's centre and radius are read, over the image's, shape (N,).
         log_evidence: of the profile and these droplets.
@@ -43,6 +42,7 @@ class Settled:
         reduced_chi_square: mean squared residual over the square of the pixel noise that second differences see; near
             1 where the model explains all but white noise, shape (C,).
         noise_correlation: sum over lags of the residual's correlation between pixels, 1 for independent noise.
+        losses: negative log density at the start and after each step, each with the noise as read before it.
         steps: steps of the fit; ``converged`` whether it came to rest.
         scales: the priors' scales.
         factor: the joint precision, which ``draws`` draws from.
@@ -52,8 +52,6 @@ class Settled:
     x: Array
     y: Array
     r: Array
-    half_radius: Array
-    half_slopes: Array
     amplitude: Array
     shape: Array
     shape_sd: Array
@@ -62,24 +60,40 @@ class Settled:
     covariance: Array
     widening: Array
     log_bayes: Array
+    log_bayes_white: Array
     at_bound: NDArray[np.bool_]
     misfit: Array
     log_evidence: float
     residual: NDArray[np.float32]
     reduced_chi_square: Array
     noise_correlation: float
+    losses: Array
     steps: int
     converged: bool
     scales: Scales
     factor: Factor = field(repr=False)
 
-    def presence(self, expected: float | None = None) -> Array:
+    @cached_property
+    def half_radius(self) -> Array:
+        """Distances in px at which the droplets fall to half of their height, (N,): what is seen, and what profiles
+        agree on, where edge and curve are soft and r alone says little.
+        """
+        return half_radius(self.profile, self.r, self.shape)
+
+    @cached_property
+    def half_slopes(self) -> Array:
+        """Derivatives of log half_radius by log r, log edge and the curve, (N, 1 + S)."""
+        return _half_slopes(self.profile, np.log(self.r), self.shape)
+
+    def presence(self, expected: float | None = None, white: bool = False) -> Array:
         """Probability that each droplet is there, shape (N,), given that all others are.
 
         A priori ``expected`` droplets are spread evenly over the image, else as many as there are here: the prior
-        odds of one more at a place are expected times the uniform density, which ``log_bayes`` has in it.
+        odds of one more at a place are expected times the uniform density, which ``log_bayes`` has in it. With
+        ``white`` each is held against white noise, not against all that is left over (``log_bayes_white``).
         """
-        odds = self.log_bayes + np.log(max(float(len(self.x)) if expected is None else expected, 1e-3))
+        counted = float(len(self.x)) if expected is None else expected
+        odds = (self.log_bayes_white if white else self.log_bayes) + np.log(max(counted, 1e-3))
         made: Array = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
         return made
 
@@ -95,6 +109,7 @@ def settle(
     scales: Scales | None = None,
     edge_px: float = 1.0,
     max_steps: int = 50,
+    home: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
 ) -> Settled:
     """Fit droplets found in an image jointly, by Gauss-Newton steps in a trust region, and find their posterior.
 
@@ -107,6 +122,8 @@ def settle(
         scales: the priors' scales, else ``image_scales`` with the median of r.
         edge_px: width of the edge to start from.
         max_steps: no more steps than this, at least 1.
+        home: x, y and r that the droplets were found with, (N,) each, from which they may go only so far; where they
+            start from, if not given.
 
     Returns:
         The droplets in the order given, with their posterior.
@@ -122,7 +139,13 @@ def settle(
         scales = image_scales(image, float(np.median(places[2])) if len(places[2]) else 8.0)
     problem = Problem(image, profile, scales)
     start = start_of(problem, places[0], places[1], places[2], amplitude, edge_px)
-    state, columns, residual, noise, equations, steps, converged, held = descend(problem, start, max_steps)
+    found = start
+    if home is not None:
+        at = [np.array(v, dtype=np.float64) for v in home]
+        found = start_of(problem, at[0], at[1], at[2])
+    state, columns, residual, noise, equations, losses, steps, converged, held = descend(
+        problem, start, max_steps, found
+    )
     factored = factor(equations)
     covariance = factored.marginals()
     widening = widening_of(state, columns, residual, noise)
@@ -131,13 +154,12 @@ def settle(
     if shapes:
         shape_sd[0] *= state.rendered_shape[0]
     floor = pixel_noise(image)
+    quiet = min(float(np.square(floor / noise).mean()), 1.0)
     return Settled(
         profile,
         state.x,
         state.y,
         np.exp(state.log_r),
-        half_radius(profile, np.exp(state.log_r), state.rendered_shape),
-        _half_slopes(profile, state),
         state.amplitude,
         state.rendered_shape,
         shape_sd,
@@ -146,12 +168,14 @@ def settle(
         covariance * widening.factor[:, :, None] * widening.factor[:, None, :],
         widening.factor,
         log_bayes_of(problem, state, covariance, widening),
+        log_bayes_of(problem, state, covariance, widening, quiet),
         np.asarray(held[:, :3].any(1)),
         widening.misfit,
         evidence_of(problem, state, residual, noise, factored),
         residual.astype(np.float32),
         np.square(residual).mean((1, 2)) / floor**2,
         widening.noise_correlation,
+        losses,
         steps,
         converged,
         scales,
@@ -226,30 +250,30 @@ def draws(settled: Settled, n: int, generator: torch.Generator | None = None) ->
     }
 
 
-def _half_slopes(profile: str, state: State) -> Array:
+def _half_slopes(profile: str, log_r: Array, shape: Array) -> Array:
     """Derivatives of the log of each half radius by log r and the shape's unknowns, by central differences.
 
     Beside the shape, the half radius over r hangs on r alone, and slowly: it is found at a few radii between.
     """
-    n, count = len(state.x), SHAPES[profile]
+    n, count = len(log_r), SHAPES[profile]
     made = np.zeros((n, 1 + count))
     if n == 0:
         return made
     made[:, 0] = 1.0
     if count == 0:
         return made
-    low, high = state.log_r.min() - 0.02, state.log_r.max() + 0.02
+    low, high = log_r.min() - 0.02, log_r.max() + 0.02
     knots = np.linspace(low, high, 2 + int(20 * (high - low)))
     step = 1e-2
 
     def log_share(log_r: Array, by: Array) -> Array:
-        moved = replace(state, shape=state.shape + by).rendered_shape
+        moved = np.concatenate([shape[:1] * np.exp(by[:1]), shape[1:] + by[1:]])
         return np.interp(log_r, knots, np.log(half_radius(profile, np.exp(knots), moved)) - knots)
 
     still = np.zeros(count)
-    made[:, 0] += (log_share(state.log_r + step, still) - log_share(state.log_r - step, still)) / (2 * step)
+    made[:, 0] += (log_share(log_r + step, still) - log_share(log_r - step, still)) / (2 * step)
     for k, by in enumerate(np.eye(count) * step):
-        made[:, 1 + k] = (log_share(state.log_r, by) - log_share(state.log_r, -by)) / (2 * step)
+        made[:, 1 + k] = (log_share(log_r, by) - log_share(log_r, -by)) / (2 * step)
     return made
 
 

@@ -35,8 +35,8 @@ NEAR = 0.005
 class Descent(NamedTuple):
     """Where the descent ended: the state and what was computed there.
 
-    residual (C, H, W) and noise (C,) are the image's; held, shape (N, 3 + C), tells unknowns at their bounds that
-    wanted further.
+    residual (C, H, W) and noise (C,) are the image's; losses, shape (steps + 1,), are the energies; held, shape
+    (N, 3 + C), tells unknowns at their bounds that wanted further.
     """
 
     state: State
@@ -44,16 +44,19 @@ class Descent(NamedTuple):
     residual: Array
     noise: Array
     equations: Equations
+    losses: Array
     steps: int
     converged: bool
     held: NDArray[np.bool_]
 
 
-def start_of(problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None, edge_px: float) -> State:
+def start_of(
+    problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None = None, edge_px: float = 1.0
+) -> State:
     """The state to start from: within the image, no heights if none are given, a level background."""
     count, height, width = problem.channels.shape
     a = np.zeros((count, len(x)))
-    if amplitude is not None:
+    if amplitude is not None and len(x):
         a = np.array(amplitude, dtype=np.float64).reshape(-1, len(x))
         if len(a) != count or not np.isfinite(a).all():
             raise ValueError(f"amplitude has {len(a)} rows for {count} channels, or is not finite: give (C, N).")
@@ -64,15 +67,17 @@ def start_of(problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLik
     return State(x, y, np.log(np.maximum(r, SMALLEST_PX)), a, shape, bg)
 
 
-def descend(problem: Problem, state: State, max_steps: int) -> Descent:
-    """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each."""
+def descend(problem: Problem, state: State, max_steps: int, home: State) -> Descent:
+    """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each.
+
+    ``home`` is where the droplets were found: they may go only so far from there.
+    """
     count, height, width = problem.channels.shape
     n, shapes = len(state.x), SHAPES[problem.profile]
-    r0 = np.exp(state.log_r)
-    far = np.maximum(FAR_PX, FAR_RADII * r0)
-    low = np.stack([np.maximum(state.x - far, -0.5), np.maximum(state.y - far, -0.5), state.log_r], 1)
-    high = np.stack([np.minimum(state.x + far, width - 0.5), np.minimum(state.y + far, height - 0.5), state.log_r], 1)
-    low[:, 2] = np.maximum(state.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
+    far = np.maximum(FAR_PX, FAR_RADII * np.exp(home.log_r))
+    low = np.stack([np.maximum(home.x - far, -0.5), np.maximum(home.y - far, -0.5), home.log_r], 1)
+    high = np.stack([np.minimum(home.x + far, width - 0.5), np.minimum(home.y + far, height - 0.5), home.log_r], 1)
+    low[:, 2] = np.maximum(home.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
     high[:, 2] += np.log(FAR_FACTOR)
     freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.border / count, 1.0)
 
@@ -96,6 +101,7 @@ def descend(problem: Problem, state: State, max_steps: int) -> Descent:
     equations = equations_of(problem, state, columns, residual, noise)
 
     damping, converged, steps = 1e-2, False, 0
+    losses = [energy(problem, state, residual, noise)]
     while steps < max_steps and not converged:
         steps += 1
         geometry = np.stack([state.x, state.y, state.log_r], 1)
@@ -105,6 +111,7 @@ def descend(problem: Problem, state: State, max_steps: int) -> Descent:
             by_droplet, by_border = step(equations, damping, held)
         except (np.linalg.LinAlgError, RuntimeError):
             damping = max(10 * damping, 1e-3)
+            losses.append(losses[-1])
             continue
         # Half of this is what a quadratic would still gain, in units of the log density.
         slope = -(by_droplet * equations.droplet_gradient).sum() - by_border @ equations.border_gradient
@@ -113,6 +120,7 @@ def descend(problem: Problem, state: State, max_steps: int) -> Descent:
         trial_columns = columns_of(problem, trial)
         trial_residual = residual_of(problem, trial, trial_columns)
         gain = energy(problem, state, residual, noise) - energy(problem, trial, trial_residual, noise)
+        losses.append(losses[-1] - max(gain, 0.0))
         if gain < 0:
             # Near the mode, what is left to gain is less than what the cuts of the droplets' windows make of it.
             converged = bool(near)
@@ -125,7 +133,7 @@ def descend(problem: Problem, state: State, max_steps: int) -> Descent:
         equations = equations_of(problem, state, columns, residual, noise)
         converged = bool(near) and damping <= 1e-2
         damping = damping / 10 if damping > 1e-7 else 0.0
-    return Descent(state, columns, residual, noise, equations, steps, converged, held)
+    return Descent(state, columns, residual, noise, equations, np.array(losses), steps, converged, held)
 
 
 def _within(state: State, by_droplet: Array, by_border: Array, low: Array, high: Array, shapes: int) -> State:

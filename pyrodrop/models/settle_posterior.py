@@ -74,14 +74,17 @@ def widening_of(state: State, columns: Columns, residual: Array, noise: Array) -
     return Widening(np.sqrt(shares * worse[:, None]), shares, misfit, float(1 + 2 * correlation.sum()))
 
 
-def log_bayes_of(problem: Problem, state: State, covariance: Array, widening: Widening) -> Array:
+def log_bayes_of(
+    problem: Problem, state: State, covariance: Array, widening: Widening, white: float | None = None
+) -> Array:
     """Log Bayes factor of each droplet's presence, shape (N,): the model with it over the model without it.
 
     All else is integrated over in both, by Laplace's method. With P the inverse of the droplet's marginal covariance,
     which already lets its neighbours, the background and the shape settle anew to first order, dropping the droplet
     costs a^T P_aa a / 2; the room that its unknowns are left, (2 pi)^(D / 2) |P|^(-1 / 2), is held against the prior
     density at the fit, the centre's being uniform over the image. The gain is divided by the correlation of the
-    noise: pixels that repeat each other tell less.
+    noise: pixels that repeat each other tell less. With ``white``, the variance of the white noise as a share of that
+    of all that is left over, the droplet is held against white noise and nothing else.
     """
     n, count = len(state.x), len(problem.scales.amplitude)
     if n == 0:
@@ -89,6 +92,9 @@ def log_bayes_of(problem: Problem, state: State, covariance: Array, widening: Wi
     precision = np.linalg.inv(covariance)
     a, scales = state.amplitude.T, problem.scales
     share = widening.correlation[:, 3:].mean(1) * np.maximum(widening.factor[:, 3] ** 2 / widening.correlation[:, 3], 1)
+    widened = np.log(widening.factor).sum(1)
+    if white is not None:
+        share, widened = np.full(n, white), np.full(n, (3 + count) / 2 * np.log(white))
     gain = np.einsum("nc,ncd,nd->n", a, precision[:, 3:, 3:], a) / 2 / share
     height, width = problem.channels.shape[1:]
     root = np.log(2 * np.pi) / 2
@@ -96,7 +102,7 @@ def log_bayes_of(problem: Problem, state: State, covariance: Array, widening: Wi
     prior = -np.log(height * width) - np.log(LOG_RADIUS_SD) - np.log(scales.amplitude).sum() - (1 + count) * root
     prior = prior - np.square((state.log_r - np.log(scales.radius_px)) / LOG_RADIUS_SD) / 2
     prior = prior - np.square(a / scales.amplitude).sum(1) * (1 - 1 / share) / 2
-    widths = np.linalg.slogdet(covariance)[1] / 2 + np.log(widening.factor).sum(1)
+    widths = np.linalg.slogdet(covariance)[1] / 2 + widened
     made: Array = gain + prior + (3 + count) * root + widths
     return made
 

@@ -24,12 +24,12 @@ def save_state(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     write_whole(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
 
 
-def load_state(path: str | os.PathLike[str], kind: str, needs: Mapping[str, type]) -> dict[str, Any]:
+def load_state(path: str | os.PathLike[str], kind: str | tuple[str, ...], needs: Mapping[str, type]) -> dict[str, Any]:
     """Read what ``save_state`` wrote. A checkpoint is data: no code in it is ever run.
 
     Args:
         path: the file.
-        kind: the value its entry ``kind`` must have.
+        kind: the value its entry ``kind`` must have, or several it may have.
         needs: the entries it must have, and their types.
 
     Raises:
@@ -47,9 +47,12 @@ def load_state(path: str | os.PathLike[str], kind: str, needs: Mapping[str, type
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for a damaged file
         raise CheckpointError(f"{path} is not a readable checkpoint (damaged or something else); {advice}") from error
-    if not isinstance(state, dict) or state.get("kind") != kind:
+    kinds = (kind,) if isinstance(kind, str) else kind
+    if not isinstance(state, dict) or state.get("kind") not in kinds:
         found = state.get("kind") if isinstance(state, dict) else type(state).__name__
-        raise CheckpointError(f"{path} is a checkpoint of {found!r}, expected {kind!r}; {advice}")
+        raise CheckpointError(
+            f"{path} is a checkpoint of {found!r}, expected {' or '.join(map(repr, kinds))}; {advice}"
+        )
     for name, expected in needs.items():
         if not isinstance(state.get(name), expected):
             raise CheckpointError(f"{path} is damaged: {name!r} is missing or no {expected.__name__}; {advice}")

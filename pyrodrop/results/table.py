@@ -17,7 +17,8 @@ class Context(NamedTuple):
     """What a flag is decided from: mean x, y, radius, amplitude of each droplet, the image's size and noise.
 
     What may not be known, and then raises no flag: the 5 % and 95 % quantiles of the radius (N,), the least and the
-    greatest radius that the prior allows, and what the model leaves over inside each circle.
+    greatest radius that the prior allows, what the model leaves over inside each circle, and which droplets the fit
+    held back at an edge of where they may lie (N,).
     """
 
     x: Array
@@ -30,6 +31,7 @@ class Context(NamedTuple):
     radius_q95: Array | None = None
     radius_range: tuple[float, float] | None = None
     residuals: DropletResiduals | None = None
+    held: NDArray[np.bool_] | None = None
 
 
 Flag = Callable[[Context], NDArray[np.bool_]]
@@ -78,8 +80,10 @@ def _faint(c: Context) -> NDArray[np.bool_]:
     return np.abs(c.amplitude) * c.radius * np.sqrt(np.pi) < 5 * c.noise
 
 
-@flag("prior_edge", "a twentieth of its radius's draws are within 2 % of the least or the greatest the prior allows")
+@flag("prior_edge", "it is held back at an edge of what was allowed, or its radius is within 2 % of one")
 def _prior_edge(c: Context) -> NDArray[np.bool_]:
+    if c.held is not None:
+        return c.held
     if c.radius_range is None or c.radius_q05 is None or c.radius_q95 is None:
         return np.zeros(len(c.x), bool)
     least, greatest = c.radius_range
@@ -102,6 +106,7 @@ def droplet_table(
     pixel_size_um: float | None = None,
     radius_range: tuple[float, float] | None = None,
     residuals: DropletResiduals | None = None,
+    held: NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
     """The droplet table: mean, standard deviation and 5 % and 95 % quantiles over draws.
 
@@ -113,6 +118,7 @@ def droplet_table(
         pixel_size_um: side of a pixel in micrometres; adds the columns x_um, y_um and radius_um.
         radius_range: least and greatest radius in px that the prior allows, for the flag prior_edge.
         residuals: what the model leaves over inside each circle, for the flag residual.
+        held: droplets that a fit held back at an edge of where they may lie, (N,), for the flag prior_edge.
 
     Returns:
         A frame with the columns id, each quantity with _sd, _q05, _q95, presence, flags (names of ``FLAGS``,
@@ -131,7 +137,7 @@ def droplet_table(
     n = len(means["x_px"])
     x, y, radius, amplitude = means.values()
     low, high = lows["radius_px"], highs["radius_px"]
-    context = Context(x, y, radius, amplitude, size, noise, low, high, radius_range, residuals)
+    context = Context(x, y, radius, amplitude, size, noise, low, high, radius_range, residuals, held)
     named = [(name, decide(context)) for name, (_, decide) in FLAGS.items()]
     columns["presence"] = np.ones(n) if presence is None else presence.detach().cpu().double().numpy()
     columns["flags"] = [" ".join(name for name, applies in named if applies[i]) for i in range(n)]

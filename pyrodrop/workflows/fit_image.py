@@ -75,6 +75,7 @@ def fit_image(
     """
     file = {"frame": frame, "white": white, "pixel_size_um": pixel_size_um}
     subject = read_subject(path, channel, scale, **{name: v for name, v in file.items() if v is not None})
+    pixels = subject.pixels
     given = {name: value for name, value in settings.items() if value is not None}
     if steps is None:  # the post's start needs the post's 20,000 iterations, the peaks do not
         steps = 20_000 if settings.get("start") == "uniform" else "auto"
@@ -84,7 +85,7 @@ def fit_image(
             named = ", ".join(sorted(given) + ["n_droplets"] * (n_droplets is not None))
             raise SettingError(f"--resume keeps the settings of the checkpoint; leave out {named}")
         begun = load(resume, device)
-        if begun.channel.shape != subject.pixels.shape or not torch.equal(begun.channel, subject.pixels):
+        if begun.channel.shape != pixels.shape or not torch.equal(begun.channel, pixels):
             raise SettingError(f"{resume} is a fit of another image, channel or scale; give those it was made with")
         folder = open_folder(out)
         fitted = begun.resume(steps, progress=progress, checkpoint=folder / "fit.pt")
@@ -96,7 +97,7 @@ def fit_image(
         check_settings(n_droplets=n_droplets, device=device, **given)
         folder = open_folder(out)
         fitted = fit(
-            subject.pixels,
+            pixels,
             n_droplets,
             steps=steps,
             device=device,
@@ -213,8 +214,8 @@ def _loss(fit: Fit, subject: Subject, table: pd.DataFrame) -> Figure:
 def _overlay(fit: Fit, subject: Subject, table: pd.DataFrame) -> Figure:
     height, width = fit.size
     figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
-    pixels = subject.image.pixels
-    plots.overlay(axes[0], pixels if pixels.shape[-1] == 3 else pixels[..., 0], table)
+    coloured = subject.image.pixels.shape[-1] == 3 and not subject.image.channel_names
+    plots.overlay(axes[0], subject.image.pixels if coloured else subject.pixels, table)
     return figure
 
 

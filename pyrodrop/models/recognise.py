@@ -1,0 +1,212 @@
+"""Which candidates are droplets: fitted together, weighed, thinned out, and looked for again in what is left over."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pyrodrop.models.finder import find
+from pyrodrop.models.measured import LOG_RADIUS_SD, image_scales, pixel_noise
+from pyrodrop.models.settle import Settled, settle, settle_best
+from pyrodrop.render import HALF_RADIUS
+
+Array = NDArray[np.float64]
+
+# Mean squared residual of a droplet, in units of the image's own white noise, up to which the model explains it: by
+# then the misfit is as large as the noise, which is what "does not fit" means for the image as a whole, too.
+EXPLAINED = 2.0
+# A candidate less likely than this is dropped; a hundred of them would not make one droplet.
+LEAST = 0.01
+# So many droplets make a population to be like; narrower than this share of itself no population is taken to be.
+_POPULATION, _NARROWEST = 8, 0.2
+# Rounds of thinning out, and of looking at what is left over.
+_THINNINGS, _LOOKS = 4, 3
+# Steps of a fit that only has to tell what is there from what is not.
+_ROUGH = 12
+
+
+class Recognised(NamedTuple):
+    """The droplets of an image, N of them.
+
+    settled: their joint fit. presence: probability that each is there, (N,). evidence: log evidence of each profile
+    that was tried, on the same candidates.
+    """
+
+    settled: Settled
+    presence: Array
+    evidence: dict[str, float]
+
+
+class _Candidates(NamedTuple):
+    """Circles, x, y and radius of half height in px, and how like the image's droplets each is, all (N,)."""
+
+    x: Array
+    y: Array
+    radius: Array
+    alike: Array
+
+    def those(self, kept: NDArray[np.bool_] | NDArray[np.intp]) -> "_Candidates":
+        return _Candidates(*(values[kept] for values in self))
+
+
+def recognise(channels: Array, prominent: Array, profiles: Sequence[str]) -> Recognised:
+    """Find the droplets of an image, fit them jointly, and say of each how likely it is there.
+
+    The presence of a droplet is the product of two probabilities. That the image needs it: the odds of the models with
+    it and without it, held against white noise (``Settled.presence``). And that it is a droplet and not clutter: as
+    likely as it is like the other droplets of the image (``finder``); or else, where the model explains what is seen
+    there to within the noise, it is one by definition, the better the more its radius and amplitude are like
+    the others' (``log_likeness``). What has only the latter to show for itself is held against
+    all that the model leaves over anywhere, as against noise: in an image that the model describes badly, a small
+    thing that it happens to describe well means little.
+
+    Args:
+        channels: the image, (C, H, W).
+        prominent: the one channel to look for candidates in, (H, W).
+        profiles: those to choose from by their evidence.
+    """
+    found = find(torch.from_numpy(prominent).float(), everything=True)
+    candidates = _Candidates(found.x, found.y, found.r, found.presence)
+    white = pixel_noise(channels)
+    usual = found.r[found.presence >= 0.5] if (found.presence >= 0.5).any() else found.r
+    scales = image_scales(channels, float(np.median(usual)) if len(usual) else 8.0)
+    if len(profiles) > 1 and len(found.x):
+        # One cheap fit takes out what only noise has made; a rim alone, which has no height, it would not see.
+        first = settle(
+            channels,
+            found.x,
+            found.y,
+            found.r / HALF_RADIUS["gaussian"],
+            profile="gaussian",
+            scales=scales,
+            max_steps=_ROUGH,
+        )
+        candidates = candidates.those((first.presence() >= LEAST) | (found.presence >= 0.5))
+    settled, evidence = settle_best(
+        channels, candidates.x, candidates.y, candidates.radius, profiles=profiles, scales=scales, max_steps=2 * _ROUGH
+    )
+    settled, candidates = _thinned(channels, settled, candidates, white)
+    for _ in range(_LOOKS):
+        if not _explains(settled, candidates.alike, white):
+            break
+        more = _left_over(settled)
+        before = len(candidates.x)
+        if len(more.x):
+            settled, candidates = _with(channels, settled, candidates, more, white)
+        if len(candidates.x) <= before:
+            break
+    settled = _again(channels, settled, np.ones(len(settled.x), bool), candidates, 50)
+    return Recognised(settled, presence_of(settled, candidates.alike, white), evidence)
+
+
+def _explains(settled: Settled, alike: Array, white: Array) -> bool:
+    """Whether the model explains half of the droplets to within the noise; else what it leaves over is its own."""
+    there = presence_of(settled, alike, white) >= 0.5
+    if not there.any():
+        return float(np.mean(settled.reduced_chi_square)) < EXPLAINED
+    return float(np.median(_left(settled, white)[there])) < EXPLAINED
+
+
+def _left(settled: Settled, white: Array) -> Array:
+    """Mean squared residual at each droplet in units of the image's white noise, (N,)."""
+    return np.asarray(settled.misfit * np.mean(np.square(settled.noise / white)))
+
+
+def presence_of(settled: Settled, alike: Array, white: Array) -> Array:
+    """Probability that each droplet is there, (N,); see ``recognise``.
+
+    Args:
+        settled: the joint fit.
+        alike: probability that each is like the image's other droplets, (N,).
+        white: standard deviation of the white noise that the image itself shows, (C,).
+    """
+    explained = 1 / (1 + (_left(settled, white) / EXPLAINED) ** 8)
+    first = alike + (1 - alike) * explained * settled.presence()
+    expected = max(float(first.sum()), 1.0)
+    odds = settled.log_bayes + np.log(expected) + log_likeness(settled, first >= 0.5)
+    needed = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
+    return np.asarray(alike * settled.presence(expected, white=True) + (1 - alike) * explained * needed)
+
+
+def log_likeness(settled: Settled, members: NDArray[np.bool_]) -> Array:
+    """Log of how much likelier each droplet's radius and amplitudes are among those of the members than a priori, (N,).
+
+    The members' log radii and amplitudes are taken as Student's t with 4 degrees of freedom, whose tails leave room
+    for the odd one, around their median and as wide as their median deviation; 0 for all with too few members.
+    """
+    # Imported late: scipy.stats changes the filters of warnings.
+    from scipy.stats import norm as normal
+    from scipy.stats import t as student_t
+
+    if members.sum() < _POPULATION:
+        return np.zeros(len(members))
+    scales = settled.scales
+    places = [(np.log(settled.r), np.log(scales.radius_px), LOG_RADIUS_SD, _NARROWEST)]
+    for heights, scale in zip(settled.amplitude, scales.amplitude, strict=True):
+        places.append((heights, 0.0, float(scale), _NARROWEST * float(np.median(np.abs(heights[members])))))
+    made = np.zeros(len(members))
+    for value, mean, sd, narrowest in places:
+        centre = float(np.median(value[members]))
+        width = max(1.4826 * float(np.median(np.abs(value[members] - centre))), narrowest)
+        made += student_t.logpdf(value, 4, centre, width) - normal.logpdf(value, mean, sd)
+    return made
+
+
+def _thinned(channels: Array, settled: Settled, candidates: _Candidates, white: Array) -> tuple[Settled, _Candidates]:
+    """The fit without the candidates that are not there. Of two that stand for one droplet each makes the other
+    needless: only the weaker of neighbours goes at once.
+    """
+    for _ in range(_THINNINGS):
+        there = presence_of(settled, candidates.alike, white)
+        doubtful = np.flatnonzero(there < LEAST)
+        if not len(doubtful):
+            break
+        going = np.zeros(len(there), bool)
+        for k in doubtful[np.argsort(there[doubtful], kind="stable")]:
+            near = np.hypot(settled.x - settled.x[k], settled.y - settled.y[k]) < settled.r + settled.r[k]
+            going[k] = not (near & going).any()
+        candidates = candidates.those(~going)
+        settled = _again(channels, settled, ~going, candidates)
+    return settled, candidates
+
+
+def _left_over(settled: Settled) -> _Candidates:
+    """Candidates in what the model leaves over; that they are like the others is not known of them."""
+    rest = np.tensordot(1 / settled.noise, settled.residual.astype(np.float64), 1)
+    found = find(torch.from_numpy(rest).float(), everything=True)
+    return _Candidates(found.x, found.y, found.r, np.zeros(len(found.x)))
+
+
+def _with(
+    channels: Array, settled: Settled, candidates: _Candidates, more: _Candidates, white: Array
+) -> tuple[Settled, _Candidates]:
+    """The fit with those of the new candidates that turn out to be there."""
+    joined = _Candidates(*(np.concatenate(pair) for pair in zip(candidates, more, strict=True)))
+    both = _again(channels, settled, np.ones(len(settled.x), bool), joined)
+    return _thinned(channels, both, joined, white)
+
+
+def _again(
+    channels: Array,
+    settled: Settled,
+    kept: NDArray[np.bool_],
+    candidates: _Candidates,
+    max_steps: int = _ROUGH,
+) -> Settled:
+    """The fit of the candidates: the kept droplets of the last fit from where they are, and those after them."""
+    share = HALF_RADIUS[settled.profile]
+    new = candidates.those(np.arange(len(candidates.x)) >= kept.sum())
+    return settle(
+        channels,
+        np.concatenate([settled.x[kept], new.x]),
+        np.concatenate([settled.y[kept], new.y]),
+        np.concatenate([settled.r[kept], new.radius / share]),
+        np.concatenate([settled.amplitude[:, kept], np.zeros((len(channels), len(new.x)))], 1),
+        profile=settled.profile,
+        scales=settled.scales,
+        edge_px=float(settled.shape[0]) if len(settled.shape) else 1.0,
+        max_steps=max_steps,
+        home=(candidates.x, candidates.y, candidates.radius / share),
+    )

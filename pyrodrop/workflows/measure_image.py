@@ -1,0 +1,231 @@
+"""From images to folders of results: ``pyrodrop measure``."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tifffile
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+import pyrodrop
+from pyrodrop.images import ImageError, Micrograph, read_image
+from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
+from pyrodrop.results import check_plots, plots, size_plots
+from pyrodrop.results.comparison import compare
+from pyrodrop.results.histogram import size_histogram
+from pyrodrop.results.posterior import write_whole
+from pyrodrop.workflows.folder import open_folder, write_figure, write_json
+from pyrodrop.workflows.measure import Measurement, measure
+from pyrodrop.workflows.settings import SettingError, pick_device
+
+EMBEDDED = "embedded micrograph"
+
+
+def measure_images(paths: Sequence[str], out: str, *, progress: bool = True, **settings: Any) -> dict[str, Any]:
+    """Measure images one after the other: one into the folder ``out``, several into a folder of it each.
+
+    Args:
+        paths: image files; none stands for the embedded micrograph.
+        out: the folder.
+        progress: say on standard error which image is being measured.
+        settings: as for ``measure_image``.
+
+    Returns:
+        The summary of one image; of several, by name their counts, and under ``failed`` what went wrong with those
+        that could not be measured.
+    """
+    if len(paths) <= 1:
+        return measure_image(paths[0] if paths else None, out, progress=progress, **settings)
+    folder = open_folder(out)
+    taken: dict[str, int] = {}
+    done: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    for path in paths:
+        stem = Path(path).stem
+        taken[stem] = taken.get(stem, 0) + 1
+        name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
+        try:
+            summary = measure_image(path, str(folder / name), progress=progress, **settings)
+        except ImageError as error:
+            failed[path] = str(error)
+        else:
+            done[name] = {key: summary[key] for key in ("count", "profile", "seconds")}
+    return {"images": done, "failed": failed, "results": str(folder)}
+
+
+def measure_image(
+    path: str | None,
+    out: str,
+    *,
+    channel: str | None = None,
+    scale: float = 1.0,
+    frame: int | None = None,
+    white: float | str | None = None,
+    pixel_size_um: float | None = None,
+    profile: str = "auto",
+    seed: int | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Read an image, measure its droplets, and write all results into the folder ``out``.
+
+    Args:
+        path: an image file, or None for the embedded micrograph.
+        out: the folder.
+        channel: name of the channel to measure, or "all" for all of the file's at once; gray where not given, the
+            first in a file with channels of its own; saturation for the embedded micrograph.
+        scale, frame: as for ``read_image``.
+        white: as for ``read_image``; "brightest" where not given, since only proportions matter here.
+        pixel_size_um: side of a pixel of the file in micrometres, else what the file says.
+        profile, seed: as for ``pyrodrop.measure``.
+        device: "auto" or "cpu"; measuring runs on the CPU.
+        progress: say on standard error what is being done.
+
+    Returns:
+        The summary, and where the results are.
+    """
+    if pick_device(device).type != "cpu" and device != "auto":
+        raise SettingError(f"device is {device!r}, but measuring runs on the CPU; use --device cpu or auto")
+    truth = None
+    if path is None:
+        if scale != 1.0 or frame is not None or white is not None:
+            raise SettingError("--scale, --frame and --white-level are for a file; give an IMAGE, or leave them out")
+        image, truth = embedded()
+        channel = channel or COLOUR_CHANNEL
+    else:
+        image = read_image(path, scale, frame=frame, white=white or "brightest", pixel_size_um=pixel_size_um)
+        channel = channel or ("gray" if "gray" in image.channels else image.channels[0])
+    subject = image if channel == "all" else image.channel(channel)
+    folder = open_folder(out)
+    made = measure(subject, profile=profile, pixel_size_um=image.pixel_size_um, seed=0 if seed is None else seed)
+    compared = None if truth is None or channel != COLOUR_CHANNEL else compare(made.table, truth)
+    return write_measurement(made, image, path or EMBEDDED, channel, folder, compared) | {"results": str(folder)}
+
+
+def write_measurement(
+    made: Measurement,
+    image: Micrograph,
+    name: str,
+    channel: str,
+    folder: Path,
+    truth: dict[str, float | int | None] | None = None,
+) -> dict[str, Any]:
+    """Write table, summary, state, images and figures of a measurement; return the summary."""
+    summary = summarise(made, name, channel)
+    if truth is not None:
+        summary["truth"] = truth
+    table = made.table
+    made.save(folder / "fit.pt")
+    write_whole(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
+    losses = pd.DataFrame({"iteration": range(1, len(made.losses) + 1), "loss": made.losses.tolist()})
+    write_whole(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
+    for file, pixels in (("image.tif", made.channels), ("residual.tif", made.residual_in_noise)):
+        write_whole(folder / file, partial(_write_tiff, pixels.float().numpy()))
+    for figure, draw in _FIGURES.items():
+        write_figure(draw(made, image), folder / f"{figure}.png")
+    write_json(summary, folder / "summary.json")
+    return summary
+
+
+def _write_tiff(pages: NDArray[np.float32], path: Path) -> None:
+    tifffile.imwrite(path, pages[0] if len(pages) == 1 else pages, photometric="minisblack")
+
+
+def summarise(made: Measurement, name: str, channel: str) -> dict[str, Any]:
+    """What ``summary.json`` says."""
+    height, width = made.size
+    steps = len(made.losses)
+    return {
+        "version": pyrodrop.__version__,
+        "seed": made.seed,
+        "device": "cpu",
+        "image": name,
+        "width": width,
+        "height": height,
+        "channel": channel,
+        "n_droplets": int((made.presence >= 0.5).sum()),
+        "count": made.count.as_dict(),
+        "sizes": made.sizes.as_dict() | {"unit": made.sizes.unit},
+        "profile": made.profile,
+        "log_evidence": made.evidence,
+        "shape": made.shape_by_name,
+        "steps": steps,
+        "seconds": round(made.seconds, 3),
+        "iterations_per_second": round(steps / max(made.seconds, 1e-9), 2),
+        "first_loss": float(made.losses[0]),
+        "mean_loss_last_tenth": float(made.losses[-max(steps // 10, 1) :].mean()),
+        "background": float(made.background.double().mean()),
+        "noise": float(made.noise.mean()),
+        "reduced_chi_square": float(made.reduced_chi_square.mean()),
+        "pixel_size_um": made.pixel_size_um,
+        "warnings": list(made.warnings),
+    }
+
+
+def _overlay(made: Measurement, image: Micrograph) -> Figure:
+    height, width = made.size
+    figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
+    pixels = image.pixels
+    shown = pixels if pixels.shape[-1] == 3 and not image.channel_names else made.channels[0]
+    likely = made.table[made.table["presence"] >= 0.5]
+    plots.overlay(axes[0], shown, likely)
+    return figure
+
+
+def _prediction(made: Measurement, image: Micrograph) -> Figure:
+    height, width = made.size
+    figure, axes = plots.figure(3, 1, panel=(5.0, 4.3 * height / width + 0.3))
+    plots.prediction(axes, made.prediction[0], made.residual[0], made.channels[0])
+    return figure
+
+
+def _amplitudes(made: Measurement, image: Micrograph) -> Figure:
+    figure, axes = plots.figure()
+    plots.amplitudes(axes[0], made.draws["amplitude"])
+    return figure
+
+
+def _loss(made: Measurement, image: Micrograph) -> Figure:
+    figure, axes = plots.figure()
+    plots.loss(axes[0], made.losses)
+    return figure
+
+
+def _residual(made: Measurement, image: Micrograph) -> Figure:
+    height, width = made.size
+    figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
+    check_plots.residuals(axes[0], made.residual_map, made.image_fit)
+    return figure
+
+
+def _sizes(made: Measurement, image: Micrograph) -> Figure:
+    figure, axes = plots.figure()
+    binned = size_histogram(
+        2 * made.draws["radius_px"].double().numpy(),
+        made.presence.numpy(),
+        pixel_size_um=made.pixel_size_um,
+        seed=made.seed,
+    )
+    size_plots.histogram(axes[0], binned, made.sizes)
+    return figure
+
+
+def _count(made: Measurement, image: Micrograph) -> Figure:
+    figure, axes = plots.figure()
+    size_plots.count(axes[0], made.count)
+    return figure
+
+
+_FIGURES: dict[str, Callable[[Measurement, Micrograph], Figure]] = {
+    "overlay": _overlay,
+    "residual": _residual,
+    "sizes": _sizes,
+    "count": _count,
+    "prediction": _prediction,
+    "amplitudes": _amplitudes,
+    "loss": _loss,
+}

@@ -1,0 +1,85 @@
+"""What is recognised: every droplet that is there, none that is not, whatever its polarity."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+
+from pyrodrop.images.simulate import simulate
+from pyrodrop.models.recognise import Recognised, log_likeness, recognise
+
+ALL = ("gaussian", "disc", "radial")
+
+
+def drawn(seed: int, **how: object) -> tuple[np.ndarray, np.ndarray]:
+    image, truth = simulate(25, (160, 200), seed=seed, kind="gray", **how)  # type: ignore[arg-type]
+    return image.pixels[..., 0].double().numpy(), truth[["x_px", "y_px", "radius_px"]].to_numpy()
+
+
+def likely(seen: Recognised) -> np.ndarray:
+    there = seen.presence >= 0.5
+    return np.stack([seen.settled.x, seen.settled.y, seen.settled.r], 1)[there]
+
+
+def matched(found: np.ndarray, truth: np.ndarray) -> int:
+    """True droplets with one found within a third of their radius."""
+    return int((cdist(truth[:, :2], found[:, :2]).min(1) < truth[:, 2] / 3).sum())
+
+
+@pytest.mark.parametrize(
+    ("profile", "how"),
+    [
+        ("gaussian", {"radius_px": (3.0, 8.0), "noise": 0.02}),
+        ("disc", {"radius_px": (5.0, 10.0), "noise": 0.05, "separation": 1.0, "profile": "disc", "shape": [1.0]}),
+    ],
+)
+def test_all_droplets_and_no_others_are_recognised_and_their_profile_is_chosen(
+    profile: str, how: dict[str, object]
+) -> None:
+    pixels, truth = drawn(3, **how)
+    seen = recognise(pixels[None], pixels, ALL)
+    assert seen.settled.profile == profile == max(seen.evidence, key=lambda name: seen.evidence[name])
+    found = likely(seen)
+    assert len(found) == len(truth) == matched(found, truth)
+    assert np.median(np.abs(np.sort(found[:, 2]) / np.sort(truth[:, 2]) - 1)) < 0.03
+
+
+def test_dark_droplets_are_recognised_as_bright_ones_are() -> None:
+    pixels, _ = drawn(1, radius_px=(3.0, 8.0), noise=0.02)
+    bright, dark = (recognise(one[None], one, ("gaussian",)) for one in (pixels, 1 - pixels))
+    assert likely(dark) == pytest.approx(likely(bright), abs=1e-3)
+    assert dark.settled.amplitude == pytest.approx(-bright.settled.amplitude, rel=1e-3)
+
+
+def test_droplets_missed_at_first_are_found_in_what_is_left_over() -> None:
+    # Beside a few large strong ones, the small faint are unlike the population by which the finder judges.
+    x, y = np.meshgrid(np.arange(220.0), np.arange(180.0))
+    pixels = 0.2 + 0.02 * torch.randn(180, 220, generator=torch.Generator().manual_seed(5)).double().numpy()
+    centres = [(40, 40, 9, 0.6), (150, 50, 10, 0.6), (60, 130, 9, 0.5), (160, 130, 4, 0.15), (100, 90, 4, 0.15)]
+    for a, b, r, height in centres:
+        pixels += height * np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * r**2))
+    found = likely(recognise(pixels[None], pixels, ("gaussian",)))
+    assert len(found) == len(centres) == matched(found, np.array(centres)[:, :3])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_is_recognised_in_noise(seed: int) -> None:
+    pixels = 0.5 + 0.05 * torch.randn(150, 150, generator=torch.Generator().manual_seed(seed)).double().numpy()
+    seen = recognise(pixels[None], pixels, ALL)
+    assert seen.presence.sum() < 0.3
+
+
+def test_an_even_image_has_no_droplets() -> None:
+    pixels = np.full((40, 50), 0.3)
+    assert len(recognise(pixels[None], pixels, ALL).presence) == 0
+
+
+def test_what_is_like_the_others_is_likelier_than_what_is_not() -> None:
+    pixels, _ = drawn(2, radius_px=(4.0, 5.0), noise=0.02)
+    settled = recognise(pixels[None], pixels, ("gaussian",)).settled
+    members = np.ones(len(settled.x), bool)
+    usual = log_likeness(settled, members)
+    settled.r[0] *= 20
+    settled.amplitude[0, 0] *= -0.05
+    assert log_likeness(settled, members)[0] < usual[0] - 4
+    assert not log_likeness(settled, members & (np.arange(len(members)) < 5)).any()
