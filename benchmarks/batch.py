@@ -7,6 +7,8 @@ with one thread, so that start-up counts for the batch and not for them.
 import argparse
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,8 +33,8 @@ seconds = []
 for number, path in enumerate(paths[:1] + paths):  # the first one warms up, and is not counted
     begun = time.perf_counter()
     fit_image(path, f"{out}/{number}", channel="saturation", n_droplets=int(droplets), device="cpu", progress=False)
-    seconds.append(time.perf_counter() - begun)
-print(json.dumps(seconds[1:]))
+    seconds.append((time.perf_counter() - begun, time.process_time()))
+print(json.dumps([sum(each for each, _ in seconds[1:]), seconds[-1][1] - seconds[0][1]]))
 """
 
 
@@ -69,9 +71,13 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         text=True,
         env=environment,
     )
-    single = sum(json.loads(ran.stdout)) * len(paths) / len(singles)
+    single, single_cpu = (value * len(paths) / len(singles) for value in json.loads(ran.stdout))
+    cpu = children_cpu()
     batch = timed("batch", str(images), *JOB, "--workers", str(given.workers), "--out", str(folder / "out"))
+    cpu = children_cpu() - cpu
     ideal = single / given.workers
+    records = [json.loads(path.read_text()) for path in (folder / "out").glob("*/batch.json")]
+    within = sum(record["seconds"] for record in records) / given.workers
     return {
         "images": len(paths),
         "workers": given.workers,
@@ -80,6 +86,9 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "that over the workers": ideal,
         "batch": batch,
         "overhead": batch / ideal - 1,
+        # On a machine that others use too, these two tell more: single runs have more of it to themselves.
+        "overhead in processor time": cpu / single_cpu - 1,
+        "batch, seconds not within the jobs": batch - within,
         **finished(given.finished, paths, folder),
         "--help": min(timed("--help") for _ in range(5)),
     }
@@ -87,8 +96,6 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def finished(count: int, paths: list[str], folder: Path) -> dict[str, float]:
     """A run of which all is done: many images whose results are put there as a batch would have put them."""
-    import shutil
-
     from pyrodrop.workflows.batch_keys import Contents, key_of
     from pyrodrop.workflows.batch_results import folder_name, read_record
 
@@ -97,17 +104,18 @@ def finished(count: int, paths: list[str], folder: Path) -> dict[str, float]:
     out.mkdir()
     done = [path for path in (folder / "out").iterdir() if path.is_dir()]
     settings = {"channel": "saturation", "n_droplets": DROPLETS}
-    contents = Contents(folder / "hashes")
+    contents = Contents(folder / "hashes", lambda _: 1)
     for number in range(count):
         # A byte behind the end of a PNG is no part of the picture, and makes another content of it.
         path = many / f"{number:05}.png"
         path.write_bytes(Path(paths[number % len(paths)]).read_bytes() + str(number).encode())
         os.utime(path, (1_700_000_000, 1_700_000_000))
-        key = key_of(contents.of(str(path))[0], None, "fit", settings, pyrodrop.__version__)
+        key = key_of(contents.of(str(path)).hash, None, "fit", settings, pyrodrop.__version__)
         there = out / folder_name(str(path), None, key)
-        shutil.copytree(done[number % len(done)], there)
+        shutil.copytree(done[number % len(done)], there, copy_function=os.link)
         record = read_record(there)
         assert record is not None
+        (there / "batch.json").unlink()
         (there / "batch.json").write_text(json.dumps(record | {"key": key}))
     argv = ("batch", str(many), *JOB, "--out", str(out))
     first, second = timed(*argv), timed(*argv)
@@ -126,6 +134,12 @@ def make(folder: Path, seed: int) -> Path:
     path = folder / f"{seed:05}.png"
     write_png(pyrodrop.simulate(DROPLETS, (SIDE, SIDE), seed)[0], path)
     return path
+
+
+def children_cpu() -> float:
+    """Processor seconds of all processes started from here that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def timed(*argv: str) -> float:

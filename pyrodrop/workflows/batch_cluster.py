@@ -24,6 +24,8 @@ _SETTINGS = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.pause": False,
     "distributed.admin.tick.limit": "1h",
+    # It would look at what a worker does a hundred times a second, for a page that nobody sees.
+    "distributed.worker.profile.enabled": False,
 }
 
 
