@@ -24,7 +24,7 @@ def batch(
     paths: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
-    job: str = "fit",
+    job: str = "measure",
     scheduler: str | None = None,
     workers: int | None = None,
     workers_per_gpu: int | None = None,
@@ -87,7 +87,7 @@ def _do_what_is_missing(
     if first is None:  # nothing is started, and nothing heavy imported
         return
     from pyrodrop.workflows.batch_cluster import outcomes, workers_of
-    from pyrodrop.workflows.jobs import check_job
+    from pyrodrop.workflows.jobs import JOBS, check_job
 
     check_job(ledger.job, ledger.settings)
     with ExitStack() as stack:
@@ -97,7 +97,7 @@ def _do_what_is_missing(
         else:
             client = stack.enter_context(_own_workers(ledger, workers, workers_per_gpu))
         tasks = (replace(task, run=str(run)) for task in itertools.chain([first], missing))
-        for task, outcome in outcomes(client, tasks, ledger.say):
+        for task, outcome in outcomes(client, tasks, ledger.say, JOBS[ledger.job].on_gpu):
             if outcome.full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(ledger.folder))
             ledger.settle(task, outcome)
@@ -108,11 +108,13 @@ def _own_workers(ledger: Ledger, workers: int | None, workers_per_gpu: int | Non
     from dask.system import CPU_COUNT
 
     from pyrodrop.workflows.batch_cluster import own_workers
+    from pyrodrop.workflows.jobs import JOBS
 
     each = 1 if workers_per_gpu is None else positive_whole("workers_per_gpu", workers_per_gpu)
     most = CPU_COUNT if workers is None else positive_whole("workers", workers)
     device = ledger.settings.get("device", "auto")
-    gpus = torch.cuda.device_count() if device == "auto" or device.startswith("cuda") else 0
+    wanted = JOBS[ledger.job].on_gpu and (device == "auto" or device.startswith("cuda"))
+    gpus = torch.cuda.device_count() if wanted else 0
     if gpus:
         return own_workers(0, gpus, each)
     return own_workers(min(most, ledger.images - ledger.found))

@@ -104,13 +104,16 @@ def workers_of(scheduler: str) -> Iterator[Any]:
         yield client
 
 
-def outcomes(client: Any, tasks: Iterator[Task], say: Callable[[str], None]) -> Iterator[tuple[Task, Outcome]]:
+def outcomes(
+    client: Any, tasks: Iterator[Task], say: Callable[[str], None], on_gpu: bool
+) -> Iterator[tuple[Task, Outcome]]:
     """Hand out tasks, as many at a time as there are workers and a few more; give back what becomes of each.
 
     Args:
         client: of the scheduler.
         tasks: what is to be done; the next one is only asked for when somebody is about to be free.
         say: told when nobody works.
+        on_gpu: give them only to workers that have the resource GPU, if there are any.
 
     Raises:
         SettingError: if the scheduler is gone.
@@ -125,7 +128,7 @@ def outcomes(client: Any, tasks: Iterator[Task], say: Callable[[str], None]) -> 
     idle = 0.0
     while more or under_way:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        if any("GPU" in worker["resources"] for worker in workers):
+        if on_gpu and any("GPU" in worker["resources"] for worker in workers):
             resources = {"GPU": 1}
         free = len([worker for worker in workers if resources is None or "GPU" in worker["resources"]])
         # One more than there are workers, and one in four: none waits while the next image is looked at.

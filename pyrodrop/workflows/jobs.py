@@ -16,15 +16,17 @@ class Job(NamedTuple):
     Attributes:
         module: dotted name of its module.
         work: name of the function that does it.
+        on_gpu: whether it can use one.
     """
 
     module: str
     work: str
+    on_gpu: bool
 
 
 JOBS = {
-    "fit": Job("pyrodrop.workflows.fit_image", "fit_image"),
-    "measure": Job("pyrodrop.workflows.measure_image", "measure_image"),
+    "fit": Job("pyrodrop.workflows.fit_image", "fit_image", on_gpu=True),
+    "measure": Job("pyrodrop.workflows.measure_image", "measure_image", on_gpu=False),
 }
 
 
