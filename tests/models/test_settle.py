@@ -281,8 +281,8 @@ def test_the_half_radius_of_soft_droplets_is_known_where_the_radius_is_not() -> 
     assert np.median(sd) <= np.median(np.log(drawn["radius_px"]).std(0)) * 1.05
     truth = scene("disc", crowd(7, (128, 128), 1.3, 12, (5, 9)), (128, 128))
     disc = settle(truth.image, *truth.start(), profile="disc")
-    assert disc.half_slopes[:, 0] == pytest.approx(np.ones(12), abs=0.04)
-    assert disc.half_slopes[:, 1] == pytest.approx(np.zeros(12), abs=0.04)
+    assert disc.half_slopes[:, 0] == pytest.approx(np.ones(12), abs=0.07)
+    assert disc.half_slopes[:, 1] == pytest.approx(np.zeros(12), abs=0.07)
 
 
 def test_no_droplets_are_a_background() -> None:
