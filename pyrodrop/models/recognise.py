@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from pyrodrop.models.finder import find
+from pyrodrop.models.left_over import peaks_left_over
 from pyrodrop.models.measured import LOG_RADIUS_SD, image_scales, pixel_noise
 from pyrodrop.models.settle import Settled, settle, settle_best
 from pyrodrop.render import HALF_RADIUS
@@ -87,16 +88,15 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str]) -> Rec
     settled, evidence = settle_best(
         channels, candidates.x, candidates.y, candidates.radius, profiles=profiles, scales=scales, max_steps=2 * _ROUGH
     )
-    settled, candidates = _thinned(channels, settled, candidates, white)
-    for _ in range(_LOOKS):
-        if not _explains(settled, candidates.alike, white):
-            break
-        more = _left_over(settled)
-        before = len(candidates.x)
-        if len(more.x):
-            settled, candidates = _with(channels, settled, candidates, more, white)
-        if len(candidates.x) <= before:
-            break
+    settled, candidates = _completed(channels, settled, candidates, white)
+    if len(profiles) > 1 and len(candidates.x) and _explains(settled, candidates.alike, white):
+        # With all droplets in place, what was taken for the profile may have been what was missing.
+        half = settled.half_radius
+        better, evidence = settle_best(
+            channels, settled.x, settled.y, half, profiles=profiles, scales=scales, max_steps=2 * _ROUGH
+        )
+        if better.profile != settled.profile:
+            settled, candidates = _completed(channels, better, candidates, white)
     settled = _again(channels, settled, np.ones(len(settled.x), bool), candidates, 50)
     return Recognised(settled, presence_of(settled, candidates.alike, white), evidence)
 
@@ -172,8 +172,26 @@ def _thinned(channels: Array, settled: Settled, candidates: _Candidates, white: 
     return settled, candidates
 
 
+def _completed(channels: Array, settled: Settled, candidates: _Candidates, white: Array) -> tuple[Settled, _Candidates]:
+    """The fit without the candidates that are not there, and with the droplets that were not seen before."""
+    settled, candidates = _thinned(channels, settled, candidates, white)
+    for _ in range(_LOOKS):
+        if not _explains(settled, candidates.alike, white):
+            break
+        more = _left_over(settled)
+        before = len(candidates.x)
+        if len(more.x):
+            settled, candidates = _with(channels, settled, candidates, more, white)
+        if len(candidates.x) <= before:
+            break
+    return settled, candidates
+
+
 def _left_over(settled: Settled) -> _Candidates:
     """Candidates in what the model leaves over; that they are like the others is not known of them."""
+    if len(settled.x):
+        peaks = peaks_left_over(settled.residual, settled.noise, settled.r, settled.profile, settled.shape)
+        return _Candidates(peaks.x, peaks.y, peaks.r * HALF_RADIUS[settled.profile], np.zeros(len(peaks.x)))
     rest = np.tensordot(1 / settled.noise, settled.residual.astype(np.float64), 1)
     found = find(torch.from_numpy(rest).float(), everything=True)
     return _Candidates(found.x, found.y, found.r, np.zeros(len(found.x)))
