@@ -1,0 +1,55 @@
+"""Droplets that a fit left over stand out where they are, by as much as the matched filter says, up to the border."""
+
+import numpy as np
+import pytest
+import torch
+
+from pyrodrop.models.left_over import STANDS_OUT, Peaks, peaks_left_over
+
+RADII = np.array([2.5, 3.0, 4.0, 5.0])
+
+
+def residual(droplets: list[tuple[float, float, float, float]], noise: float, seed: int = 0) -> np.ndarray:
+    x, y = np.meshgrid(np.arange(90.0), np.arange(70.0))
+    made = noise * torch.randn(70, 90, generator=torch.Generator().manual_seed(seed)).double().numpy()
+    for a, b, r, height in droplets:
+        made += height * np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * r**2))
+    return made[None].astype(np.float32)
+
+
+def look(image: np.ndarray, noise: float) -> Peaks:
+    return peaks_left_over(image, np.array([noise]), RADII, "gaussian", np.zeros(0))
+
+
+def test_droplets_of_both_signs_stand_out_at_their_place_and_radius() -> None:
+    droplets = [(20.0, 30.0, 3.0, 0.3), (60.0, 40.0, 4.5, -0.3)]
+    peaks = look(residual(droplets, 0.02), 0.02)
+    assert len(peaks.x) == 2
+    order = np.argsort(peaks.x)
+    for k, (a, b, r, height) in zip(order, droplets, strict=True):
+        assert np.hypot(peaks.x[k] - a, peaks.y[k] - b) < 1.5
+        assert peaks.r[k] == pytest.approx(r, rel=0.3)
+        # Of a Gaussian matched to itself, |a| r sqrt(pi) / noise.
+        assert peaks.signal[k] == pytest.approx(abs(height) * r * np.sqrt(np.pi) / 0.02, rel=0.1)
+
+
+def test_a_droplet_on_the_border_stands_out_where_its_centre_is() -> None:
+    peaks = look(residual([(45.0, 0.0, 4.0, 0.2), (89.0, 69.0, 4.0, 0.2)], 0.02), 0.02)
+    found = {(round(float(x)), round(float(y))) for x, y in zip(peaks.x, peaks.y, strict=True)}
+    assert any(abs(x - 45) <= 2 and y <= 2 for x, y in found)
+    assert any(x >= 87 and y >= 67 for x, y in found)
+
+
+def test_noise_has_few_peaks_and_none_far_above() -> None:
+    peaks = [look(residual([], 0.02, seed), 0.02) for seed in range(10)]
+    assert sum(len(p.x) for p in peaks) <= 5
+    assert all((p.signal > STANDS_OUT).all() and (p.signal < 6).all() for p in peaks)
+
+
+def test_channels_add_up_as_squares() -> None:
+    image = residual([(40.0, 30.0, 3.0, 0.1)], 0.0) + residual([], 0.02, 1) * 0
+    single = peaks_left_over(image, np.array([0.02]), RADII, "gaussian", np.zeros(0)).signal.max()
+    both = peaks_left_over(
+        np.concatenate([image, -image]), np.array([0.02, 0.02]), RADII, "gaussian", np.zeros(0)
+    ).signal.max()
+    assert both == pytest.approx(single * np.sqrt(2), rel=1e-6)
