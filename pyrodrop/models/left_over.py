@@ -71,5 +71,5 @@ def _template(profile: str, r: float, shape: Array) -> Array:
     along = np.arange(-reach, reach + 1)
     squared = torch.from_numpy((along**2 + along[:, None] ** 2) / r**2)
     given = torch.from_numpy(shape) if len(shape) else None
-    heights = PROFILES[profile](squared, squared.new_tensor(r), given)  # type: ignore[arg-type]
+    heights = PROFILES[profile](squared, squared.new_tensor(r), given)
     return np.asarray(heights.numpy())
