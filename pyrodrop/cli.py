@@ -363,13 +363,30 @@ def _show(results: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(results, indent=2))
         return
     for name, value in results.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{key} {_short(item)}" for key, item in value.items())
-        print(f"{name}: {_short(value)}")
+        if isinstance(value, dict) and any(isinstance(item, dict) for item in value.values()):
+            print(f"{name}:")
+            for key, item in value.items():
+                print(f"  {key}: {_short(item)}")
+        elif isinstance(value, list):
+            print(f"{name}: {'none' if not value else ''}".rstrip())
+            for item in value:
+                print(f"  {item}")
+        else:
+            print(f"{name}: {_short(value)}")
 
 
 def _short(value: object) -> str:
+    """A result in a few characters; an estimate as its mean and its 90 % interval."""
+    if isinstance(value, dict) and value.keys() == {"mean", "q05", "q95"}:
+        mean, low, high = (_rounded(value[part]) for part in ("mean", "q05", "q95"))
+        return f"{mean} ({low} to {high})"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _rounded(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 import pyrodrop
 from pyrodrop.images import ImageError, Micrograph, read_image
+from pyrodrop.images.pixel_size import positive_pixel_size
+from pyrodrop.images.scaling import positive_scale
 from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
+from pyrodrop.images.white_level import positive_white
 from pyrodrop.results import check_plots, plots, size_plots
 from pyrodrop.results.comparison import compare
 from pyrodrop.results.histogram import size_histogram
 from pyrodrop.results.posterior import write_whole
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json
-from pyrodrop.workflows.measure import Measurement, measure
-from pyrodrop.workflows.settings import SettingError, pick_device
+from pyrodrop.workflows.measure import PROFILES, Measurement, measure
+from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
 
 EMBEDDED = "embedded micrograph"
 
@@ -104,6 +107,25 @@ def measure_image(
     made = measure(subject, profile=profile, pixel_size_um=image.pixel_size_um, seed=0 if seed is None else seed)
     compared = None if truth is None or channel != COLOUR_CHANNEL else compare(made.table, truth)
     return write_measurement(made, image, path or EMBEDDED, channel, folder, compared) | {"results": str(folder)}
+
+
+def check_measure_image(
+    *,
+    channel: str | None = None,
+    scale: float = 1.0,
+    white: float | str | None = None,
+    pixel_size_um: float | None = None,
+    profile: str = "auto",
+    seed: int | None = None,
+    device: str = "auto",
+) -> None:
+    """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with."""
+    one_of("profile", profile, ("auto", *PROFILES))
+    whole("seed", 0 if seed is None else seed)
+    pick_device(device)
+    positive_scale(scale)
+    positive_white(white)
+    positive_pixel_size(pixel_size_um)
 
 
 def write_measurement(
