@@ -1,4 +1,4 @@
-"""Draws the picture of the README: a micrograph of known truth, what is fitted, and what is found.
+"""Draws the picture of the README: a micrograph of known truth, the droplets measured, and their sizes.
 
 python docs/picture.py
 """
@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pyrodrop
 from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
-from pyrodrop.results import plots
-
-STEPS = 1_000
+from pyrodrop.results import plots, size_plots
+from pyrodrop.results.histogram import size_histogram
 
 
 def main() -> None:
-    image, truth = embedded()
-    channel = image.channel(COLOUR_CHANNEL)
-    fit = pyrodrop.fit(channel, n_droplets=len(truth), error_scale=0.02, steps=STEPS, start="peaks")
-    table = fit.table(image.pixel_size_um)
+    image, _ = embedded()
+    made = pyrodrop.measure(image.channel(COLOUR_CHANNEL), pixel_size_um=image.pixel_size_um)
+    diameters = 2 * made.draws["radius_px"].double().numpy()
 
     figure, axes = plots.figure(1, 3, panel=(4.2, 3.4))
     plots.image_panel(axes[0], image.pixels, "a micrograph")
-    plots.image_panel(axes[1], fit.sample(1)["val"][0], f"the model's {COLOUR_CHANNEL}", colour_bar=False)
-    plots.overlay(axes[2], image.pixels, table)
-    for panel in axes:
+    plots.overlay(axes[1], image.pixels, made.table[made.table["presence"] >= 0.5])
+    binned = size_histogram(diameters, made.presence.numpy(), pixel_size_um=image.pixel_size_um)
+    size_plots.histogram(axes[2], binned, made.sizes)
+    axes[2].set_title("their sizes")
+    for panel in axes[:2]:
         panel.set_axis_off()
-    figure.savefig(Path(__file__).parent / "_static" / "pyrodrop.png", dpi=110)
+    figure.savefig(Path(__file__).parent / "_static" / "pyrodrop.png", dpi=90)
 
 
 if __name__ == "__main__":
