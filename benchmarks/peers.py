@@ -90,7 +90,7 @@ def annotated(folder: Path) -> Iterator[tuple[str, Array, Array]]:
         for name, truth in rows.groupby("image"):
             file = path.parent / str(name)
             if file.exists():
-                gray = pyrodrop.read_image(file).channel("gray").double().numpy()
+                gray = pyrodrop.read_image(file, white="brightest").channel("gray").double().numpy()
                 yield str(name), gray, truth[["x", "y", "r"]].to_numpy(float)
 
 

@@ -11,6 +11,7 @@ from pyrodrop.models.finder import find
 from pyrodrop.models.left_over import peaks_left_over
 from pyrodrop.models.measured import LOG_RADIUS_SD, image_scales, pixel_noise
 from pyrodrop.models.settle import Settled, settle, settle_best
+from pyrodrop.models.splits import needless, suspects, united
 from pyrodrop.render import HALF_RADIUS
 
 Array = NDArray[np.float64]
@@ -184,7 +185,37 @@ def _completed(channels: Array, settled: Settled, candidates: _Candidates, white
             settled, candidates = _with(channels, settled, candidates, more, white)
         if len(candidates.x) <= before:
             break
+    if _explains(settled, candidates.alike, white):
+        settled, candidates = _unsplit(channels, settled, candidates, white)
     return settled, candidates
+
+
+def _unsplit(channels: Array, settled: Settled, candidates: _Candidates, white: Array) -> tuple[Settled, _Candidates]:
+    """The fit with each droplet that was taken for two as one again."""
+    taken = suspects(settled)
+    if not len(taken):
+        return settled, candidates
+    kept = ~np.isin(np.arange(len(settled.x)), taken)
+    one = united(settled, taken)
+    moved = (one.x != settled.x) | (one.r != settled.r)
+    share = HALF_RADIUS[settled.profile]
+    homes = _Candidates(
+        np.where(moved, one.x, candidates.x),
+        np.where(moved, one.y, candidates.y),
+        np.where(moved, one.r * share, candidates.radius),
+        candidates.alike,
+    )
+    without = _again(channels, one, kept, homes.those(kept))
+    members = presence_of(settled, candidates.alike, white) >= 0.5
+    odds = np.log(max(float(members.sum()), 1.0)) + log_likeness(settled, members)[taken]
+    needed = taken[~needless(settled, without, taken, odds)]
+    if not len(needed):
+        return without, homes.those(kept)
+    kept[needed] = True
+    undone = united(settled, np.setdiff1d(taken, needed))
+    moved = (undone.x != settled.x) | (undone.r != settled.r)
+    homes = _Candidates(*(np.where(moved, *both) for both in zip(homes, candidates, strict=True)))
+    return _again(channels, undone, kept, homes.those(kept)), homes.those(kept)
 
 
 def _left_over(settled: Settled) -> _Candidates:

@@ -34,6 +34,7 @@ class Settled:
         widening: shares by which standard deviations were widened for noise that is correlated and for droplets that
             are unlike the model, shape (N, 3 + C).
         log_bayes: log Bayes factor of each droplet's presence, shape (N,), its centre a priori anywhere in the image.
+        gain: the part of it that comes from a better fit, to first order in how its neighbours would settle, (N,).
         log_bayes_white: the same held against nothing but the white noise that the image shows, shape (N,).
         at_bound: droplets that wanted to go further from their start than they may, shape (N,).
         misfit: mean squared residual where the droplet's centre and radius are read, over the image's, shape (N,).
@@ -60,6 +61,7 @@ class Settled:
     covariance: Array
     widening: Array
     log_bayes: Array
+    gain: Array
     log_bayes_white: Array
     at_bound: NDArray[np.bool_]
     misfit: Array
@@ -167,8 +169,8 @@ def settle(
         noise,
         covariance * widening.factor[:, :, None] * widening.factor[:, None, :],
         widening.factor,
-        log_bayes_of(problem, state, covariance, widening),
-        log_bayes_of(problem, state, covariance, widening, quiet),
+        *log_bayes_of(problem, state, covariance, widening),
+        log_bayes_of(problem, state, covariance, widening, quiet)[0],
         np.asarray(held[:, :3].any(1)),
         widening.misfit,
         evidence_of(problem, state, residual, noise, factored),

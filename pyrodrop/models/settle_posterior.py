@@ -76,8 +76,9 @@ def widening_of(state: State, columns: Columns, residual: Array, noise: Array) -
 
 def log_bayes_of(
     problem: Problem, state: State, covariance: Array, widening: Widening, white: float | None = None
-) -> Array:
-    """Log Bayes factor of each droplet's presence, shape (N,): the model with it over the model without it.
+) -> tuple[Array, Array]:
+    """Log Bayes factor of each droplet's presence, shape (N,): the model with it over the model without it; and the
+    part of it that the fit gains, the other being what a droplet costs.
 
     All else is integrated over in both, by Laplace's method. With P the inverse of the droplet's marginal covariance,
     which already lets its neighbours, the background and the shape settle anew to first order, dropping the droplet
@@ -88,7 +89,7 @@ def log_bayes_of(
     """
     n, count = len(state.x), len(problem.scales.amplitude)
     if n == 0:
-        return np.zeros(0)
+        return np.zeros(0), np.zeros(0)
     precision = np.linalg.inv(covariance)
     a, scales = state.amplitude.T, problem.scales
     share = widening.correlation[:, 3:].mean(1) * np.maximum(widening.factor[:, 3] ** 2 / widening.correlation[:, 3], 1)
@@ -104,7 +105,7 @@ def log_bayes_of(
     prior = prior - np.square(a / scales.amplitude).sum(1) * (1 - 1 / share) / 2
     widths = np.linalg.slogdet(covariance)[1] / 2 + widened
     made: Array = gain + prior + (3 + count) * root + widths
-    return made
+    return made, gain
 
 
 def evidence_of(problem: Problem, state: State, residual: Array, noise: Array, factored: Factor) -> float:

@@ -1,0 +1,79 @@
+"""One droplet that was taken for two: told by taking one of them out in earnest, and looking at what is left over.
+
+The evidence of a droplet lets its neighbours settle to first order only. Where two share one droplet, the one that is
+left would move to the middle and grow, which is further than that holds: each seems needed, and is not.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from pyrodrop.models.settle import Settled
+
+Array = NDArray[np.float64]
+# Two are suspected of being one if their centres are nearer than the greater of their radii of half height.
+_CLOSE = 1.0
+# Radii within which a droplet's presence tells in the residual.
+_REACH = 2.0
+
+
+def suspects(settled: Settled) -> NDArray[np.intp]:
+    """The weaker of each two droplets that may be one; no two that are neighbours at once."""
+    if len(settled.x) < 2:
+        return np.zeros(0, np.intp)
+    centres, half = np.stack([settled.x, settled.y], 1), settled.half_radius
+    pairs = cKDTree(centres).query_pairs(_CLOSE * float(half.max()), output_type="ndarray")
+    apart = np.hypot(*(centres[pairs[:, 0]] - centres[pairs[:, 1]]).T)
+    pairs = pairs[apart < _CLOSE * half[pairs].max(1)]
+    weaker = np.where(settled.log_bayes[pairs[:, 0]] < settled.log_bayes[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+    chosen: list[int] = []
+    for k in sorted(set(weaker.tolist()), key=lambda k: settled.log_bayes[k]):
+        near = np.hypot(settled.x - settled.x[k], settled.y - settled.y[k]) < _REACH * (half + half[k])
+        if not near[chosen].any():
+            chosen.append(k)
+    return np.array(chosen, np.intp)
+
+
+def united(settled: Settled, taken: NDArray[np.intp]) -> Settled:
+    """The fit with the nearest neighbour of each droplet taken moved to where one droplet for the two would be.
+
+    That is their middle, weighed by what each adds to the image, |a| r^2, with the larger of their radii.
+    """
+    x, y, r, amplitude = (values.copy() for values in (settled.x, settled.y, settled.r, settled.amplitude))
+    weight = np.abs(settled.amplitude).sum(0) * settled.r**2
+    for k in taken:
+        apart = np.hypot(settled.x - settled.x[k], settled.y - settled.y[k])
+        apart[taken] = np.inf
+        j = int(np.argmin(apart))
+        pair = np.array([j, k])
+        x[j], y[j] = (np.average(place[pair], weights=weight[pair] + 1e-300) for place in (settled.x, settled.y))
+        r[j] = settled.r[pair].max()
+        amplitude[:, j] = (settled.amplitude[:, pair] * settled.r[pair] ** 2).sum(1) / r[j] ** 2
+    return replace(settled, x=x, y=y, r=r, amplitude=amplitude)
+
+
+def needless(before: Settled, without: Settled, taken: NDArray[np.intp], log_odds: Array) -> NDArray[np.bool_]:
+    """Which of the droplets that were taken out the image does not need, shape of ``taken``.
+
+    Args:
+        before: the fit with all droplets.
+        without: the fit without those taken.
+        taken: indices of them in ``before``.
+        log_odds: log of the prior odds of each one's presence, apart from its place and size, shape of ``taken``.
+    """
+    height, width = before.residual.shape[1:]
+    made = np.zeros(len(taken), bool)
+    for i, k in enumerate(taken):
+        reach = _REACH * before.half_radius[k]
+        left, right = max(int(before.x[k] - reach), 0), min(int(before.x[k] + reach) + 2, width)
+        top, bottom = max(int(before.y[k] - reach), 0), min(int(before.y[k] + reach) + 2, height)
+        squares = [
+            np.square(fit.residual[:, top:bottom, left:right].astype(np.float64)).sum((1, 2))
+            for fit in (without, before)
+        ]
+        gained = float(((squares[0] - squares[1]) / np.square(before.noise)).sum() / 2)
+        cost = before.log_bayes[k] - before.gain[k]
+        made[i] = gained + cost + log_odds[i] < 0
+    return made
