@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from pyrodrop.images.simulate import simulate as simulate
     from pyrodrop.inference.nuts import sample_nuts as sample_nuts
     from pyrodrop.render import render as render
+    from pyrodrop.results.arviz_data import to_arviz as to_arviz
+    from pyrodrop.results.calibration import calibrate as calibrate
     from pyrodrop.results.posterior import CheckpointError as CheckpointError
+    from pyrodrop.results.report import write_report as write_report
+    from pyrodrop.results.sizes import size_statistics as size_statistics
     from pyrodrop.workflows.fit import Fit as Fit
     from pyrodrop.workflows.fit import fit as fit
+    from pyrodrop.workflows.inject import inject as inject
     from pyrodrop.workflows.kept import load as load
     from pyrodrop.workflows.measure import Measurement as Measurement
     from pyrodrop.workflows.measure import measure as measure
@@ -33,13 +38,18 @@ _HOMES = {
     "Measurement": "pyrodrop.workflows.measure",
     "Micrograph": "pyrodrop.images",
     "SettingError": "pyrodrop.workflows.settings",
+    "calibrate": "pyrodrop.results.calibration",
     "fit": "pyrodrop.workflows.fit",
+    "inject": "pyrodrop.workflows.inject",
     "load": "pyrodrop.workflows.kept",
     "measure": "pyrodrop.workflows.measure",
     "read_image": "pyrodrop.images",
     "render": "pyrodrop.render",
     "sample_nuts": "pyrodrop.inference.nuts",
     "simulate": "pyrodrop.images.simulate",
+    "size_statistics": "pyrodrop.results.sizes",
+    "to_arviz": "pyrodrop.results.arviz_data",
+    "write_report": "pyrodrop.results.report",
 }
 
 __all__ = [
@@ -49,7 +59,9 @@ __all__ = [
     "Measurement",
     "Micrograph",
     "SettingError",
+    "calibrate",
     "fit",
+    "inject",
     "load",
     "measure",
     "models",
@@ -57,6 +69,9 @@ __all__ = [
     "render",
     "sample_nuts",
     "simulate",
+    "size_statistics",
+    "to_arviz",
+    "write_report",
 ]
 
 
