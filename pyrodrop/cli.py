@@ -124,6 +124,13 @@ JOBS: dict[str, tuple[Setting, ...]] = {
             "of a droplet: gaussian, disc, radial (default auto: chosen by evidence)",
             (("choices", PROFILES),),
         ),
+        Setting(
+            "--tiles",
+            "tiles",
+            "measure one TIFF or Zarr that is larger than memory in tiles of at most PX pixels a side (default 1024)",
+            (("type", int), ("nargs", "?"), ("const", 1024), ("metavar", "PX")),
+            of_many=False,
+        ),
     ),
 }
 _DEFAULT_JOB = "measure"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pyrodrop.models.finder_circles import Circles, fit_circles, taken
 from pyrodrop.models.finder_edges import pixel_noise, pyramid
-from pyrodrop.models.finder_population import presence
+from pyrodrop.models.finder_population import Population, population, presence
 from pyrodrop.models.finder_profile import half_heights
 from pyrodrop.models.finder_select import select
 from pyrodrop.models.finder_votes import propose
@@ -35,6 +35,7 @@ class Found(NamedTuple):
         background: (H, W) the image without its droplets, smooth.
         noise: standard deviation of white noise per pixel, in units of the image.
         level_noise: standard deviation of the gradient's noise on each level of the pyramid, per sample.
+        population: what the image's circles say of its droplets and clutter.
     """
 
     x: Doubles
@@ -45,14 +46,17 @@ class Found(NamedTuple):
     background: Floats
     noise: float
     level_noise: Doubles
+    population: Population
 
 
-def find(channel: Tensor, everything: bool = False) -> Found:
+def find(channel: Tensor, everything: bool = False, known: Population | None = None) -> Found:
     """Find the droplets of an image.
 
     Args:
         channel: (H, W) finite values of any scale, H and W at least 8.
         everything: also the candidates that are clutter as far as the image's other circles tell.
+        known: the population that droplets are to be like, where the channel is a part of an image that may hold few
+            or none; else that of the channel itself.
 
     Returns:
         The droplets with what the probability of each is; those with ``presence`` of 0.5 and more count.
@@ -70,14 +74,15 @@ def find(channel: Tensor, everything: bool = False) -> Found:
     circles = fit_circles(levels, proposed.x, proposed.y, proposed.r, proposed.sign)
     kept, own = select(circles)
     circles = taken(circles, kept)
-    there = presence(circles, own)
+    there = presence(circles, own, known)
+    shown = population(circles, own)
     order = np.argsort(-there, kind="stable")
     order = order if everything else order[there[order] >= LEAST_SHOWN]
     circles, there = taken(circles, order), there[order]
     r, amplitude = half_heights(image, levels, circles)
     ground = background(image, circles, there)
     noise = np.array([level.noise for level in levels])
-    return Found(circles.x, circles.y, r, amplitude, there, ground, pixel_noise(image), noise)
+    return Found(circles.x, circles.y, r, amplitude, there, ground, pixel_noise(image), noise, shown)
 
 
 def background(image: Floats, circles: Circles, there: Doubles) -> Floats:

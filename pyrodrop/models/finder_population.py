@@ -6,6 +6,7 @@ rims and texture, unless its circles are as round as droplets are: then the imag
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,26 +40,62 @@ class Mixture(NamedTuple):
     sd: Doubles
 
 
-def presence(circles: Circles, own: Doubles) -> Doubles:
-    """Probability (n,) that each circle is a droplet, given the share of rim that is its own."""
+class Population(NamedTuple):
+    """What the circles of an image, or of some parts of a larger one, say of its droplets and clutter.
+
+    Attributes:
+        features: (n, 2) log of strength times radius and log roundness of circles that stand out of noise.
+        worth: (2,) strength times radius times roundness of all that are surely no noise, dark and bright.
+    """
+
+    features: Doubles
+    worth: Doubles
+
+
+def population(circles: Circles, own: Doubles) -> Population:
+    """The population that circles with these shares of rim of their own are of."""
+    if not len(own):
+        return Population(np.zeros((0, 2)), np.zeros(2))
+    stands_out, features = evidence(circles, own), _features(circles, own)
+    worths = np.where(_logistic(stands_out - EVIDENT) >= 0.5, np.exp(features.sum(1)), 0.0)
+    worth = np.array([worths[circles.sign < 0].sum(), worths[circles.sign > 0].sum()])
+    # What noise makes is clutter too, as far as rims that may be noise show it.
+    return Population(features[stands_out >= SHOWN], worth)
+
+
+def pooled(populations: Sequence[Population]) -> Population:
+    """The population of several parts of one image, at least one."""
+    features, worths = zip(*populations, strict=True)
+    return Population(np.concatenate(features), np.sum(worths, axis=0))
+
+
+def presence(circles: Circles, own: Doubles, known: Population | None = None) -> Doubles:
+    """Probability (n,) that each circle is a droplet, given the share of rim that is its own.
+
+    Args:
+        circles: n of them.
+        own: share of its rim that is each one's own, (n,).
+        known: the population to be like; without one, or one that has seen nothing, that of these circles themselves.
+    """
     if not len(own):
         return np.zeros(0)
     real = _logistic(evidence(circles, own) - EVIDENT)
-    sure = real >= 0.5
-    shape = roundness(circles) + np.log(np.maximum(own, 1.0 / RAYS))
-    features = np.stack([np.log(np.maximum(circles.strength * circles.r, 1e-300)), shape], 1)
+    features = _features(circles, own)
+    known = population(circles, own) if known is None or not known.worth.any() else known
     odds = np.full(len(own), ALONE)
-    # What noise makes is clutter too, as far as rims that may be noise show it.
-    shown = evidence(circles, own) >= SHOWN
-    if sure.any() and shown.sum() > FEW:
-        mixture = two_populations(features[shown])
+    if known.worth.any() and len(known.features) > FEW:
+        mixture = two_populations(known.features)
         if mixture is not None and mixture.mean[0, 1] < ROUND:
             odds = log_odds(mixture, features)
     # Droplets of one image are of one sign, or of both in number: the odds of a sign are its share of all worth.
-    worths = np.where(sure, np.exp(features.sum(1)), 0.0)
-    share = np.array([worths[circles.sign == sign].sum() for sign in circles.sign]) / max(float(worths.sum()), 1e-300)
+    share = np.where(circles.sign > 0, known.worth[1], known.worth[0]) / max(float(known.worth.sum()), 1e-300)
     odds = odds + np.log(np.clip(2.0 * share, 1e-9, 1.0))
     return real * _logistic(odds)
+
+
+def _features(circles: Circles, own: Doubles) -> Doubles:
+    shape = roundness(circles) + np.log(np.maximum(own, 1.0 / RAYS))
+    return np.stack([np.log(np.maximum(circles.strength * circles.r, 1e-300)), shape], 1)
 
 
 def evidence(circles: Circles, own: Doubles) -> Doubles:

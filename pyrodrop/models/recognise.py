@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from pyrodrop.models.finder import find
+from pyrodrop.models.finder_population import Population
 from pyrodrop.models.left_over import peaks_left_over
-from pyrodrop.models.measured import LOG_RADIUS_SD, image_scales, pixel_noise
+from pyrodrop.models.measured import LOG_RADIUS_SD, Scales, image_scales, pixel_noise
 from pyrodrop.models.settle import Settled, settle, settle_best
 from pyrodrop.models.splits import needless, suspects, united
 from pyrodrop.render import HALF_RADIUS
@@ -29,16 +30,24 @@ _THINNINGS, _LOOKS = 4, 3
 _ROUGH = 12
 
 
+class Known(NamedTuple):
+    """What is known of an image before a part of it is looked at: the scales of its priors, and its population."""
+
+    scales: Scales
+    population: Population
+
+
 class Recognised(NamedTuple):
     """The droplets of an image, N of them.
 
     settled: their joint fit. presence: probability that each is there, (N,). evidence: log evidence of each profile
-    that was tried, on the same candidates.
+    that was tried, on the same candidates. population: what the circles found first say of droplets and clutter.
     """
 
     settled: Settled
     presence: Array
     evidence: dict[str, float]
+    population: Population
 
 
 class _Candidates(NamedTuple):
@@ -53,7 +62,9 @@ class _Candidates(NamedTuple):
         return _Candidates(*(values[kept] for values in self))
 
 
-def recognise(channels: Array, prominent: Array, profiles: Sequence[str]) -> Recognised:
+def recognise(
+    channels: Array, prominent: Array, profiles: Sequence[str], known: Known | None = None
+) -> Recognised:
     """Find the droplets of an image, fit them jointly, and say of each how likely it is there.
 
     The presence of a droplet is the product of two probabilities. That the image needs it: the odds of the models with
@@ -68,12 +79,14 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str]) -> Rec
         channels: the image, (C, H, W).
         prominent: the one channel to look for candidates in, (H, W).
         profiles: those to choose from by their evidence.
+        known: what is known of the whole, where this image is a part of it; else the image says it of itself.
     """
-    found = find(torch.from_numpy(prominent).float(), everything=True)
+    population = None if known is None else known.population
+    found = find(torch.from_numpy(prominent).float(), everything=True, known=population)
     candidates = _Candidates(found.x, found.y, found.r, found.presence)
     white = pixel_noise(channels)
     usual = found.r[found.presence >= 0.5] if (found.presence >= 0.5).any() else found.r
-    scales = image_scales(channels, float(np.median(usual)) if len(usual) else 8.0)
+    scales = image_scales(channels, float(np.median(usual)) if len(usual) else 8.0) if known is None else known.scales
     if len(profiles) > 1 and len(found.x):
         # One cheap fit takes out what only noise has made; a rim alone, which has no height, it would not see.
         first = settle(
@@ -99,7 +112,7 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str]) -> Rec
         if better.profile != settled.profile:
             settled, candidates = _completed(channels, better, candidates, white)
     settled = _again(channels, settled, np.ones(len(settled.x), bool), candidates, 50)
-    return Recognised(settled, presence_of(settled, candidates.alike, white), evidence)
+    return Recognised(settled, presence_of(settled, candidates.alike, white), evidence, found.population)
 
 
 def _explains(settled: Settled, alike: Array, white: Array) -> bool:

@@ -207,7 +207,7 @@ def measure(
 
     pixels = channels.double().numpy()
     seen = recognise(pixels, in_one(pixels), PROFILES if profile == "auto" else (profile,))
-    return _measurement(channels, names, seen, pixel_size_um, seed, started)
+    return measurement_of(channels, names, seen, pixel_size_um, seed, started)
 
 
 def load_measurement(path: str | os.PathLike[str]) -> Measurement:
@@ -269,7 +269,7 @@ def _names(image: Micrograph) -> tuple[str, ...]:
     return own or (("gray",) if image.pixels.shape[-1] == 1 else ("red", "green", "blue"))
 
 
-def _measurement(
+def measurement_of(
     channels: Tensor,
     names: tuple[str, ...],
     seen: Recognised,
@@ -277,7 +277,7 @@ def _measurement(
     seed: int,
     started: float,
 ) -> Measurement:
-    """The droplets that may be there, from top to bottom, with draws of their posterior."""
+    """The droplets that may be there, from top to bottom, with draws of their posterior, of what was recognised."""
     settled, presence = seen.settled, seen.presence
     kept = np.flatnonzero(presence >= LEAST)
     kept = kept[np.lexsort((settled.x[kept], settled.y[kept]))]

@@ -1,5 +1,6 @@
 """From images to folders of results: ``pyrodrop measure``."""
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from pyrodrop.results.posterior import write_whole
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json
 from pyrodrop.workflows.measure import PROFILES, Measurement, measure
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
+from pyrodrop.workflows.tiles import measure_tiles
 
 EMBEDDED = "embedded micrograph"
 
@@ -72,6 +74,7 @@ def measure_image(
     profile: str = "auto",
     seed: int | None = None,
     device: str = "auto",
+    tiles: int | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Read an image, measure its droplets, and write all results into the folder ``out``.
@@ -86,6 +89,8 @@ def measure_image(
         pixel_size_um: side of a pixel of the file in micrometres, else what the file says.
         profile, seed: as for ``pyrodrop.measure``.
         device: "auto" or "cpu"; measuring runs on the CPU.
+        tiles: longest side in px of the tiles that the image is measured in, where it does not fit into memory; see
+            ``measure_tiles``. A worker a core measures them.
         progress: say on standard error what is being done.
 
     Returns:
@@ -93,6 +98,22 @@ def measure_image(
     """
     if pick_device(device).type != "cpu" and device != "auto":
         raise SettingError(f"device is {device!r}, but measuring runs on the CPU; use --device cpu or auto")
+    if tiles is not None:
+        if path is None or scale != 1.0:
+            raise SettingError("--tiles is for an IMAGE, without --scale; give one, or leave --tiles out")
+        return measure_tiles(
+            path,
+            out,
+            tile_px=tiles,
+            profile=profile,
+            channel=channel,
+            frame=frame,
+            white=white,
+            pixel_size_um=pixel_size_um,
+            seed=0 if seed is None else seed,
+            workers=_cores(),
+            progress=progress,
+        )
     truth = None
     if path is None:
         if scale != 1.0 or frame is not None or white is not None:
@@ -109,6 +130,7 @@ def measure_image(
     return write_measurement(made, image, path or EMBEDDED, channel, folder, compared) | {"results": str(folder)}
 
 
+<<<<<<< HEAD
 def check_measure_image(
     *,
     channel: str | None = None,
@@ -126,6 +148,11 @@ def check_measure_image(
     positive_scale(scale)
     positive_white(white)
     positive_pixel_size(pixel_size_um)
+=======
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+>>>>>>> ae7f2d5 (Measure an image larger than memory in tiles: what all share is learnt first, seams are told once)
 
 
 def write_measurement(

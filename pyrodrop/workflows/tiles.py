@@ -1,0 +1,232 @@
+"""An image larger than memory: measured in tiles, as if it were one."""
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import pyrodrop
+from pyrodrop.images import CHANNELS, ImageError
+from pyrodrop.images.white_level import BRIGHTEST, positive_white
+from pyrodrop.workflows.folder import open_folder, write_json
+from pyrodrop.workflows.measure import PROFILES
+from pyrodrop.workflows.settings import SettingError, one_of, positive, positive_whole, whole
+from pyrodrop.workflows.tiles_grid import Tile, tiles_of
+from pyrodrop.workflows.tiles_one import measure_tile, read_tile
+from pyrodrop.workflows.tiles_plan import Plan, planned
+from pyrodrop.workflows.tiles_plane import Plane, open_plane
+from pyrodrop.workflows.tiles_report import facts_of, joined, sizes_of, write_whole_image
+from pyrodrop.workflows.tiles_survey import survey
+
+TILE_PX = 1_024
+_LEAST_TILE = 64
+_FOLDER, _PLAN = "tiles", "plan.json"
+
+
+def measure_tiles(
+    source: object,
+    out: str | os.PathLike[str],
+    *,
+    tile_px: int = TILE_PX,
+    halo_px: int | None = None,
+    profile: str = "auto",
+    channel: str | None = None,
+    frame: int | None = None,
+    white: float | str | None = None,
+    pixel_size_um: float | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Measure an image that need not fit into memory, tile by tile, and write the results into the folder ``out``.
+
+    The image is read once for its levels. A few tiles then choose the profile, the scales of the priors, what tells
+    droplets from clutter, and the largest droplet; twice its width is that of the halo which every tile looks
+    beyond its own pixels. All tiles are measured with these (``models.recognise``), and what two tiles saw at a seam
+    is told once (``tiles_seams``). Each tile is written when it is done, into ``out/tiles``; the same call again, after
+    whatever interrupted it, does only those that are missing. For other pixels, other settings or another version
+    the tiles are done anew.
+
+    Args:
+        source: the path of a TIFF or Zarr, or an array that gives parts of itself; see ``tiles_plane.open_plane``.
+        out: the folder.
+        tile_px: longest side of a tile in px, at least 64. Memory grows with its square, times ``workers``.
+        halo_px: width of the halo in px; None for twice the width of the largest droplet that the sampled tiles show,
+            and at least 64.
+        profile: as for ``pyrodrop.measure``, chosen once for all tiles.
+        channel: as for ``measure_image``, one of them; gray where not given.
+        frame: which picture of several, from 0.
+        white: the level that becomes 1, or "brightest", as where not given; only proportions matter.
+        pixel_size_um: side of a pixel in micrometres; else what the file says.
+        seed: of the posterior draws.
+        workers: processes, each with one thread; 1 measures in this one. An array in memory allows only 1.
+        progress: show it on standard error.
+
+    Returns:
+        The summary, as ``summary.json`` has it, and where the results are.
+
+    Raises:
+        ImageError: the image cannot be read in parts.
+        SettingError: a setting out of its range, or a folder that cannot be written to.
+    """
+    started = time.perf_counter()
+    one_of("profile", profile, ("auto", *PROFILES))
+    tile_px, seed, workers = positive_whole("tile_px", tile_px), whole("seed", seed), positive_whole("workers", workers)
+    if tile_px < _LEAST_TILE:
+        raise SettingError(f"tile_px is {tile_px}, expected at least {_LEAST_TILE}: a tile is to hold droplets")
+    halo_px = None if halo_px is None else positive_whole("halo_px", halo_px)
+    level = positive_white(white)
+    given_white = None if level is None or level == BRIGHTEST else float(level)
+    plane = open_plane(source, frame)
+    if workers > 1 and plane.path is None:
+        raise SettingError(f"workers is {workers}, but an array in memory is measured by 1; give the path of a file")
+    if pixel_size_um is not None:
+        plane = replace(plane, pixel_size_um=positive("pixel_size_um", pixel_size_um))
+    channel = _channel(channel, plane)
+
+    folder = open_folder(out)
+    parts = open_folder(folder / _FOLDER)
+    tiles = tiles_of(plane.size, tile_px)
+    seen = survey(plane, tiles, given_white)
+    profiles = PROFILES if profile == "auto" else (profile,)
+    asked = (pyrodrop.__version__, seen.digest, plane.size, seen.white, tile_px, halo_px, profiles, channel, seed)
+    key = hashlib.sha256(repr((*asked, plane.pixel_size_um)).encode()).hexdigest()
+    plan = _kept_plan(parts, key)
+    if plan is None:
+        for stale in parts.glob("*.npz"):
+            stale.unlink()
+        plan = planned(plane, tiles, seen, channel, profiles, halo_px)
+        write_json({"key": key, **plan.as_dict()}, parts / _PLAN)
+    missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
+    with tqdm(total=len(tiles), initial=len(tiles) - len(missing), unit="tile", disable=not progress) as bar:
+        for _ in _measured(plane, missing, plan, channel, seed, parts, frame, min(workers, len(missing))):
+            bar.update()
+
+    made = joined(tiles, [_path(parts, tile) for tile in tiles])
+    sizes = sizes_of(made, plane.pixel_size_um, seed)
+    write_whole_image(made, sizes, seen, plane, folder)
+    summary = {
+        "version": pyrodrop.__version__,
+        "seed": seed,
+        "device": "cpu",
+        "image": plane.path or "array",
+        "width": plane.size[1],
+        "height": plane.size[0],
+        "channel": channel,
+        "n_droplets": int((made.table["presence"] >= 0.5).sum()),
+        "count": sizes.count.as_dict(),
+        "sizes": sizes.as_dict() | {"unit": sizes.unit},
+        "profile": plan.profile,
+        "log_evidence": plan.evidence,
+        "seconds": round(time.perf_counter() - started, 3),
+        **facts_of(made.facts),
+        "pixel_size_um": plane.pixel_size_um,
+        "tiles": {
+            "number": len(tiles),
+            "tile_px": tile_px,
+            "halo_px": plan.halo,
+            "widest_halo_px": int(max(facts.halo for facts in made.facts)),
+            "seen_twice": made.seams,
+            "done_before": len(tiles) - len(missing),
+            "seconds": round(sum(facts.seconds for facts in made.facts), 3),
+        },
+        "warnings": list(sizes.warnings),
+    }
+    write_json(summary, folder / "summary.json")
+    return summary | {"results": str(folder)}
+
+
+def _channel(name: str | None, plane: Plane) -> str:
+    known = CHANNELS if plane.samples == 3 else ("gray",)
+    if name is not None and name not in known:
+        raise ImageError(f"there is no channel {name!r} to measure in tiles: choose one of {', '.join(known)}.")
+    return name or "gray"
+
+
+def _path(parts: Path, tile: Tile) -> Path:
+    return parts / f"{tile.name}.npz"
+
+
+def _kept_plan(parts: Path, key: str) -> Plan | None:
+    """The plan of an earlier call for the same, or None."""
+    try:
+        found = json.loads((parts / _PLAN).read_text())
+        return Plan.of_dict(found) if found["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_done(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        read_tile(path)
+    except Exception:  # written by no one here, or damaged since; zipfile and numpy raise anything
+        return False
+    return True
+
+
+def _measured(
+    plane: Plane, tiles: list[Tile], plan: Plan, channel: str, seed: int, parts: Path, frame: int | None, workers: int
+) -> Iterator[Tile]:
+    """Measure tiles and write them; each is yielded when it is on the disk."""
+    if workers <= 1:
+        for tile in tiles:
+            measure_tile(plane, tile, plan, channel, seed, _path(parts, tile))
+            yield tile
+        return
+    # Spawned: a fork would copy locks that threads of torch and Numba may hold.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, (os.getpid(),))
+    try:
+        waiting = list(reversed(tiles))
+        running: dict[Future[None], Tile] = {}
+        while waiting or running:
+            while waiting and len(running) < 2 * workers:
+                tile = waiting.pop()
+                path = _path(parts, tile)
+                known = (plane.pixel_size_um, tile, plan, channel, seed, path)
+                running[pool.submit(_measure_apart, plane.path, frame, *known)] = tile
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                done.result()
+                yield running.pop(done)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker(parent: int) -> None:
+    """One thread a worker; and none stays behind where the process that started it was killed."""
+    import numba
+    import torch
+
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _measure_apart(
+    path: str | None,
+    frame: int | None,
+    pixel_size_um: float | None,
+    tile: Tile,
+    plan: Plan,
+    channel: str,
+    seed: int,
+    to: Path,
+) -> None:
+    plane = replace(open_plane(path, frame), pixel_size_um=pixel_size_um)
+    measure_tile(plane, tile, plan, channel, seed, to)

@@ -1,0 +1,118 @@
+"""What is settled before the tiles are measured, from a few of them: profile, scales, population and halo."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.models.finder_population import Population, pooled
+from pyrodrop.models.measured import Scales, image_scales
+from pyrodrop.models.recognise import Known, Recognised, recognise
+from pyrodrop.workflows.tiles_grid import Tile
+from pyrodrop.workflows.tiles_plane import Plane
+from pyrodrop.workflows.tiles_survey import Survey
+
+# So many tiles are looked at, with a halo of so many px.
+_SAMPLES, _FIRST_HALO = 4, 64
+# The halo is so many times as wide as the largest droplet that was seen, and at least so many px. With once and 32,
+# droplets that the halo's own border cuts moved one at a seam by up to 0.06 px and once left a trace that was taken for
+# a droplet.
+_WIDTHS, _LEAST_HALO = 2, 64
+# Of the population so many circles are remembered; more say nothing new.
+_REMEMBERED = 4_000
+
+
+class Plan(NamedTuple):
+    """What all tiles share, so that two tiles say the same of what both see.
+
+    profile: of a droplet. evidence: log evidence of each profile tried, added up over the sampled tiles. known: scales
+    and population. halo: px that a tile looks beyond its own on each side. white: the level that is 1.
+    """
+
+    profile: str
+    evidence: dict[str, float]
+    known: Known
+    halo: int
+    white: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        scales = {name: np.asarray(value).tolist() for name, value in vars(self.known.scales).items()}
+        population = {name: value.tolist() for name, value in self.known.population._asdict().items()}
+        return {
+            "profile": self.profile,
+            "evidence": self.evidence,
+            "scales": scales,
+            "population": population,
+            "halo": self.halo,
+            "white": self.white,
+        }
+
+    @classmethod
+    def of_dict(cls, found: dict[str, Any]) -> "Plan":
+        """The plan that ``as_dict`` wrote."""
+        scales: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in found["scales"].items()}
+        features = np.array(found["population"]["features"], dtype=np.float64).reshape(-1, 2)
+        known = Known(Scales(**scales), Population(features, np.array(found["population"]["worth"])))
+        return cls(found["profile"], found["evidence"], known, found["halo"], found["white"])
+
+
+def planned(
+    plane: Plane,
+    tiles: list[Tile],
+    seen: Survey,
+    channel: str,
+    profiles: tuple[str, ...],
+    halo_px: int | None,
+) -> Plan:
+    """Look closely at a few tiles, from the one of median contrast to the busiest, and settle what all are to share.
+
+    The profile is that with the greatest evidence over them; the scales of the priors are the widest of theirs; the
+    population, which tells droplets from clutter in tiles that hold few or none, is theirs taken together. The
+    halo is twice as wide as the largest droplet that was seen.
+    """
+    order = np.argsort(seen.contrast, kind="stable")
+    places = np.linspace((len(tiles) - 1) / 2, len(tiles) - 1, min(_SAMPLES, len(tiles)))
+    chosen = sorted({int(order[round(place)]) for place in places})
+    halo = _FIRST_HALO if halo_px is None else halo_px
+    looked: list[Recognised] = []
+    scales: list[Scales] = []
+    for k in chosen:
+        pixels = plane.channel(tiles[k].box.widened(halo, plane.size), seen.white, channel).double().numpy()
+        looked.append(recognise(pixels[None], pixels, profiles))
+        scales.append(looked[-1].settled.scales)
+    evidence = {name: float(sum(one.evidence[name] for one in looked)) for name in profiles}
+    profile = max(evidence, key=lambda name: evidence[name])
+    radii = np.concatenate([_radii(one) for one in looked])
+    largest = float(radii.max()) if len(radii) else 0.0
+    population = pooled([one.population for one in looked])
+    kept = np.linspace(0, len(population.features) - 1, min(_REMEMBERED, len(population.features))).astype(int)
+    known = Known(
+        _shared(scales, float(np.median(radii)) if len(radii) else 8.0, max(tiles[0].box.size)),
+        population._replace(features=population.features[kept]),
+    )
+    made = max(_LEAST_HALO, int(np.ceil(_WIDTHS * 2 * largest))) if halo_px is None else halo_px
+    return Plan(profile, evidence, known, made, seen.white)
+
+
+def _radii(looked: Recognised) -> NDArray[np.float64]:
+    """Radii of those of the droplets that are there, in px: the larger of r and that of half height, (n,)."""
+    there = looked.presence >= 0.5
+    return np.asarray(np.maximum(looked.settled.r, looked.settled.half_radius)[there])
+
+
+def _shared(scales: list[Scales], radius_px: float, tile_px: int) -> Scales:
+    """The scales of the whole: wide enough for each part."""
+    parts = {
+        name: np.stack([getattr(one, name) for one in scales]) for name in ("amplitude", "level", "spread", "noise")
+    }
+    # A background as stiff as that of an image of a tile's size; see ``image_scales``.
+    spacing = image_scales(np.zeros((1, tile_px, 8)), radius_px).spacing
+    return Scales(
+        parts["amplitude"].max(0),
+        np.median(parts["level"], 0),
+        parts["spread"].max(0),
+        np.median(parts["noise"], 0),
+        radius_px,
+        spacing,
+    )

@@ -1,0 +1,107 @@
+"""All tiles as one result: the table, the count and the sizes of the whole image, and a small picture of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from pyrodrop.results import plots, size_plots
+from pyrodrop.results.sizes import Sizes, size_statistics
+from pyrodrop.results.whole import write_whole
+from pyrodrop.workflows.folder import write_figure
+from pyrodrop.workflows.tiles_grid import Tile
+from pyrodrop.workflows.tiles_one import DRAWS, Facts, read_tile
+from pyrodrop.workflows.tiles_plane import Plane
+from pyrodrop.workflows.tiles_seams import Seen, reconciled
+from pyrodrop.workflows.tiles_survey import Survey
+
+# So many draws of diameters are held at once, and so many replicates times droplets are drawn: 100,000 droplets have
+# 50 draws each and 400 replicates, which leaves the ends of their intervals steady to a twentieth of their width.
+_DRAWS_HELD, _REPLICATES = 5_000_000, 40_000_000
+_LEAST_DRAWS, _LEAST_REPLICATES, _MOST_REPLICATES = 20, 400, 4_000
+
+
+class Whole(NamedTuple):
+    """The droplets of all tiles, N of them, each once, from top to bottom.
+
+    table: as ``droplets.csv``. diameters_px: draws, (draws, N). facts: of each tile. seams: how many estimates near
+    seams were another tile's, too, and were left out.
+    """
+
+    table: pd.DataFrame
+    diameters_px: NDArray[np.float32]
+    facts: list[Facts]
+    seams: int
+
+
+def joined(tiles: Sequence[Tile], paths: Sequence[Path]) -> Whole:
+    """Put the tiles together, what two of them saw told once (``tiles_seams``).
+
+    Memory is that of the droplets, about a kilobyte each at most, whatever the size of the image.
+    """
+    results = [read_tile(path) for path in paths]
+    count = sum(len(one.depth) for one in results)
+    draws = max(_LEAST_DRAWS, min(DRAWS, _DRAWS_HELD // max(count, 1)))
+    table = pd.concat([one.table for one in results], ignore_index=True)
+    diameters = np.concatenate([one.diameters_px[:draws] for one in results], 1)
+    depth, own = (np.concatenate([getattr(one, name) for one in results]) for name in ("depth", "own"))
+    tile = np.repeat(np.arange(len(results)), [len(one.depth) for one in results])
+    halo = np.repeat([one.facts.halo for one in results], [len(one.depth) for one in results])
+    x, y, radius = (table[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))
+    spread = np.sqrt((table["x_px_sd"].to_numpy() ** 2 + table["y_px_sd"].to_numpy() ** 2) / 2)
+    near = np.flatnonzero(depth < halo)
+    kept = own.copy()
+    kept[near] = reconciled(Seen(x[near], y[near], radius[near], spread[near], tile[near], depth[near], own[near]))
+    order = np.flatnonzero(kept)
+    order = order[np.lexsort((x[order], y[order]))]
+    table = table.iloc[order].reset_index(drop=True)
+    table.insert(0, "id", np.arange(len(table)))
+    return Whole(table, diameters[:, order], [one.facts for one in results], int(count - len(order)))
+
+
+def sizes_of(whole: Whole, pixel_size_um: float | None, seed: int) -> Sizes:
+    """Count and size distribution of all droplets."""
+    n = len(whole.table)
+    replicates = max(_LEAST_REPLICATES, min(_MOST_REPLICATES, _REPLICATES // max(n, 1)))
+    return size_statistics(
+        whole.diameters_px,
+        whole.table["presence"].to_numpy(),
+        pixel_size_um=pixel_size_um,
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def write_whole_image(whole: Whole, sizes: Sizes, seen: Survey, plane: Plane, folder: Path) -> None:
+    """Write ``droplets.csv``, and the figures overlay, on the image in means over squares of pixels, and count."""
+    table = whole.table
+    write_whole(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.9g"))
+    height, width = plane.size
+    figure, axes = plots.figure(panel=(8.0, min(max(8.0 * height / width, 0.5), 40.0) + 0.3))
+    likely = table[table["presence"] >= 0.5]
+    # Pixel (j, i) of the small picture is centred on (step j + (step - 1) / 2, ...) of the image.
+    shrunk = pd.DataFrame(
+        {
+            "x_px": (likely["x_px"] - (seen.step - 1) / 2) / seen.step,
+            "y_px": (likely["y_px"] - (seen.step - 1) / 2) / seen.step,
+            "radius_px": likely["radius_px"] / seen.step,
+        }
+    )
+    plots.overlay(axes[0], torch.from_numpy(seen.small), shrunk)
+    write_figure(figure, folder / "overlay.png")
+    figure, axes = plots.figure()
+    size_plots.count(axes[0], sizes.count)
+    write_figure(figure, folder / "count.png")
+
+
+def facts_of(facts: Sequence[Facts]) -> dict[str, Any]:
+    """Background, noise and misfit of the image: means over the tiles, weighted by their pixels."""
+    weights = np.array([one.pixels for one in facts])
+    return {
+        name: float(np.average([getattr(one, name) for one in facts], weights=weights))
+        for name in ("background", "noise", "reduced_chi_square")
+    }

@@ -1,0 +1,81 @@
+"""A first look at all of a large image, part by part: its levels, how busy each tile is, and a small picture of it."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.images import ImageError
+from pyrodrop.workflows.tiles_grid import Tile
+from pyrodrop.workflows.tiles_plane import Plane
+
+# Of the small picture's longer side, in px.
+_SMALL = 1_500
+
+
+class Survey(NamedTuple):
+    """What a large image is like, before anything is measured in it.
+
+    white: the level that becomes 1. contrast: standard deviation of each tile's levels, (tiles,). small: the image in
+    means over squares of ``step`` px, (h, w), float32. digest: tells this image from others.
+    """
+
+    white: float
+    contrast: NDArray[np.float64]
+    small: NDArray[np.float32]
+    step: int
+    digest: str
+
+
+def survey(plane: Plane, tiles: list[Tile], white: float | None = None) -> Survey:
+    """Read an image once, a tile at a time.
+
+    Args:
+        plane: the image.
+        tiles: that it is cut into.
+        white: the level that becomes 1; None takes the highest of the type or, of 16 bits or more where
+            less than a quarter is used and of floating point above 1, the highest in the image: as
+            ``read_image(white="brightest")``.
+
+    Raises:
+        ImageError: pixels that are not finite, negative, or above the white that was given.
+    """
+    name = plane.path or "the image"
+    height, width = plane.size
+    step = max(-(-max(plane.size) // _SMALL), 1)
+    small = np.zeros((-(-height // step), -(-width // step)))
+    counts = np.zeros_like(small)
+    contrast = np.zeros(len(tiles))
+    highest, lowest = -np.inf, np.inf
+    exact = hashlib.sha256()
+    for k, tile in enumerate(tiles):
+        stored = plane.read(tile.box)
+        exact.update(np.ascontiguousarray(stored).data)
+        levels = stored.mean(2, dtype=np.float64)
+        if not np.isfinite(levels).all():
+            raise ImageError(f"{name} has NaN or infinite pixels: replace them, for example by the background.")
+        highest, lowest = max(highest, float(stored.max())), min(lowest, float(stored.min()))
+        contrast[k] = levels.std()
+        rows = np.arange(tile.box.top, tile.box.bottom) // step
+        columns = np.arange(tile.box.left, tile.box.right) // step
+        row_starts, column_starts = (np.flatnonzero(np.diff(v, prepend=-1)) for v in (rows, columns))
+        sums = np.add.reduceat(np.add.reduceat(levels, row_starts, 0), column_starts, 1)
+        place = np.ix_(rows[row_starts], columns[column_starts])
+        small[place] += sums
+        counts[place] += np.outer(np.diff(row_starts, append=len(rows)), np.diff(column_starts, append=len(columns)))
+    if lowest < 0:
+        raise ImageError(f"{name} has pixels down to {lowest:g}: shift its levels so that black is 0.")
+    level = _white(plane.dtype, highest) if white is None else white
+    if highest > level:
+        raise ImageError(f"{name} has pixels up to {highest:g}, above the white level {level:g}: give a higher one.")
+    picture = small / counts / level
+    return Survey(level, contrast, (1 - picture if plane.dark else picture).astype(np.float32), step, exact.hexdigest())
+
+
+def _white(dtype: np.dtype[Any], highest: float) -> float:
+    """The highest level of the type, or that of the image where the type's is none."""
+    if dtype.kind == "f":
+        return 1.0 if highest <= 1 else highest
+    top = float(np.iinfo(dtype).max)
+    return (highest or 1.0) if dtype.itemsize > 1 and highest < top / 4 else top
