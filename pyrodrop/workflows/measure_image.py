@@ -130,7 +130,6 @@ def measure_image(
     return write_measurement(made, image, path or EMBEDDED, channel, folder, compared) | {"results": str(folder)}
 
 
-<<<<<<< HEAD
 def check_measure_image(
     *,
     channel: str | None = None,
@@ -148,11 +147,11 @@ def check_measure_image(
     positive_scale(scale)
     positive_white(white)
     positive_pixel_size(pixel_size_um)
-=======
+
+
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
->>>>>>> ae7f2d5 (Measure an image larger than memory in tiles: what all share is learnt first, seams are told once)
 
 
 def write_measurement(

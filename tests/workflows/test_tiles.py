@@ -331,5 +331,5 @@ def test_wrong_usage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_tile_knows_its_depth() -> None:
     tile = Tile(0, 1, Box(0, 100, 100, 200), (300, 300))
     x, y = np.array([99.5, 150.0, 199.5, 150.0]), np.array([50.0, -5.0, 50.0, 99.0])
-    np.testing.assert_allclose(tile.depth(x, y), [0.0, 50.0, 0.0, 0.5], atol=1e-12)
+    np.testing.assert_allclose(tile.depth(x, y), [0.0, 49.5, 0.0, 0.5], atol=1e-12)
     assert list(tile.owns(x, y)) == [True, True, False, True]
