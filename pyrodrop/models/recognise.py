@@ -62,9 +62,7 @@ class _Candidates(NamedTuple):
         return _Candidates(*(values[kept] for values in self))
 
 
-def recognise(
-    channels: Array, prominent: Array, profiles: Sequence[str], known: Known | None = None
-) -> Recognised:
+def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known: Known | None = None) -> Recognised:
     """Find the droplets of an image, fit them jointly, and say of each how likely it is there.
 
     The presence of a droplet is the product of two probabilities. That the image needs it: the odds of the models with
