@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.models.measured import Scales, image_scales, pixel_noise
-from pyrodrop.models.settle_descent import descend, start_of
+from pyrodrop.models.settle_descent import FAR_FACTOR, descend, start_of
 from pyrodrop.models.settle_equations import Array, Problem
 from pyrodrop.models.settle_factor import Factor, factor
 from pyrodrop.models.settle_posterior import evidence_of, log_bayes_of, widening_of
@@ -242,11 +242,14 @@ def draws(settled: Settled, n: int, generator: torch.Generator | None = None) ->
     away = drawn[:, : count * width].reshape(n, count, width) * settled.widening
     shared = drawn[:, count * width : count * width + len(settled.shape)]
     half = away[:, :, 2] * settled.half_slopes[:, 0] + shared @ settled.half_slopes[:, 1:].T
+    # Of a droplet whose radius the image hardly tells, draws stay within the square of the factor that the fit may go.
+    furthest = 2 * np.log(FAR_FACTOR)
+    half, log_r = np.clip(half, -furthest, furthest), np.clip(away[:, :, 2], -furthest, furthest)
     heights = settled.amplitude + away[:, :, 3:].transpose(0, 2, 1)
     return {
         "x_px": settled.x + away[:, :, 0],
         "y_px": settled.y + away[:, :, 1],
-        "radius_px": settled.r * np.exp(away[:, :, 2]),
+        "radius_px": settled.r * np.exp(log_r),
         "half_radius_px": settled.half_radius * np.exp(half),
         "amplitude": heights[:, 0] if heights.shape[1] == 1 else heights,
     }

@@ -140,7 +140,8 @@ def droplet_table(
     context = Context(x, y, radius, amplitude, size, noise, low, high, radius_range, residuals, held)
     named = [(name, decide(context)) for name, (_, decide) in FLAGS.items()]
     columns["presence"] = np.ones(n) if presence is None else presence.detach().cpu().double().numpy()
-    columns["flags"] = [" ".join(name for name, applies in named if applies[i]) for i in range(n)]
+    flags = [" ".join(name for name, applies in named if applies[i]) for i in range(n)]
+    columns["flags"] = np.array(flags, dtype=object)
     if pixel_size_um is not None:
         for axis, source in (("x_um", "x_px"), ("y_um", "y_px"), ("radius_um", "radius_px")):
             columns[axis] = means[source] * pixel_size_um

@@ -1,5 +1,6 @@
 """The joint fit: the truth is recovered, the posterior is the model's own, and nothing runs away."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -312,3 +313,12 @@ def test_droplets_at_and_over_the_edge_of_the_image() -> None:
 def test_arguments_that_do_not_fit_are_refused(arguments: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         settle(*arguments)
+
+
+def test_draws_of_a_droplet_of_which_hardly_anything_is_known_stay_finite() -> None:
+    image = 0.5 + 0.1 * np.random.default_rng(1).standard_normal((40, 50))
+    settled = settle(image, [25.0], [20.0], [3.0], profile="disc")
+    settled.covariance[0, 2, 2] = 400.0
+    drawn = draws(replace(settled, widening=np.full((1, 4), 300.0)), 500)
+    assert drawn["radius_px"].max() <= 4 * settled.r[0] * (1 + 1e-9)
+    assert drawn["radius_px"].min() >= settled.r[0] / 4 * (1 - 1e-9)
