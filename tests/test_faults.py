@@ -226,8 +226,8 @@ def test_a_batch_stopped_at_any_moment_goes_on_to_the_same_results(
         nothing_damaged(out)
     if how == signal.SIGTERM and process.returncode not in (0, -signal.SIGTERM):
         assert process.returncode == 143
-        assert messages.startswith("pyrodrop batch: ended by SIGTERM")
-        assert messages.count("\n") == 1
+        # Dask may say that a connection closed under it; the last word is the batch's own.
+        assert messages.splitlines()[-1].startswith("pyrodrop batch: ended by SIGTERM")
         assert not (out / ".under-way").exists()
     status, told, messages = run("batch", str(images), *BATCH, "--out", str(out), "--quiet", "--json")
     assert (status, messages) == (0, "")

@@ -38,6 +38,12 @@ SIZE, TILE_PX = (400, 500), 250
 SEAMS = (200, 250)  # row and column at which the tiles of TILE_PX of an image of SIZE meet
 
 
+def same_droplets(one: Path, other: Path) -> None:
+    """The same table, but for what BLAS rounds differently on another number of threads: far less than a deviation."""
+    first, second = (pd.read_csv(folder / "droplets.csv", keep_default_na=False) for folder in (one, other))
+    pd.testing.assert_frame_equal(first, second, rtol=1e-4, atol=1e-6)
+
+
 def droplets_on_seams(seed: int) -> tuple[Tensor, Tensor]:
     """An image of SIZE with droplets on its seams, one on the corner where all four tiles meet, and others elsewhere.
 
@@ -210,11 +216,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert resumed["tiles"]["done_before"] == len(before)
     assert all((out / "tiles" / name).stat().st_mtime_ns == when for name, when in before.items())
     measure_tiles(path, straight, tile_px=TILE_PX, profile="gaussian", progress=False)
-    assert (out / "droplets.csv").read_bytes() == (straight / "droplets.csv").read_bytes()
+    same_droplets(out, straight)
     # A damaged part is done again; other settings do all again.
     shutil.copy(path, out / "tiles" / "0001-0001.npz")
     assert measure_tiles(path, out, tile_px=TILE_PX, profile="gaussian", progress=False)["tiles"]["done_before"] == 3
-    assert (out / "droplets.csv").read_bytes() == (straight / "droplets.csv").read_bytes()
+    same_droplets(out, straight)
     assert measure_tiles(path, out, tile_px=300, profile="gaussian", progress=False)["tiles"]["done_before"] == 0
 
 
@@ -224,7 +230,7 @@ def test_two_workers_say_what_one_says(tmp_path: Path) -> None:
     tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
     for name, workers in (("one", 1), ("two", 2)):
         measure_tiles(path, tmp_path / name, tile_px=TILE_PX, profile="gaussian", workers=workers, progress=False)
-    assert (tmp_path / "one" / "droplets.csv").read_bytes() == (tmp_path / "two" / "droplets.csv").read_bytes()
+    same_droplets(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.parametrize(
