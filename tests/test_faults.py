@@ -61,6 +61,11 @@ def run(*argv: str, **how: Any) -> tuple[int, str, str]:
     return process.returncode, told, messages
 
 
+def own(messages: str) -> list[str]:
+    """The lines that pyrodrop itself says: Dask logs a connection that closes under it, now and then."""
+    return [line for line in messages.splitlines() if line.startswith("pyrodrop ")]
+
+
 def children(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     try:
         return psutil.Process(process.pid).children(recursive=True)
@@ -137,7 +142,7 @@ def undisturbed_fit(image: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def undisturbed_batch(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("batch") / "out"
     status, _, messages = run("batch", str(images), *BATCH, "--out", str(out), "--quiet")
-    assert (status, messages) == (0, "")
+    assert (status, own(messages)) == (0, [])
     return out
 
 
@@ -176,10 +181,10 @@ def test_a_fit_stopped_at_any_moment_goes_on_to_the_same_numbers(
     nothing_damaged(tmp_path)
     if how == signal.SIGTERM and process.returncode not in (0, -signal.SIGTERM):  # it may have ended, or not begun
         assert process.returncode == 143
-        assert messages.startswith("pyrodrop fit: ended by SIGTERM")
-        assert messages.count("\n") == 1
-        if "iterations" in messages:
-            (taken,) = (int(word) for word in messages.split() if word.isdigit())
+        (said,) = own(messages)
+        assert said.startswith("pyrodrop fit: ended by SIGTERM")
+        if "iterations" in said:
+            (taken,) = (int(word) for word in said.split() if word.isdigit())
             assert len(pyrodrop.load(tmp_path / "fit.pt", device="cpu").losses) == taken
     finish_fit(image, tmp_path)
     nothing_damaged(tmp_path)
@@ -226,11 +231,11 @@ def test_a_batch_stopped_at_any_moment_goes_on_to_the_same_results(
         nothing_damaged(out)
     if how == signal.SIGTERM and process.returncode not in (0, -signal.SIGTERM):
         assert process.returncode == 143
-        # Dask may say that a connection closed under it; the last word is the batch's own.
-        assert messages.splitlines()[-1].startswith("pyrodrop batch: ended by SIGTERM")
+        (said,) = own(messages)
+        assert said.startswith("pyrodrop batch: ended by SIGTERM")
         assert not (out / ".under-way").exists()
     status, told, messages = run("batch", str(images), *BATCH, "--out", str(out), "--quiet", "--json")
-    assert (status, messages) == (0, "")
+    assert (status, own(messages)) == (0, [])
     assert (json.loads(told)["done"], json.loads(told)["failed"]) == (4, 0)
     nothing_damaged(out)
     assert tables(out) == tables(undisturbed_batch)
@@ -280,7 +285,7 @@ def test_two_runs_on_one_output_folder(images: Path, undisturbed_batch: Path, tm
     both = [start(*argv), start(*argv)]
     for process in both:
         told, messages = process.communicate()
-        assert (process.returncode, messages) == (0, "")
+        assert (process.returncode, own(messages)) == (0, [])
         assert json.loads(told)["done"] == 4
     nothing_damaged(tmp_path / "out")
     assert tables(tmp_path / "out") == tables(undisturbed_batch)
