@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -226,18 +227,18 @@ def load_measurement(path: str | os.PathLike[str]) -> Measurement:
         ) from error
 
 
-def channels_of(image: object) -> tuple[tuple[str, ...], Tensor]:
+def channels_of(image: Any) -> tuple[tuple[str, ...], Tensor]:
     """Names and pixels (C, H, W) of what is to be measured; channels that are copies of another are left out."""
     if isinstance(image, Micrograph):
         stacked, names = image.pixels.movedim(-1, 0), _names(image)
     else:
         several = getattr(image, "ndim", 2) == 3
-        if several and not 1 <= len(image) <= _MOST_CHANNELS:  # type: ignore[arg-type]
+        if several and not 1 <= len(image) <= _MOST_CHANNELS:
             raise ImageError(
-                f"the image has shape {tuple(image.shape)}, expected (height, width) or (channels, height, width) "  # type: ignore[attr-defined]
+                f"the image has shape {tuple(image.shape)}, expected (height, width) or (channels, height, width) "
                 f"with at most {_MOST_CHANNELS} channels: choose one, or move the channels to the front."
             )
-        planes = [as_channel(plane) for plane in (image if several else [image])]  # type: ignore[attr-defined]
+        planes = [as_channel(plane) for plane in (image if several else [image])]
         stacked, names = torch.stack(planes).cpu(), tuple(str(number) for number in range(len(planes)))
     if min(stacked.shape[1:]) < _LEAST_SIDE:
         raise ImageError(

@@ -1,5 +1,7 @@
 """What is recognised: every droplet that is there, none that is not, whatever its polarity."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,8 @@ from pyrodrop.models.recognise import Recognised, log_likeness, recognise
 ALL = ("gaussian", "disc", "radial")
 
 
-def drawn(seed: int, **how: object) -> tuple[np.ndarray, np.ndarray]:
-    image, truth = simulate(25, (160, 200), seed=seed, kind="gray", **how)  # type: ignore[arg-type]
+def drawn(seed: int, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+    image, truth = simulate(25, (160, 200), seed=seed, kind="gray", **how)
     return image.pixels[..., 0].double().numpy(), truth[["x_px", "y_px", "radius_px"]].to_numpy()
 
 
