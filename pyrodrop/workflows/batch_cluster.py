@@ -38,6 +38,7 @@ def own_workers(workers: int, gpus: int = 0, workers_per_gpu: int = 1) -> Iterat
         gpus: the number of GPUs, each of which is all that its workers see.
         workers_per_gpu: how many images are worked on at a time on one GPU.
     """
+    _silence()
     import dask
     from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
     from distributed.system import MEMORY_LIMIT
@@ -88,6 +89,7 @@ def workers_of(scheduler: str) -> Iterator[Any]:
     Raises:
         SettingError: if there is no such scheduler.
     """
+    _silence()
     from distributed import Client
 
     try:
@@ -164,6 +166,19 @@ def outcomes(
             else:
                 under_way[_hand_out(client, task, times + 1, resources)] = task, times + 1
             future.release()
+
+
+def _silence() -> None:
+    """What Dask tells of its connections is nothing to a person: what matters here is said in lines of our own.
+
+    A cluster keeps silent only until it is closed, and connections that close after it are told of. Loggers are set
+    when ``distributed`` is imported; those of a process that has done so before, or of a person who has said in a
+    file of Dask's what is to be logged, are left as they are.
+    """
+    import dask
+
+    if not dask.config.get("logging", None):
+        dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
 
 
 def _hand_out(client: Any, task: Task, times: int, resources: dict[str, int] | None) -> Any:
