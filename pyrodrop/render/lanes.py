@@ -9,7 +9,7 @@ callers keep arrays padded to whole vectors, and alive.
 import math
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as _intrinsic

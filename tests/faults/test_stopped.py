@@ -1,0 +1,124 @@
+"""Killed or ended at any moment: what was under way goes on to the same results.
+
+The moments are drawn at random: a few of them, and with PYRODROP_FAULTS=100 in the environment a hundred a test.
+"""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from faults.processes import BATCH, FIT, MOMENTS, all_gone, children, nothing_damaged, own, run, start, tables, wait_for
+
+import pyrodrop
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them")
+STEPS = 600
+
+
+@pytest.fixture(scope="module")
+def undisturbed_fit(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fit")
+    status, _, messages = run("fit", image, *FIT, "--steps", str(STEPS), "--out", str(out), "--quiet")
+    assert (status, messages) == (0, "")
+    return out
+
+
+def finish_fit(image: str, out: Path) -> None:
+    """Go on from the checkpoint, or begin again where there is none."""
+    argv = ["fit", image, *FIT, "--steps", str(STEPS), "--out", str(out), "--quiet"]
+    if (out / "fit.pt").exists():
+        left = STEPS - len(pyrodrop.load(out / "fit.pt", device="cpu").losses)
+        if left == 0:
+            return
+        argv = ["fit", image, "--channel", "saturation", "--device", "cpu", "--resume", str(out / "fit.pt")]
+        argv += ["--steps", str(left), "--out", str(out), "--quiet"]
+    assert run(*argv)[0] == 0
+
+
+def same_fit(one: Path, other: Path) -> None:
+    first, second = (pyrodrop.load(folder / "fit.pt", device="cpu") for folder in (one, other))
+    assert torch.equal(first.losses.reshape(-1), second.losses.reshape(-1))
+    assert torch.equal(first.state.params, second.state.params)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_fit_stopped_at_any_moment_goes_on_to_the_same_numbers(
+    how: signal.Signals, moment: int, image: str, undisturbed_fit: Path, tmp_path: Path
+) -> None:
+    process = start("fit", image, *FIT, "--steps", str(STEPS), "--out", str(tmp_path), "--quiet")
+    # From the first checkpoint on every second time: before it lie the imports, which take most of the time.
+    if moment % 2 == 0:
+        wait_for((tmp_path / "fit.pt").exists, process)
+        time.sleep(random.random())
+    else:
+        time.sleep(8 * random.random())
+    process.send_signal(how)
+    _, messages = process.communicate()
+    nothing_damaged(tmp_path)
+    if how == signal.SIGTERM and process.returncode not in (0, -signal.SIGTERM):  # it may have ended, or not begun
+        assert process.returncode == 143
+        (said,) = own(messages)
+        assert said.startswith("pyrodrop fit: ended by SIGTERM")
+        if "iterations" in said:
+            (taken,) = (int(word) for word in said.split() if word.isdigit())
+            assert len(pyrodrop.load(tmp_path / "fit.pt", device="cpu").losses) == taken
+    finish_fit(image, tmp_path)
+    nothing_damaged(tmp_path)
+    same_fit(tmp_path, undisturbed_fit)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
+def test_a_measurement_stopped_at_any_moment_is_the_same_when_made_again(
+    how: signal.Signals, images: Path, tmp_path: Path
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    argv = ("measure", str(images / "0.png"), "--channel", "saturation", "--profile", "gaussian", "--quiet")
+    assert run(*argv, "--out", str(whole))[0] == 0
+    for _ in range(max(MOMENTS // 2, 1)):
+        process = start(*argv, "--out", str(out))
+        time.sleep(12 * random.random())
+        process.send_signal(how)
+        process.communicate()
+        if how == signal.SIGTERM:
+            assert process.returncode in (0, 143, -signal.SIGTERM)
+        if out.exists():
+            nothing_damaged(out)
+    assert run(*argv, "--out", str(out))[0] == 0
+    assert tables(out) == tables(whole)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_batch_stopped_at_any_moment_goes_on_to_the_same_results(
+    how: signal.Signals, moment: int, images: Path, undisturbed_batch: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process = start("batch", str(images), *BATCH, "--out", str(out), "--quiet")
+    if moment % 2 == 0:
+        wait_for(lambda: bool(list(out.glob(".under-way/*/*.1/results"))), process)
+        time.sleep(2 * random.random())
+    else:
+        time.sleep(12 * random.random())
+    workers = children(process)
+    process.send_signal(how)
+    _, messages = process.communicate()
+    assert all_gone(workers)
+    if out.exists():
+        nothing_damaged(out)
+    if how == signal.SIGTERM and process.returncode not in (0, -signal.SIGTERM):
+        assert process.returncode == 143
+        (said,) = own(messages)
+        assert said.startswith("pyrodrop batch: ended by SIGTERM")
+        assert not (out / ".under-way").exists()
+    status, told, messages = run("batch", str(images), *BATCH, "--out", str(out), "--quiet", "--json")
+    assert (status, own(messages)) == (0, [])
+    assert (json.loads(told)["done"], json.loads(told)["failed"]) == (4, 0)
+    nothing_damaged(out)
+    assert tables(out) == tables(undisturbed_batch)
+    assert not (out / ".under-way").exists()
