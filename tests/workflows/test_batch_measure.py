@@ -1,0 +1,58 @@
+"""A batch that measures: every image as by itself, its count and sizes in one table."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import pyrodrop
+from pyrodrop.images import write_png
+from pyrodrop.workflows.batch import batch
+from pyrodrop.workflows.measure_image import measure_image
+
+DROPLETS = (5, 8)
+SETTINGS = {"channel": "saturation", "profile": "gaussian", "pixel_size_um": 0.5}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for number in DROPLETS:
+        write_png(pyrodrop.simulate(number, (100, 140), seed=number)[0], folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("batch") / "out"
+    told = batch([images], folder, workers=1, progress=False, **SETTINGS)
+    assert (told["job"], told["done"], told["failed"]) == ("measure", 2, 0)
+    return folder
+
+
+def test_measuring_is_what_a_batch_does_where_nothing_is_said(images: Path, out: Path) -> None:
+    told = batch([images], out, progress=False, **SETTINGS)
+    assert (told["found"], told["droplets"]) == (2, len(pd.read_csv(out / "droplets.csv")))
+
+
+def test_each_result_is_that_of_a_single_run(images: Path, out: Path, tmp_path: Path) -> None:
+    several = pd.read_csv(out / "droplets.csv")
+    for number in DROPLETS:
+        path = str(images / f"{number}.png")
+        measure_image(path, tmp_path / str(number), progress=False, **SETTINGS)
+        one = pd.read_csv(tmp_path / str(number) / "droplets.csv")
+        rows = several[several["image"] == path].drop(columns="image").reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, one, rtol=1e-4, check_dtype=False)
+
+
+def test_the_summary_has_the_count_and_the_sizes_of_every_image(images: Path, out: Path) -> None:
+    summary = pd.read_csv(out / "summary.csv").set_index("image")
+    assert list(summary.index) == [str(images / f"{number}.png") for number in DROPLETS]
+    for number in DROPLETS:
+        row = summary.loc[str(images / f"{number}.png")]
+        own = json.loads((out / row["folder"] / "summary.json").read_text())
+        assert row["count_q05"] <= number <= row["count_q95"]
+        assert (row["count_mean"], row["sizes_unit"]) == (pytest.approx(own["count"]["mean"]), "um")
+        for name in ("dn50", "dv50", "d_3_2"):
+            assert row[f"sizes_{name}_mean"] == pytest.approx(own["sizes"][name]["mean"])
