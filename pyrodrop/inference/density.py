@@ -6,7 +6,7 @@ the transforms are added (Kucukelbir et al., "Automatic differentiation variatio
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pyro
@@ -49,6 +49,8 @@ class Density:
         tensors: the tensors among the model's arguments. They are arguments of every graph made from this
             density, so that none of them is baked in.
         dtype, device: of the flat vector.
+        by_row: whether each row of flat vectors has tensors of its own; ``tensors`` then have a first dimension, one
+            entry a row. See ``side_by_side``.
     """
 
     model: Model
@@ -59,6 +61,7 @@ class Density:
     device: torch.device
     _leaves: tuple[Any, ...]
     _spec: Any
+    by_row: bool = False
 
     def arguments(self, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The model's args and kwargs, with ``tensors`` in the places of the tensors among them."""
@@ -98,6 +101,9 @@ class Density:
         ``tensors`` stand for ``self.tensors``; without any, those are used.
         """
         given = tensors or self.tensors
+        if self.by_row:
+            by_row: Tensor = torch.func.vmap(lambda row, *own: self._log_density(row, own))(z, *given)
+            return by_row
         if z.shape[0] == 1:
             return self._log_density(z[0], given)[None]
         mapped: Tensor = torch.func.vmap(lambda row: self._log_density(row, given))(z)
@@ -172,6 +178,31 @@ def flatten(
         if isinstance(leaf, Tensor)
     )
     return Density(model, tuple(sites), sites[-1].stop, tensors, dtype, device, tuple(leaves), spec)
+
+
+def side_by_side(densities: Sequence[Density]) -> Density:
+    """Densities of one model that differ in their tensors alone, as one: row by row of z (C, D), each has its own.
+
+    Args:
+        densities: C of them, one a row; the same one may come several times.
+
+    Raises:
+        ValueError: if they differ in more than what their tensors hold.
+    """
+    first = densities[0]
+    for other in densities[1:]:
+        same = (first.model, first.dtype, first.device) == (other.model, other.dtype, other.device)
+        same = same and first._spec == other._spec
+        if not (same and all(map(_alike, first._leaves, other._leaves))):
+            raise ValueError("densities side by side must have one model and arguments that differ in values alone")
+    tensors = tuple(torch.stack(given) for given in zip(*(one.tensors for one in densities), strict=True))
+    return replace(first, tensors=tensors, by_row=True)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape
+    return type(one) is type(other) and bool(one == other)
 
 
 def _site(name: str, node: dict[str, Any], start: int) -> Site:

@@ -7,7 +7,7 @@ arXiv:1412.6980).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -84,6 +84,8 @@ class MeanField:
         density: the density to be fitted.
         compiled: True compiles the step with torch's compiler, False does not, None does from iteration 2,000
             on where there is a C++ compiler or a GPU.
+        repeats: into how many parts of equal length the starts fall of which all have the same random numbers, those of
+            a state with the starts of one part alone.
         relative: the learning rate of each mean is in units of ten of its own standard deviations, and so the plain
             rate where that is Pyro's 0.1. A guide that starts close to where it ends, with means known to a
             thousandth, would be thrown far off by the first plain steps.
@@ -92,8 +94,11 @@ class MeanField:
         NotFlatError: if the model cannot be captured; plain ``pyro.infer.SVI`` can still fit it.
     """
 
-    def __init__(self, density: Density, compiled: bool | None = None, relative: bool = False) -> None:
+    def __init__(
+        self, density: Density, compiled: bool | None = None, relative: bool = False, repeats: int = 1
+    ) -> None:
         self.density = density
+        self.repeats = repeats
         self.relative = relative
         if compiled is None:
             self._compiled_from = _COMPILED_FROM if can_compile(density.device) else None
@@ -123,10 +128,12 @@ class MeanField:
         generator.set_state(state.random)
         params, first, second = state.params, state.first, state.second
         losses = torch.empty(steps, params.shape[1], dtype=density.dtype, device=density.device)
+        drawn = (params.shape[1] // self.repeats, params.shape[2])
         for done in range(1, steps + 1):
             number = state.iteration + done
             rates = torch.tensor(_adam_rates(rate(number - 1), number), dtype=density.dtype).to(density.device)
-            eps = torch.randn(params.shape[1:], generator=generator, dtype=density.dtype, device=density.device)
+            eps = torch.randn(drawn, generator=generator, dtype=density.dtype, device=density.device)
+            eps = eps if self.repeats == 1 else eps.repeat(self.repeats, 1)
             step = self._step_for(params, self._compiled_from is not None and number > self._compiled_from)
             params, first, second, losses[done - 1] = step(params, first, second, rates, eps, *density.tensors)
         return State(params, first, second, state.iteration + steps, generator.get_state()), losses
@@ -134,7 +141,7 @@ class MeanField:
     def _check(self) -> None:
         """Hold loss and gradient of the captured step against the model's own at a random point."""
         density = self.density
-        loc = uniform_start(density)
+        loc = uniform_start(density, starts=len(density.tensors[0]) if density.by_row else 1)
         params = torch.stack([loc, torch.full_like(loc, -2.0)])
         still, rates = torch.zeros_like(params), torch.ones(2, dtype=loc.dtype, device=loc.device)
         arguments = (params, still, still.clone(), rates, loc.flip(-1) / 2.0, *density.tensors)
@@ -202,6 +209,14 @@ def mean_loss(density: Density, state: State, draws: int = 16, seed: int = 0) ->
 
 def _log_q(eps: Tensor, scale: Tensor) -> Tensor:
     return (-0.5 * eps * eps - scale.log()).sum(-1) - 0.5 * eps.shape[-1] * _LOG_TWO_PI
+
+
+def join(states: Sequence[State]) -> State:
+    """States after as many steps with the same random numbers, as one: all their starts side by side."""
+    if any(s.iteration != states[0].iteration or not torch.equal(s.random, states[0].random) for s in states):
+        raise ValueError("states of different iterations or random numbers cannot go on side by side")
+    params, first, second = (torch.cat([getattr(s, name) for s in states], 1) for name in ("params", "first", "second"))
+    return replace(states[0], params=params, first=first, second=second)
 
 
 def keep(state: State, rows: Tensor) -> State:

@@ -105,5 +105,5 @@ class DropletImage(TorchDistribution):
         return mean + self.error_scale * torch.randn_like(mean)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log density of the image ``value``, shape (H, W); returns shape (...)."""
+        """Log density of the image ``value``, shape (H, W) for all, or (..., H, W); returns shape (...)."""
         return log_likelihood(self.x, self.y, self.r, self.amplitude, self.bg, value, self.error_scale)

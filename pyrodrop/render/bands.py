@@ -35,7 +35,10 @@ def render_bands(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor,
 
 
 def half_squares_bands(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, channel: Tensor) -> Tensor:
-    """Half the sum over pixels of (image - channel)^2, shape (...), with its gradient found in the same pass."""
+    """Half the sum over pixels of (image - channel)^2, shape (...), with its gradient found in the same pass.
+
+    The channel is one image (H, W) for all, or (..., H, W) with one for each background.
+    """
     half_squares: Tensor = _half_squares(x, y, r, amplitude, bg, channel)[0]
     return half_squares
 
@@ -75,7 +78,7 @@ def _half_squares(
     x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, channel: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Half the sum of squares, and its gradient by each of the five."""
-    made = _sweep("BOTH", x, y, r, amplitude, bg, channel[None])
+    made = _sweep("BOTH", x, y, r, amplitude, bg, channel.reshape(-1, *channel.shape[-2:]))
     return made[0], made[1], made[2], made[3], made[4], made[5]
 
 
@@ -114,7 +117,7 @@ _image.register_autograd(_image_backward, setup_context=_keep_parameters)
 _half_squares.register_autograd(_half_squares_backward, setup_context=_keep_gradient)
 map_as_leading(_image)
 map_as_leading(_pull)
-map_as_leading(_half_squares, shared=5, one_image=True)
+map_as_leading(_half_squares, shared=5)
 
 
 def _refuse_second_derivative() -> None:

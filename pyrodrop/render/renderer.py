@@ -92,7 +92,8 @@ def log_likelihood(
 
     Args:
         x, y, r, amplitude, bg, profile, kernel, shape: as for ``render``.
-        channel: what was observed, shape (H, W); no gradient is taken by it.
+        channel: what was observed, shape (H, W), or (..., H, W) with an image for each background; no gradient is
+            taken by it.
         error_scale: standard deviation sigma of a pixel, positive, a number or a 0-d tensor (differentiable).
 
     Returns:
@@ -102,23 +103,27 @@ def log_likelihood(
         ValueError: as ``render``, or the channel does not fit.
     """
     tensors = _together(x, y, r, amplitude, bg)
-    if channel.dim() != 2 or channel.shape[0] < 1 or channel.shape[1] < 1:
-        raise ValueError(f"channel has shape {tuple(channel.shape)}: give one image of shape (height, width).")
+    leading = tensors[4].shape
+    if channel.dim() < 2 or 0 in channel.shape[-2:] or channel.shape[:-2] not in ((), leading):
+        raise ValueError(
+            f"channel has shape {tuple(channel.shape)}: give one image of shape (height, width), "
+            f"or one for each background, which have shape {tuple(leading)}."
+        )
     if channel.dtype != x.dtype or channel.device != x.device:
         raise ValueError(
             f"channel is {channel.dtype} on {channel.device} and x is {x.dtype} on {x.device}: "
             "convert one of them with .to()."
         )
     channel = channel.detach()
+    height, width = channel.shape[-2:]
     name = _kernel(x, profile, kernel)
     if name in ("reference", "separable", "windows"):
-        size = (channel.shape[0], channel.shape[1])
-        image = render(*tensors, size, profile, name, shape)
+        image = render(*tensors, (height, width), profile, name, shape)
         half_squares = (image - channel).square().sum((-2, -1)) / 2
     else:
         half_squares = (half_squares_tiles if name == "tiles" else half_squares_bands)(*tensors, channel)
     log_scale = error_scale.log() if isinstance(error_scale, Tensor) else math.log(error_scale)
-    return -half_squares / error_scale**2 - channel.numel() * (log_scale + math.log(2 * math.pi) / 2)
+    return -half_squares / error_scale**2 - height * width * (log_scale + math.log(2 * math.pi) / 2)
 
 
 def _kernel(x: Tensor, profile: str, kernel: str) -> str:

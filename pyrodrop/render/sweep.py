@@ -129,8 +129,8 @@ def visit(pull, x, y, r, amplitude, cut, top_row, bottom_row, width, buffer, acr
 def work(ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach, grids, rests, sums, loss, pull_bg):
     """One thread's share of a level: bands, one after the other, until none is left.
 
-    job: BOTH, DRAW or PULL; picture: what was seen (1, H, W), the image to write (B, H, W) or the gradient by the
-    image (B, H, W).
+    job: BOTH, DRAW or PULL; picture: what was seen, (1, H, W) for all or (B, H, W), the image to write (B, H, W) or the
+    gradient by the image (B, H, W).
     """
     _, band_of, slot_of, starts, entries, tops, sound = reach
     number = bg.dtype.type
@@ -186,6 +186,7 @@ def work(ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach,
                 continue
         if level == 0:
             half_squares, total = 0.0, 0.0
+            seen = picture[min(b, picture.shape[0] - 1)]
             for j in range(rows):
                 if job == DRAW:
                     copy_row(buffer[j, :width], picture[b, top_row + j])
@@ -193,7 +194,7 @@ def work(ticket, level, job, x, y, r, amplitude, bg, picture, cut, table, reach,
                     copy_row(picture[b, top_row + j], buffer[j, :width])
                     total += sum_row(buffer[j, :width])
                 else:
-                    difference, squares = subtract_row(picture[0, top_row + j], width, buffer[j])
+                    difference, squares = subtract_row(seen[top_row + j], width, buffer[j])
                     total += difference
                     half_squares += squares / 2
             loss[b, t], pull_bg[b, t] = half_squares, total

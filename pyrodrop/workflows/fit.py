@@ -2,38 +2,32 @@
 
 import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import pandas as pd
-import pyro
 import torch
 from numpy.typing import ArrayLike
 from pyro import poutine
 from pyro.infer.autoguide import AutoNormal
-from pyro.infer.autoguide.initialization import init_to_value
-from pyro.nn import PyroParam
 from torch import Tensor
-from torch.distributions import constraints
 
 from pyrodrop.images import as_channel
 from pyrodrop.inference import svi
-from pyrodrop.inference.density import Density, flatten
-from pyrodrop.inference.laplace import LARGEST, laplace
-from pyrodrop.inference.modes import search_higher
-from pyrodrop.inference.nuts import Draws, sample_nuts
+from pyrodrop.inference.nuts import Draws
 from pyrodrop.models import channel_fit
 from pyrodrop.models.count import counted_peaks
 from pyrodrop.results.notebook import notebook_html
 from pyrodrop.results.posterior import CheckpointError, load_state, save_state
 from pyrodrop.results.table import droplet_table
-from pyrodrop.workflows.restarts import Agreement, best
+from pyrodrop.workflows.fit_posterior import guide_of, nuts_around
+from pyrodrop.workflows.restarts import Agreement
 from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_device, positive_whole, steps_wanted
 from pyrodrop.workflows.starting import starting_state
-from pyrodrop.workflows.stepping import take_steps
+from pyrodrop.workflows.stepping import go_on
+from pyrodrop.workflows.target import density_of, model_arguments
 
 KIND = "pyrodrop fit of channel_fit"
 _TABLE_DRAWS = 1_000
@@ -69,24 +63,13 @@ class Fit:
     @property
     def model(self) -> Callable[[], None]:
         """The Pyro model, ``pyrodrop.models.channel_fit`` with its arguments given."""
-        return partial(channel_fit, *_arguments(self.channel, self.settings))
+        return partial(channel_fit, *model_arguments(self.channel, self.settings))
 
     @property
     def guide(self) -> AutoNormal:
         """The ``AutoNormal`` guide of ``model`` that the fit stands for."""
-        density = _density(self.channel.cpu(), replace(self.settings, device="cpu"))
-        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
-        values = density.constrained(loc)
-        with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
-            guide = AutoNormal(self.model, init_loc_fn=init_to_value(values=values))
-            guide()
-            # Within the scope: setting a parameter takes the old one of that name out of the store.
-            for site in density.sites:
-                for store, flat in ((guide.locs, loc), (guide.scales, scale)):
-                    part = flat[site.start : site.stop].reshape(site.unconstrained_shape).clone()
-                    constraint = constraints.real if store is guide.locs else guide.scale_constraint
-                    setattr(store, site.name, PyroParam(part, constraint, len(site.unconstrained_shape)))
-        return guide
+        density = density_of(self.channel, replace(self.settings, device="cpu"))
+        return guide_of(self.model, density, self.state.loc[0].cpu(), self.state.scale[0].cpu())
 
     def resume(
         self,
@@ -102,14 +85,14 @@ class Fit:
             progress: show a progress bar on standard error.
             checkpoint: where to save the fit every 20 seconds and at the end.
         """
-        return _run(self, steps_wanted(steps), progress, checkpoint)
+        return go_on(self, steps_wanted(steps), progress, checkpoint)
 
     def latent(self, n: int, seed: int = 0) -> dict[str, Tensor]:
         """Draws as ``sample`` gives them, without the images ``val`` and ``diff``."""
         generator = torch.Generator().manual_seed(seed)
         loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
         eps = torch.randn(positive_whole("n", n), len(loc), generator=generator, dtype=loc.dtype)
-        return _density(self.channel, replace(self.settings, device="cpu")).constrained(loc + scale * eps)
+        return density_of(self.channel, replace(self.settings, device="cpu")).constrained(loc + scale * eps)
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Tensor]:
         """Draws from the guide's posterior.
@@ -159,35 +142,10 @@ class Fit:
             Draws of the sites bg, x, y, r and amplitude; ask their ``verdict()`` whether they have converged. All
             chains start around one mode: where they agree, they do so about that mode, and there may be others.
         """
-        seed, loc, scale = how.get("seed", 0), self.state.loc[0].cpu(), self.state.scale[0].cpu()
-        if dense is None:
-            chosen = bool({"initial", "inverse_mass"} & how.keys())
-            dense = len(loc) <= LARGEST and not chosen
-            if not dense and not chosen:
-                warnings.warn(
-                    f"{len(loc):,} numbers are too many for a dense mass matrix ({LARGEST:,} at most); with a diagonal "
-                    "one, chains of overlapping or broad droplets hardly move",
-                    stacklevel=2,
-                )
-        given: dict[str, Any] = {"deterministic": False} | how
-        given |= {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
-        arguments = (*_arguments(self.channel, self.settings), False)
-        start: dict[str, Any]
-        if dense:
-            found = laplace(channel_fit, *arguments, initial=loc, scale=scale)
-            half = max(num_warmup // 2, 1)
-            found = search_higher(found, num_chains=num_chains, iterations=half, rounds=rounds, seed=seed).laplace
-            # The time goes into the renderer and into products with the covariance: compiling would gain nothing.
-            start = {
-                "initial": found.positions(num_chains, seed),
-                "inverse_mass": found.covariance,
-                "compiled": False,
-            }
-        else:
-            generator = torch.Generator().manual_seed(seed)
-            eps = torch.randn(num_chains, len(loc), generator=generator, dtype=loc.dtype)
-            start = {"initial": loc + scale * eps, "inverse_mass": scale**2}
-        return sample_nuts(channel_fit, *arguments, **(start | given))
+        density = density_of(self.channel, replace(self.settings, device="cpu"))
+        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
+        chains = (num_warmup, num_samples, num_chains)
+        return nuts_around(density, loc, scale, *chains, dense=dense, rounds=rounds, **how)
 
     def table(self, pixel_size_um: float | None = None) -> pd.DataFrame:
         """The droplet table, one row per droplet; see ``pyrodrop.results.table.droplet_table``."""
@@ -283,12 +241,24 @@ def fit(
     if settings.n_droplets == 0:
         counted = counted_peaks(pixels, settings.error_scale)
         settings = replace(settings, n_droplets=max(len(counted.x), 1))
-    density = _density(pixels, settings)
+    return go_on(begin(pixels, settings, time.monotonic() - begun), wanted, progress, checkpoint)
+
+
+def begin(pixels: Tensor, settings: Settings, seconds: float = 0.0) -> Fit:
+    """A fit before its first step, of all its starts.
+
+    Args:
+        pixels: the channel, (H, W), finite, on the CPU.
+        settings: of the fit; the number of droplets is a number.
+        seconds: time spent on it so far.
+    """
+    begun = time.monotonic()
+    density = density_of(pixels, settings)
     state = starting_state(
         density, pixels, settings.start, settings.n_droplets, settings.error_scale, settings.seed, settings.restarts
     )
     losses = torch.empty(0, settings.restarts, dtype=density.dtype)
-    return _run(Fit(pixels, settings, state, losses, time.monotonic() - begun), wanted, progress, checkpoint)
+    return Fit(pixels, settings, state, losses, seconds + time.monotonic() - begun)
 
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
@@ -313,46 +283,3 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
         ) from error
     state = svi.State(params, first, second, found["iteration"], found["random"])
     return Fit(found["channel"], kept, state, found["losses"], found["seconds"], settled, agreement)
-
-
-def _run(fit: Fit, steps: int | None, progress: bool, checkpoint: str | os.PathLike[str] | None) -> Fit:
-    asked = fit.settings
-    begun = time.monotonic()
-
-    def so_far(state: svi.State, losses: Tensor, settled: bool | None = None) -> Fit:
-        seconds = fit.seconds + time.monotonic() - begun
-        return replace(fit, state=state, losses=losses, seconds=seconds, settled=settled)
-
-    def save(state: svi.State, losses: Tensor) -> None:
-        if checkpoint is not None:
-            so_far(state, losses).save(checkpoint)
-
-    state, losses, settled = take_steps(
-        _density(fit.channel, asked),
-        fit.channel,
-        fit.state,
-        fit.losses if fit.losses.dim() == 2 else fit.losses[:, None],
-        steps,
-        start=asked.start,
-        births=asked.births,
-        error_scale=asked.error_scale,
-        learning_rate=asked.learning_rate,
-        tolerance=asked.tolerance,
-        compiled=asked.compiled,
-        progress=progress,
-        report=save,
-    )
-    result = best(so_far(state, losses, settled if steps is None else None))
-    if checkpoint is not None:
-        result.save(checkpoint)
-    return result
-
-
-def _arguments(channel: Tensor, settings: Settings) -> tuple[int, int, int, Tensor, float]:
-    height, width = channel.shape
-    return width, height, settings.n_droplets, channel, settings.error_scale
-
-
-def _density(channel: Tensor, settings: Settings) -> Density:
-    device = torch.device(settings.device)
-    return flatten(channel_fit, (*_arguments(channel.to(device), settings), False), device=device)

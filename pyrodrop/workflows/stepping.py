@@ -1,8 +1,10 @@
 """A fit under way: stretches of steps, births and deaths between them, and when to stop."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,19 +13,65 @@ from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density
 from pyrodrop.models.start import Start, rearrange
 from pyrodrop.workflows.progress import FitProgress
+from pyrodrop.workflows.restarts import best
 from pyrodrop.workflows.starting import guide_at, rate_of
+from pyrodrop.workflows.target import density_of
 from pyrodrop.workflows.termination import Terminated
+
+if TYPE_CHECKING:
+    from pyrodrop.workflows.fit import Fit
 
 # Steps between two looks at the clock. Everything that changes a fit happens at fixed iterations, counted from
 # its first start, so that a fit that was stopped and resumed takes the same path.
-_STRETCH = 50
-_BIRTHS_AT = (200, 400)
-_WINDOW = 100
+STRETCH = 50
+BIRTHS_AT = (200, 400)
+WINDOW = 100
 _REPORT_SECONDS = 20.0
 # A fit with steps="auto" takes no more than this.
 MOST_STEPS = 20_000
 
 Report = Callable[[svi.State, Tensor], None]
+
+
+def go_on(fit: "Fit", steps: int | None, progress: bool, checkpoint: str | os.PathLike[str] | None) -> "Fit":
+    """The fit after more steps, or when it has settled if steps is None; of several starts the best.
+
+    Args:
+        fit: where to go on from.
+        steps: the number of further steps, or None.
+        progress: show a progress bar on standard error.
+        checkpoint: where to save the fit every 20 seconds and at the end.
+    """
+    asked = fit.settings
+    begun = time.monotonic()
+
+    def so_far(state: svi.State, losses: Tensor, settled: bool | None = None) -> "Fit":
+        seconds = fit.seconds + time.monotonic() - begun
+        return replace(fit, state=state, losses=losses, seconds=seconds, settled=settled)
+
+    def save(state: svi.State, losses: Tensor) -> None:
+        if checkpoint is not None:
+            so_far(state, losses).save(checkpoint)
+
+    state, losses, settled = take_steps(
+        density_of(fit.channel, asked),
+        fit.channel,
+        fit.state,
+        fit.losses if fit.losses.dim() == 2 else fit.losses[:, None],
+        steps,
+        start=asked.start,
+        births=asked.births,
+        error_scale=asked.error_scale,
+        learning_rate=asked.learning_rate,
+        tolerance=asked.tolerance,
+        compiled=asked.compiled,
+        progress=progress,
+        report=save,
+    )
+    result = best(so_far(state, losses, settled if steps is None else None))
+    if checkpoint is not None:
+        result.save(checkpoint)
+    return result
 
 
 def take_steps(
@@ -57,7 +105,7 @@ def take_steps(
         report: called with state and losses every 20 seconds, and when the run is broken off by SIGTERM or Ctrl-C.
     """
     stepper = svi.MeanField(density, compiled, relative=start == "peaks")
-    end = max(MOST_STEPS, state.iteration + _WINDOW) if steps is None else state.iteration + steps
+    end = max(MOST_STEPS, state.iteration + WINDOW) if steps is None else state.iteration + steps
     saved = time.monotonic()
     history = [losses]
     settled = False
@@ -70,16 +118,16 @@ def take_steps(
     try:
         with FitProgress(None if steps is None else steps, state.iteration, shown=progress) as bar:
             while state.iteration < end and not settled:
-                if births and start == "peaks" and state.iteration in _BIRTHS_AT:
+                if births and start == "peaks" and state.iteration in BIRTHS_AT:
                     state = births_and_deaths(density, channel, state, error_scale)
-                stretch = min(_STRETCH - state.iteration % _STRETCH, end - state.iteration)
+                stretch = min(STRETCH - state.iteration % STRETCH, end - state.iteration)
                 state, new = stepper.run(state, stretch, rate)
                 history = [*history, new.cpu()]
                 reached = state, history
                 bar.advance(history[-1].min(1).values)
-                if steps is None and state.iteration % _WINDOW == 0:
+                if steps is None and state.iteration % WINDOW == 0:
                     history = [torch.cat(history)]
-                    settled = _settled(history[0], tolerance) and state.iteration > max(_BIRTHS_AT)
+                    settled = has_settled(history[0], tolerance) and state.iteration > max(BIRTHS_AT)
                 if time.monotonic() - saved > _REPORT_SECONDS:
                     history = [torch.cat(history)]
                     report(state, history[0])
@@ -118,12 +166,12 @@ def births_and_deaths(density: Density, channel: Tensor, state: svi.State, error
             second=before.second.masked_fill(changed, 0.0),
         )
         rows.append(after if svi.mean_loss(density, after) < svi.mean_loss(density, before) else before)
-    params, first, second = (torch.cat([getattr(r, name) for r in rows], 1) for name in ("params", "first", "second"))
-    return replace(state, params=params, first=first, second=second)
+    return svi.join(rows)
 
 
-def _settled(losses: Tensor, tolerance: float) -> bool:
-    if len(losses) < 2 * _WINDOW:
+def has_settled(losses: Tensor, tolerance: float) -> bool:
+    """Whether the losses (iterations, R) of all starts have stopped falling: see ``take_steps``."""
+    if len(losses) < 2 * WINDOW:
         return False
-    before, latest = losses[-2 * _WINDOW :].double().reshape(2, _WINDOW, -1).mean(1)
+    before, latest = losses[-2 * WINDOW :].double().reshape(2, WINDOW, -1).mean(1)
     return bool(((before - latest) < tolerance * latest.abs()).all())

@@ -13,7 +13,7 @@ from pyro import poutine
 from torch import Tensor
 from torch.distributions import biject_to, constraints
 
-from pyrodrop.inference.density import Density, NotFlatError, capture, check, flatten
+from pyrodrop.inference.density import Density, NotFlatError, capture, check, flatten, side_by_side
 from pyrodrop.models import centres, channel_fit, colours
 
 F64 = torch.float64
@@ -134,6 +134,35 @@ def test_chains_as_a_batch_are_the_rows_alone(density_of: Callable[[], Density])
         alone, alone_gradient = density.value_and_grad(row[None])
         torch.testing.assert_close(value, alone[0], rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(gradient, alone_gradient[0], rtol=1e-10, atol=1e-10)
+
+
+def scaled(density: Density, factor: float) -> Density:
+    """The density of the same model with other data."""
+    args, kwargs = density.arguments([factor * tensor for tensor in density.tensors])
+    return flatten(density.model, args, kwargs, dtype=F64)
+
+
+def test_side_by_side_each_row_has_data_of_its_own() -> None:
+    alone = [scaled(droplets(), factor) for factor in (1.0, 0.5, 1.5)]
+    together = side_by_side(alone)
+    z = somewhere(together, rows=3)
+    values, gradients = together.value_and_grad(z)
+    graph = capture(together.value_and_grad, torch.zeros_like(z), *together.tensors)
+    for found, expected in zip(graph(z, *together.tensors), (values, gradients), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    for row, density in enumerate(alone):
+        value, gradient = density.value_and_grad(z[row : row + 1])
+        torch.testing.assert_close(values[row], value[0], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(gradients[row], gradient[0], rtol=1e-10, atol=1e-10)
+    # Other data through the same graph: nothing is baked in.
+    others = [tensor.flip(0) for tensor in together.tensors]
+    torch.testing.assert_close(graph(z.flip(0), *others)[0], values.flip(0), rtol=1e-12, atol=1e-12)
+
+
+def test_densities_that_differ_in_more_than_data_do_not_go_side_by_side() -> None:
+    for other in (droplets(4), ordinary(), flatten(droplets().model, *droplets().arguments(droplets().tensors))):
+        with pytest.raises(ValueError, match="one model and arguments that differ in values alone"):
+            side_by_side([droplets(), other])
 
 
 @EACH

@@ -15,7 +15,7 @@ from pyro.infer.autoguide.initialization import init_to_value
 from torch import Tensor
 
 from pyrodrop.inference import svi
-from pyrodrop.inference.density import Density, NotFlatError, flatten
+from pyrodrop.inference.density import Density, NotFlatError, flatten, side_by_side
 from pyrodrop.inference.graphs import can_compile
 from pyrodrop.inference.svi import MeanField, State, keep, uniform_start
 from pyrodrop.models import channel_fit
@@ -198,6 +198,38 @@ def test_starts_side_by_side_are_each_alone(
         kept = keep(together, torch.tensor([row]))
         for name in ("params", "first", "second"):
             assert torch.equal(getattr(kept, name), getattr(together, name)[:, row : row + 1])
+
+
+@pytest.mark.parametrize("starts", [1, 2])
+def test_rows_with_data_of_their_own_are_each_alone(starts: int) -> None:
+    """Each density's starts have the random numbers that they have by themselves, from one generator."""
+    alone = [scaled_droplets(factor) for factor in (1.0, 0.6, 0.3)]
+    loc = uniform_start(alone[0], seed=3, starts=starts)
+    begun = [svi.start(density, loc, seed=4) for density in alone]
+    rows = side_by_side([density for density in alone for _ in range(starts)])
+    stepper = MeanField(rows, compiled=False, relative=True, repeats=3)
+    half, first = stepper.run(svi.join(begun), 20)
+    together, losses = stepper.run(half, 20)
+    for number, (density, state) in enumerate(zip(alone, begun, strict=True)):
+        own, own_losses = MeanField(density, compiled=False, relative=True).run(state, 40)
+        part = slice(number * starts, (number + 1) * starts)
+        torch.testing.assert_close(torch.cat([first, losses])[:, part], own_losses, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(together.params[:, part], own.params, rtol=1e-9, atol=1e-9)
+        assert torch.equal(together.random, own.random)
+
+
+def scaled_droplets(factor: float) -> Density:
+    (channel,) = droplet_density(torch.float64).tensors
+    return flatten(channel_fit, (9, 8, 3, factor * channel, 0.1, False), dtype=torch.float64)
+
+
+def test_states_that_are_not_at_one_place_are_not_joined() -> None:
+    density = droplet_density(torch.float64)
+    begun = svi.start(density, uniform_start(density), seed=0)
+    later, _ = MeanField(density, compiled=False).run(begun, 1)
+    for other in (later, svi.start(density, uniform_start(density), seed=1)):
+        with pytest.raises(ValueError, match="different iterations or random numbers"):
+            svi.join([begun, other])
 
 
 def test_compiled_steps_are_the_plain_ones() -> None:

@@ -145,6 +145,35 @@ class KernelContract:
             for one, other in zip(result, results[0], strict=True):
                 assert torch.equal(one, other)
 
+    @pytest.mark.parametrize("batch", [(1,), (3,), (2, 2), (0,)])
+    def test_each_of_a_batch_may_have_its_own_channel(self, batch: tuple[int, ...]) -> None:
+        leaves = droplets(7, batch, 6, (70, 41), 30.0, torch.float64)
+        channels = torch.randn(*batch, 70, 41, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        value = log_likelihood(*leaves, channels, 0.1, kernel=self.kernel)
+        gradients = torch.autograd.grad(value.sum(), leaves)
+        assert value.shape == batch
+        rows = [t.detach().reshape(-1, *t.shape[len(batch) :]) for t in leaves]
+        for row, channel in enumerate(channels.reshape(-1, 70, 41)):
+            own = [t[row].clone().requires_grad_() for t in rows]
+            alone = log_likelihood(*own, channel, 0.1, kernel=self.kernel)
+            torch.testing.assert_close(value.reshape(-1)[row], alone, rtol=1e-12, atol=1e-12)
+            for whole, part in zip(gradients, torch.autograd.grad(alone, own), strict=True):
+                found = whole.reshape(-1, *part.shape)[row]
+                torch.testing.assert_close(found, part, rtol=1e-10, atol=1e-10)
+
+    @pytest.mark.parametrize("batch", [(3,), (3, 2)])
+    def test_channels_are_mapped_over_with_their_droplets(self, batch: tuple[int, ...]) -> None:
+        """One channel for all that vmap maps with it, of whatever leading dimensions of their own."""
+        leaves = droplets(8, batch, 6, (35, 41), 30.0, torch.float64)
+        channels = torch.randn(3, 35, 41, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        value = torch.func.vmap(lambda *t: log_likelihood(*t, 0.1, kernel=self.kernel))(*leaves, channels)
+        of_each = channels.reshape(3, *(1,) * (len(batch) - 1), 35, 41).expand(*batch, 35, 41)
+        expected = log_likelihood(*leaves, of_each, 0.1, kernel=self.kernel)
+        torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
+        found, own = (torch.autograd.grad(one.sum(), leaves) for one in (value, expected))
+        for one, other in zip(found, own, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
     def test_a_graph_can_be_captured(self) -> None:
         leaves = [t.detach() for t in droplets(2, (), 5, (20, 30), 6.0, torch.float32)]
         channel = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
@@ -246,7 +275,8 @@ def test_what_does_not_fit_is_named(change: dict[str, object], message: str) -> 
         render(**arguments)  # type: ignore[arg-type]
 
 
-def test_channel_that_does_not_fit_is_named() -> None:
+@pytest.mark.parametrize("shape", [(3,), (3, 0), (1, 3, 4), (2, 3, 4)], ids=str)
+def test_channel_that_does_not_fit_is_named(shape: tuple[int, ...]) -> None:
     ones = torch.ones(2)
     with pytest.raises(ValueError, match="channel has shape"):
-        log_likelihood(ones, ones, ones, ones, torch.tensor(0.0), torch.zeros(3), 0.1)
+        log_likelihood(ones, ones, ones, ones, torch.tensor(0.0), torch.zeros(shape), 0.1)

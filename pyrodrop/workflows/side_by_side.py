@@ -1,0 +1,80 @@
+"""Fits of several images under way side by side: the path that ``stepping`` takes for one, with one step for all."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from pyrodrop.inference import svi
+from pyrodrop.inference.density import side_by_side
+from pyrodrop.workflows.fit import Fit
+from pyrodrop.workflows.progress import FitProgress
+from pyrodrop.workflows.restarts import best
+from pyrodrop.workflows.starting import rate_of
+from pyrodrop.workflows.stepping import BIRTHS_AT, MOST_STEPS, STRETCH, WINDOW, births_and_deaths, has_settled
+from pyrodrop.workflows.target import density_of
+
+
+def go_on_together(fits: Sequence[Fit], steps: int | None, progress: bool = True) -> list[Fit]:
+    """Fits of images of one size after more steps of all of them, or of each until it has settled if steps is None.
+
+    Args:
+        fits: with the same settings, of images of one size, after as many iterations; each of all its starts.
+        steps: the number of further steps, or None.
+        progress: show a progress bar on standard error.
+    """
+    latest = dict(enumerate(fits))
+    going = list(latest)
+    if not fits:
+        return []
+    begun = fits[0].state.iteration
+    end = max(MOST_STEPS, begun + WINDOW) if steps is None else begun + steps
+    with FitProgress(steps, begun, shown=progress) as bar:
+        while going:
+            stepped = _step_batch([latest[number] for number in going], end, steps is None, bar)
+            latest |= zip(going, stepped, strict=True)
+            going = [number for number in going if latest[number].state.iteration < end and not latest[number].settled]
+    return [best(latest[number]) for number in range(len(fits))]
+
+
+def _step_batch(fits: list[Fit], end: int, until_settled: bool, bar: FitProgress) -> list[Fit]:
+    """Step fits as one batch until ``end``, or until no more than half of them still go on.
+
+    The batch keeps its shape, which its step is captured for: a fit that has settled stays as it was then, and its
+    rows are stepped on for nothing.
+    """
+    asked, starts = fits[0].settings, fits[0].losses.shape[1]
+    alone = [density_of(fit.channel, asked) for fit in fits]
+    density = alone[0] if len(fits) == 1 else side_by_side([one for one in alone for _ in range(starts)])
+    stepper = svi.MeanField(density, asked.compiled, relative=asked.start == "peaks", repeats=len(fits))
+    state = svi.join([fit.state for fit in fits])
+    rows = [torch.arange(number * starts, (number + 1) * starts) for number in range(len(fits))]
+    going = list(range(len(fits)))
+
+    def rate(iteration: int) -> float:
+        return rate_of(asked.start, asked.learning_rate, iteration)
+
+    while state.iteration < end and 2 * len(going) > len(fits):
+        clock = time.monotonic()
+        if asked.births and asked.start == "peaks" and state.iteration in BIRTHS_AT:
+            parts = [svi.keep(state, of) for of in rows]
+            for number in going:
+                channel = fits[number].channel
+                parts[number] = births_and_deaths(alone[number], channel, parts[number], asked.error_scale)
+            state = svi.join(parts)
+        state, losses = stepper.run(state, min(STRETCH - state.iteration % STRETCH, end - state.iteration), rate)
+        losses = losses.cpu()
+        seconds = (time.monotonic() - clock) / len(going)
+        for number in going:
+            before = fits[number]
+            kept = torch.cat([before.losses, losses[:, rows[number]]])
+            settled = False if until_settled else None
+            if until_settled and state.iteration % WINDOW == 0 and state.iteration > max(BIRTHS_AT):
+                settled = has_settled(kept, asked.tolerance)
+            part = svi.keep(state, rows[number])
+            spent = before.seconds + seconds
+            fits[number] = replace(before, state=part, losses=kept, seconds=spent, settled=settled)
+        bar.advance(torch.stack([losses[:, rows[number]].min(1).values for number in going]).mean(0))
+        going = [number for number in going if not fits[number].settled]
+    return fits
