@@ -4,7 +4,7 @@ import math
 import re
 from pathlib import Path
 
-from pyrodrop.images.errors import ImageError
+from pyrodrop.images.errors import ImageError, positive_number
 
 MICROMETRES_AN_INCH = 25_400.0
 # Resolutions for printing and screens (72 dpi is 353 um, 300 dpi 85 um, 1200 dpi 21 um) stand in most files by
@@ -41,13 +41,7 @@ def positive_pixel_size(pixel_size_um: float | None) -> float | None:
     """A pixel size as a number; an ImageError if it is not positive and finite."""
     if pixel_size_um is None:
         return None
-    try:
-        size = float(pixel_size_um)
-    except (TypeError, ValueError, OverflowError):
-        size = math.nan
-    if not (math.isfinite(size) and size > 0):
-        raise ImageError(f"the pixel size is {pixel_size_um!r} um: give a positive number, for example 0.65.")
-    return size
+    return positive_number("the pixel size", pixel_size_um, "0.65, in um")
 
 
 def micrometres(unit: str) -> float | None:

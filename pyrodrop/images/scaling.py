@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pyrodrop.images.errors import ImageError
+from pyrodrop.images.errors import ImageError, positive_number
 
 
 def vision() -> ModuleType:
@@ -37,13 +37,7 @@ def from_levels(levels: object) -> Tensor:
 
 def positive_scale(scale: float) -> float:
     """The scale as a number; an ImageError if it is not positive and finite."""
-    try:
-        factor = float(scale)
-    except (TypeError, ValueError, OverflowError):
-        factor = math.nan
-    if not (math.isfinite(factor) and factor > 0):
-        raise ImageError(f"the scale is {scale!r}: give a positive number, for example 0.5.")
-    return factor
+    return positive_number("the scale", scale, "0.5")
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.images.errors import ImageError
+from pyrodrop.images.errors import ImageError, positive_number
 from pyrodrop.images.stored import Stored
 
 
@@ -26,13 +26,7 @@ def positive_white(white: float | str | None) -> float | str | None:
     """A white level as a number or "brightest"; an ImageError if it is neither, or not positive and finite."""
     if white is None or white == BRIGHTEST:
         return white
-    try:
-        level = float(white)
-    except (TypeError, ValueError, OverflowError):
-        level = math.nan
-    if not (math.isfinite(level) and level > 0):
-        raise ImageError(f"the white level is {white!r}: give a positive number, for example 4095 for 12 bits.")
-    return level
+    return positive_number("the white level", white, "4095 for 12 bits")
 
 
 def levels_of(stored: Stored, white: float | str | None, path: Path) -> Levels:
