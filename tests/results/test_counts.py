@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from pyrodrop.results.counts import count_distribution
 
@@ -29,6 +29,30 @@ def test_alike_droplets_are_binomial() -> None:
     assert [count.quantile(level) for level in (0.05, 0.5, 0.95)] == [
         int(binom.ppf(level, 200, 0.3)) for level in (0.05, 0.5, 0.95)
     ]
+
+
+@pytest.mark.parametrize("likely", [(0.5, 0.5), (20.0, 0.3), (0.05, 2.0)])
+@pytest.mark.parametrize("number", [63, 64, 65, 128, 129, 2_000])
+def test_many_droplets_are_counted_as_one_after_the_other(number: int, likely: tuple[float, float]) -> None:
+    """The recurrence, droplet by droplet, in as many digits as the machine has: unlikely numbers, too."""
+    presence = np.random.default_rng(number).beta(*likely, number)
+    slow = np.ones(1, np.longdouble)
+    for p in presence.astype(np.longdouble):
+        slow = np.append(slow * (1 - p), 0) + np.append(0, slow * p)
+    made = count_distribution(presence).probability
+    np.testing.assert_allclose(made, slow.astype(float), rtol=1e-11, atol=1e-25)
+
+
+def test_a_hundred_thousand_droplets_have_the_moments_of_their_sum() -> None:
+    presence = np.random.default_rng(0).beta(2.0, 0.5, 100_000)
+    count = count_distribution(presence)
+    assert count.probability.shape == (100_001,)
+    assert (count.probability >= 0).all()
+    assert count.probability.sum() == pytest.approx(1, abs=1e-12)
+    assert count.mean == pytest.approx(presence.sum(), rel=1e-12)
+    assert count.sd == pytest.approx(np.sqrt((presence * (1 - presence)).sum()), rel=1e-9)
+    normal = norm.ppf(0.95, count.mean, count.sd)
+    assert count.quantile(0.95) == pytest.approx(normal, abs=1.5)
 
 
 def test_what_is_certain_has_no_spread() -> None:
