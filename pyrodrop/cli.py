@@ -131,6 +131,14 @@ JOBS: dict[str, tuple[Setting, ...]] = {
             (("type", int), ("nargs", "?"), ("const", 1024), ("metavar", "PX")),
             of_many=False,
         ),
+        # Not called workers: batch has an option of that name, which says how many images are done at once.
+        Setting(
+            "--workers",
+            "tile_workers",
+            "processes that measure tiles, each with one thread (default: one a core)",
+            (("type", int), ("metavar", "N")),
+            of_many=False,
+        ),
     ),
 }
 _DEFAULT_JOB = "measure"

@@ -75,6 +75,7 @@ def measure_image(
     seed: int | None = None,
     device: str = "auto",
     tiles: int | None = None,
+    tile_workers: int | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Read an image, measure its droplets, and write all results into the folder ``out``.
@@ -90,7 +91,8 @@ def measure_image(
         profile, seed: as for ``pyrodrop.measure``.
         device: "auto" or "cpu"; measuring runs on the CPU.
         tiles: longest side in px of the tiles that the image is measured in, where it does not fit into memory; see
-            ``measure_tiles``. A worker a core measures them.
+            ``measure_tiles``.
+        tile_workers: processes that measure the tiles; one a core where not given.
         progress: say on standard error what is being done.
 
     Returns:
@@ -111,9 +113,11 @@ def measure_image(
             white=white,
             pixel_size_um=pixel_size_um,
             seed=0 if seed is None else seed,
-            workers=_cores(),
+            workers=_cores() if tile_workers is None else tile_workers,
             progress=progress,
         )
+    if tile_workers is not None:
+        raise SettingError("--workers measure the tiles of one image; give --tiles, too, or leave --workers out")
     truth = None
     if path is None:
         if scale != 1.0 or frame is not None or white is not None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 Array = NDArray[np.float64]
 
@@ -56,16 +57,20 @@ def reconciled(seen: Seen) -> NDArray[np.bool_]:
             kept[k] = True
     kept |= ~several & seen.own
     stray = np.flatnonzero(~several & ~seen.own & (seen.depth > -_DEVIATIONS * seen.spread))
-    for k in stray[np.argsort(-seen.depth[stray], kind="stable")]:
-        apart = np.hypot(seen.x - seen.x[k], seen.y - seen.y[k])
-        kept[k] = not (kept & (apart < np.maximum(seen.radius, seen.radius[k]))).any()
+    if not len(stray):
+        return kept
+    stray = stray[np.argsort(-seen.depth[stray], kind="stable")]
+    centres = np.stack([seen.x, seen.y], 1)
+    # No two droplets that are compared lie further apart than the larger radius, so than the largest of all.
+    around = cKDTree(centres).query_ball_point(centres[stray], float(seen.radius.max()))
+    for k, near in zip(stray, around, strict=True):
+        apart = np.hypot(*(centres[near] - centres[k]).T)
+        kept[k] = not (kept[near] & (apart < np.maximum(seen.radius[near], seen.radius[k]))).any()
     return kept
 
 
 def _groups(seen: Seen) -> NDArray[np.int64]:
     """A number for each estimate, (N,), the same for those of one droplet: pairs are joined, the nearest first."""
-    from scipy.spatial import cKDTree
-
     label = np.arange(len(seen.x))
     if len(label) < 2:
         return label
