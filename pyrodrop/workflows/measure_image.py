@@ -143,8 +143,11 @@ def check_measure_image(
     profile: str = "auto",
     seed: int | None = None,
     device: str = "auto",
+    tiles: int | None = None,
 ) -> None:
-    """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with."""
+    """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with, one of many."""
+    if tiles is not None:
+        raise SettingError("tiles are for one image, on all cores; measure each large image by itself, with --tiles")
     one_of("profile", profile, ("auto", *PROFILES))
     whole("seed", 0 if seed is None else seed)
     pick_device(device)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def matched(some: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[Any], NDA
     return distance, nearest
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
     image, truth = droplets_on_seams(seed)
     one = pyrodrop.measure(image, profile="gaussian")
@@ -224,6 +225,26 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert measure_tiles(path, out, tile_px=300, profile="gaussian", progress=False)["tiles"]["done_before"] == 0
 
 
+def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    """SIGKILL at moments that hang on nothing the run does: while it imports, plans, measures or writes."""
+    image, _ = droplets_on_seams(6)
+    path, out, straight = tmp_path / "large.tif", tmp_path / "killed", tmp_path / "straight"
+    tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
+    code = (
+        "import sys; from pyrodrop.workflows.tiles import measure_tiles\n"
+        f"measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, profile='gaussian', progress=False)"
+    )
+    for seconds in np.random.default_rng(6).uniform(1, 8, 4):
+        process = subprocess.Popen([sys.executable, "-c", code, str(path), str(out)])
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+        process.wait()
+    measure_tiles(path, out, tile_px=TILE_PX, profile="gaussian", progress=False)
+    measure_tiles(path, straight, tile_px=TILE_PX, profile="gaussian", progress=False)
+    same_droplets(out, straight)
+
+
 def test_two_workers_say_what_one_says(tmp_path: Path) -> None:
     image, _ = droplets_on_seams(4)
     path = tmp_path / "large.tif"
@@ -295,6 +316,8 @@ def test_wrong_usage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "text.txt").write_text("no image")
     out = ["--out", str(tmp_path / "out"), "--quiet"]
     cases = [
+        (["measure", str(tmp_path / "small.tif"), "--workers", "2", *out], "--tiles"),
+        (["measure", str(tmp_path / "small.tif"), "--tiles", "--workers", "0", *out], "workers"),
         (["measure", "--tiles", *out], "IMAGE"),
         (["measure", str(tmp_path / "small.tif"), "--tiles", "10", *out], "at least 64"),
         (["measure", str(tmp_path / "small.tif"), "--tiles", "--scale", "0.5", *out], "--scale"),
