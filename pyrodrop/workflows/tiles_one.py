@@ -85,14 +85,14 @@ def measure_tile(plane: Plane, tile: Tile, plan: Plan, channel: str, seed: int, 
         float(made.reduced_chi_square.mean()),
         tile.box.size[0] * tile.box.size[1],
     )
-    arrays: dict[str, NDArray[Any]] = {
+    arrays: dict[str, Any] = {
         name: table[name].to_numpy(np.dtype(str) if name == "flags" else np.float64)
         for name in table.columns
         if name != "id"
     }
     arrays["_diameters_px"] = 2 * made.draws["radius_px"][:DRAWS, told].numpy()
     arrays |= {"_depth": depth[told], "_own": own[told], "_facts": np.array(facts)}
-    write_whole(path, lambda temporary: np.savez_compressed(temporary, **arrays))  # type: ignore[arg-type]
+    write_whole(path, lambda temporary: np.savez_compressed(temporary, **arrays))
 
 
 def read_tile(path: Path) -> TileResult:

@@ -200,7 +200,7 @@ def _array_plane(array: Any, frame: int | None, path: str | None) -> Plane:
 def _zarr_array(path: Path) -> Any:
     """The array of a Zarr folder; of an OME-Zarr, whose levels are called 0, 1, ..., the one in full size."""
     try:
-        import zarr  # type: ignore[import-not-found, unused-ignore]
+        import zarr
     except ImportError:
         raise ImageError(f"{path} is a folder; if it is a Zarr, install zarr (pip install zarr) to read it.") from None
     try:
