@@ -154,7 +154,8 @@ _BATCH = """Does one job to many images, one at a time on every core or GPU, and
 before, by content, settings and version, is not done again."""
 _PATHS = "image files, folders of images, and patterns such as 'run*/**/*.tif'"
 _SCHEDULER = "a Dask scheduler, as tcp://host:8786 or the file that it writes (default: workers of its own)"
-_WORKERS_PER_GPU = "of small images, so many at a time on one GPU (default 1)"
+_WORKERS_PER_GPU = "worker processes that share one GPU (default 1)"
+_TOGETHER = "fit so many images side by side in a worker (default 1, on a GPU up to 64)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -231,6 +232,7 @@ def _batch(given: argparse.Namespace) -> dict[str, Any]:
         scheduler=given.scheduler,
         workers=given.workers,
         workers_per_gpu=given.workers_per_gpu,
+        together=given.together,
         progress=not given.quiet,
         **settings,
     )
@@ -344,6 +346,7 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
     batch.add_argument("--workers", type=int, metavar="N", help="local worker processes (default: one a core or GPU)")
     batch.add_argument("--workers-per-gpu", type=int, metavar="N", help=_WORKERS_PER_GPU)
+    batch.add_argument("--together", type=int, metavar="N", help=_TOGETHER)
     _common(batch, "pyrodrop-batch", seed=True, device=True)
     for setting in dict.fromkeys(setting for job in JOBS.values() for setting in job if setting.of_many):
         setting.add_to(batch)

@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ def batch(
     scheduler: str | None = None,
     workers: int | None = None,
     workers_per_gpu: int | None = None,
+    together: int | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -47,7 +49,9 @@ def batch(
         job: what to do: fit or measure.
         scheduler: address of a Dask scheduler, or the file that it writes; None starts workers on this machine.
         workers: the number of worker processes on this machine; one a core, or one a GPU, where not given.
-        workers_per_gpu: how many images are worked on at a time on one GPU of this machine; 1 where not given.
+        workers_per_gpu: the number of worker processes that share one GPU of this machine; 1 where not given.
+        together: how many images a worker fits side by side, those of one size as one batch; where not given, one, and
+            on a GPU up to 64. With ``n_droplets="auto"``, and to measure, it is one.
         progress: show a bar and the failures on standard error.
         settings: of the job, for all images; None stands for the job's default.
 
@@ -66,7 +70,7 @@ def batch(
     folder = open_folder(out)
     ledger = Ledger(sources, folder.absolute(), job, settings, progress)
     try:
-        _do_what_is_missing(ledger, scheduler, workers, workers_per_gpu)
+        _do_what_is_missing(ledger, scheduler, workers, workers_per_gpu, together)
     except Terminated as ended:
         ended.message = f"ended by SIGTERM with {ledger.settled} of {ledger.images} images done; run again to go on"
         raise
@@ -80,16 +84,27 @@ def batch(
 
 
 def _do_what_is_missing(
-    ledger: Ledger, scheduler: str | None, workers: int | None, workers_per_gpu: int | None
+    ledger: Ledger,
+    scheduler: str | None,
+    workers: int | None,
+    workers_per_gpu: int | None,
+    together: int | None,
 ) -> None:
     missing = ledger.missing()
     first = next(missing, None)
     if first is None:  # nothing is started, and nothing heavy imported
         return
     from pyrodrop.workflows.batch_cluster import outcomes, workers_of
-    from pyrodrop.workflows.jobs import JOBS, check_job
+    from pyrodrop.workflows.jobs import JOBS, check_job, together_most
 
     check_job(ledger.job, ledger.settings)
+    most = together_most(ledger.job, ledger.settings, together)
+
+    def images_of_a_worker(workers: int, on_gpu: bool) -> int:
+        if together is not None or not on_gpu:
+            return most[on_gpu]
+        return min(most[on_gpu], math.ceil(ledger.images / workers))  # so that no GPU has none
+
     with ExitStack() as stack:
         run = stack.enter_context(run_folder(ledger.folder))
         if scheduler is not None:
@@ -97,7 +112,7 @@ def _do_what_is_missing(
         else:
             client = stack.enter_context(_own_workers(ledger, workers, workers_per_gpu))
         tasks = (replace(task, run=str(run)) for task in itertools.chain([first], missing))
-        for task, outcome in outcomes(client, tasks, ledger.say, JOBS[ledger.job].on_gpu):
+        for task, outcome in outcomes(client, tasks, ledger.say, JOBS[ledger.job].on_gpu, images_of_a_worker):
             if outcome.full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(ledger.folder))
             ledger.settle(task, outcome)

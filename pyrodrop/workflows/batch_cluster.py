@@ -1,5 +1,6 @@
 """Workers of our own or of a scheduler's, and tasks handed to them a few at a time."""
 
+import itertools
 import logging
 import math
 import os
@@ -9,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pyrodrop.workflows.batch_tasks import MOST_ATTEMPTS, Outcome, Task, attempts, do, killed
+from pyrodrop.workflows.batch_tasks import MOST_ATTEMPTS, Outcome, Task, attempts, killed
+from pyrodrop.workflows.batch_together import do_together
 from pyrodrop.workflows.settings import SettingError
 
 # A scheduler blames every image that waits at a worker for its death; the innocent are handed out again, so often.
@@ -107,7 +109,7 @@ def workers_of(scheduler: str) -> Iterator[Any]:
 
 
 def outcomes(
-    client: Any, tasks: Iterator[Task], say: Callable[[str], None], on_gpu: bool
+    client: Any, tasks: Iterator[Task], say: Callable[[str], None], on_gpu: bool, together: Callable[[int, bool], int]
 ) -> Iterator[tuple[Task, Outcome]]:
     """Hand out tasks, as many at a time as there are workers and a few more; give back what becomes of each.
 
@@ -116,6 +118,7 @@ def outcomes(
         tasks: what is to be done; the next one is only asked for when somebody is about to be free.
         say: told when nobody works.
         on_gpu: give them only to workers that have the resource GPU, if there are any.
+        together: how many images a worker is given at once, by the number of workers and whether they have a GPU.
 
     Raises:
         SettingError: if the scheduler is gone.
@@ -124,7 +127,7 @@ def outcomes(
 
     from distributed import KilledWorker, wait
 
-    under_way: dict[Any, tuple[Task, int]] = {}
+    under_way: dict[Any, tuple[tuple[Task, ...], int]] = {}
     resources: dict[str, int] | None = None
     more = True
     idle = 0.0
@@ -136,11 +139,11 @@ def outcomes(
         # One more than there are workers, and one in four: none waits while the next image is looked at.
         wanted = 1 + math.ceil(free * 1.25)
         while more and len(under_way) < wanted:
-            task = next(tasks, None)
-            if task is None:
-                more = False
+            group = tuple(itertools.islice(tasks, together(max(free, 1), resources is not None)))
+            if group:
+                under_way[_hand_out(client, group, 1, resources)] = group, 1
             else:
-                under_way[_hand_out(client, task, 1, resources)] = task, 1
+                more = False
         if not under_way:
             break
         try:
@@ -155,16 +158,19 @@ def outcomes(
         except CancelledError as error:
             raise SettingError("the scheduler is gone; what is done is kept, run again for the rest") from error
         for future in finished:
-            task, times = under_way.pop(future)
+            group, times = under_way.pop(future)
             failure = future.exception()
             if failure is None:
-                yield task, future.result()
+                yield from zip(group, future.result(), strict=True)
             elif not isinstance(failure, KilledWorker):
-                yield task, Outcome(f"{type(failure).__name__}: {' '.join(str(failure).split())}")
-            elif attempts(task) >= MOST_ATTEMPTS or times >= _MOST_HANDED_OUT:
-                yield task, Outcome(killed(max(attempts(task), 1)))
+                reason = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+                yield from ((task, Outcome(reason)) for task in group)
             else:
-                under_way[_hand_out(client, task, times + 1, resources)] = task, times + 1
+                for task in group:  # alone from now on
+                    if attempts(task) >= MOST_ATTEMPTS or times >= _MOST_HANDED_OUT:
+                        yield task, Outcome(killed(max(attempts(task), 1)))
+                    else:
+                        under_way[_hand_out(client, (task,), times + 1, resources)] = (task,), times + 1
             future.release()
 
 
@@ -181,7 +187,7 @@ def _silence() -> None:
         dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
 
 
-def _hand_out(client: Any, task: Task, times: int, resources: dict[str, int] | None) -> Any:
+def _hand_out(client: Any, group: tuple[Task, ...], times: int, resources: dict[str, int] | None) -> Any:
     # No result is ever taken for another's: what is there already is seen on disk and not by the scheduler.
-    key = f"pyrodrop-{os.path.basename(task.run)}-{task.key}-{times}"
-    return client.submit(do, task, key=key, resources=resources, pure=False)
+    key = f"pyrodrop-{os.path.basename(group[0].run)}-{group[0].key}-{times}"
+    return client.submit(do_together, group, key=key, resources=resources, pure=False)

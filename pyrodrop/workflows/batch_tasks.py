@@ -18,7 +18,7 @@ from pyrodrop.workflows.jobs import work_of
 # An image whose worker has died is begun this often in all.
 MOST_ATTEMPTS = 3
 # Pyro's handlers belong to the process: one image at a time in each, whatever the number of its threads.
-_alone = threading.Lock()
+alone = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
 
 def do(task: Task) -> Outcome:
     """Work on one image, in a worker, and publish the results; a failure is an outcome and no error."""
-    with _alone:
+    with alone:
         try:
             attempt = _begin(task)
         except OSError as error:
@@ -87,32 +87,18 @@ def killed(times: int) -> str:
 
 
 def _work(task: Task, attempt: Path) -> Outcome:
-    from tqdm import tqdm
-
-    import pyrodrop
     from pyrodrop.workflows.settings import input_errors
 
-    # The lock that tqdm makes by itself is a semaphore of the system, and stays behind when the worker is killed.
-    tqdm.set_lock(threading.RLock())
-    if pyrodrop.__version__ != task.version:
-        return Outcome(f"the worker has pyrodrop {pyrodrop.__version__}, expected {task.version}; install the same")
+    unfit = ready(task)
+    if unfit is not None:
+        return unfit
     made = attempt / "results"
     settings = task.settings if task.frame is None else task.settings | {"frame": task.frame}
     begun = time.monotonic()
     try:
         work_of(task.job)(task.path, str(made), progress=False, **settings)
-        seconds = round(time.monotonic() - begun, 3)
-        if mark_of(task.path) != task.mark:
+        if not publish_results(task, made, round(time.monotonic() - begun, 3)):
             return Outcome(f"{task.path} changed while it was read; run again")
-        record = {
-            "image": task.path,
-            "frame": task.frame,
-            "job": task.job,
-            "settings": task.settings,
-            "version": task.version,
-            "seconds": seconds,
-        }
-        publish(made, Path(task.folder), task.key, record)
     except input_errors() as error:
         return Outcome(_line(error))
     except OSError as error:
@@ -123,19 +109,62 @@ def _work(task: Task, attempt: Path) -> Outcome:
     return Outcome()
 
 
+def ready(task: Task) -> Outcome | None:
+    """Make the process ready for a task; what is to be told where it cannot do it."""
+    from tqdm import tqdm
+
+    import pyrodrop
+
+    # The lock that tqdm makes by itself is a semaphore of the system, and stays behind when the worker is killed.
+    tqdm.set_lock(threading.RLock())
+    if pyrodrop.__version__ != task.version:
+        return Outcome(f"the worker has pyrodrop {pyrodrop.__version__}, expected {task.version}; install the same")
+    return None
+
+
+def publish_results(task: Task, made: Path, seconds: float) -> bool:
+    """Publish the finished results of an image; False if its file is not the one that was asked for any more.
+
+    Raises:
+        OSError: if they cannot be moved.
+    """
+    if mark_of(task.path) != task.mark:
+        return False
+    record = {
+        "image": task.path,
+        "frame": task.frame,
+        "job": task.job,
+        "settings": task.settings,
+        "version": task.version,
+        "seconds": seconds,
+    }
+    publish(made, Path(task.folder), task.key, record)
+    return True
+
+
+def claim(folder: Path) -> None:
+    """Make the folder of an attempt, which says who is at work in it.
+
+    Raises:
+        FileExistsError: if there has been such an attempt.
+        OSError: if it cannot be written to.
+    """
+    folder.mkdir()
+    try:
+        (folder / "worker.json").write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _begin(task: Task) -> Path | None:
     """Make the folder of the next attempt; None if there have been enough."""
     for number in range(1, MOST_ATTEMPTS + 1):
         attempt = _attempt(task, number)
         try:
-            attempt.mkdir()
+            claim(attempt)
         except FileExistsError:
             continue
-        try:
-            (attempt / "worker.json").write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
-        except OSError:
-            shutil.rmtree(attempt, ignore_errors=True)
-            raise
         return attempt
     return None
 

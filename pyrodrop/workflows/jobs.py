@@ -1,13 +1,19 @@
 """What can be done to an image, by name: each job reads one image and leaves one folder of results."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from pyrodrop.workflows.settings import SettingError
+from pyrodrop.workflows.settings import SettingError, positive_whole
+
+# Images that are worked on at once on a GPU.
+MOST_TOGETHER = 64
 
 # Takes the image's path, the folder of the results and settings by name; returns the summary.
 Work = Callable[..., dict[str, Any]]
+# Takes path, frame or None and folder of the results of each image, and settings by name; gives the number of each
+# image whose results are whole, and its seconds.
+WorkTogether = Callable[..., Iterator[tuple[int, float]]]
 
 
 class Job(NamedTuple):
@@ -17,15 +23,22 @@ class Job(NamedTuple):
         module: dotted name of its module.
         work: name of the function that does it.
         on_gpu: whether it can use one.
+        together: module and name of the function that does it to several images at once; None where there is none.
     """
 
     module: str
     work: str
     on_gpu: bool
+    together: tuple[str, str] | None = None
 
 
 JOBS = {
-    "fit": Job("pyrodrop.workflows.fit_image", "fit_image", on_gpu=True),
+    "fit": Job(
+        "pyrodrop.workflows.fit_image",
+        "fit_image",
+        on_gpu=True,
+        together=("pyrodrop.workflows.fit_images", "fit_images"),
+    ),
     "measure": Job("pyrodrop.workflows.measure_image", "measure_image", on_gpu=False),
 }
 
@@ -36,6 +49,36 @@ def work_of(job: str) -> Work:
         raise SettingError(f"job is {job!r}, expected one of {', '.join(JOBS)}")
     work: Work = getattr(import_module(JOBS[job].module), JOBS[job].work)
     return work
+
+
+def together_of(job: str) -> WorkTogether:
+    """The function that does a job to several images at once."""
+    where = JOBS[job].together
+    assert where is not None, f"{job} is done to one image at a time"
+    work: WorkTogether = getattr(import_module(where[0]), where[1])
+    return work
+
+
+def together_most(job: str, settings: Mapping[str, Any], together: int | None) -> tuple[int, int]:
+    """How many images a worker may work on at once: one that has no GPU, and one that has.
+
+    Args:
+        job, settings: what is to be done.
+        together: how many were asked for; None is one at a time, and on a GPU up to ``MOST_TOGETHER``.
+
+    Raises:
+        SettingError: if the number is none, or the job is done to one image at a time.
+    """
+    asked = None if together is None else positive_whole("together", together)
+    if JOBS[job].together is None:
+        if asked is not None and asked > 1:
+            raise SettingError(f"together is {asked}, but {job} takes one image at a time; leave it out")
+        return 1, 1
+    if settings.get("n_droplets") == "auto":  # the numbers differ, and with them the shapes
+        return 1, 1
+    if asked is not None:
+        return asked, asked
+    return 1, 1 if settings.get("device", "auto") == "cpu" else MOST_TOGETHER
 
 
 def check_job(job: str, settings: Mapping[str, Any]) -> None:

@@ -177,6 +177,7 @@ def refused(argv: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> s
         (["--scale", "-1"], "scale is -1"),
         (["--workers", "0"], "workers is 0"),
         (["--workers-per-gpu", "0"], "workers_per_gpu is 0"),
+        (["--together", "0"], "together is 0"),
         (["--job", "paint"], "paint"),
         (["--seed", "-1"], "seed is -1"),
         (["--device", "tpu"], "device is 'tpu'"),
