@@ -115,6 +115,7 @@ class Equations:
         blocks: their blocks of the precision, shape (pairs, D, D) with D = 3 + C.
         border_blocks: droplets against the border, shape (N, D, border).
         border: the border's own block.
+        border_prior: the precision of the border's priors, which is in its block, on the diagonal, shape (border,).
         droplet_gradient, border_gradient: of the negative log density, shapes (N, D) and (border,).
     """
 
@@ -122,6 +123,7 @@ class Equations:
     blocks: Array
     border_blocks: Array
     border: Array
+    border_prior: Array
     droplet_gradient: Array
     border_gradient: Array
 
@@ -233,7 +235,8 @@ def equations_of(problem: Problem, state: State, columns: Columns, residual: Arr
     rest[:shapes] = -np.einsum("c,cn,ncs->s", weight, a, pulled[:, :, 4:]) + state.shape * shape_precision(problem)
     pull = weight[:, None] * (problem.down.T @ residual @ problem.along).reshape(channels, points)
     rest[shapes:] = (-pull + (state.bg - scales.level[:, None]) / scales.spread[:, None] ** 2).ravel()
-    return Equations(pairs, blocks, border_blocks, border, droplets, rest)
+    border_prior = np.concatenate([shape_precision(problem), np.repeat(scales.spread**-2.0, points)])
+    return Equations(pairs, blocks, border_blocks, border, border_prior, droplets, rest)
 
 
 def _four(basis: Array) -> tuple[Array, NDArray[np.int64]]:

@@ -102,11 +102,28 @@ def factor(equations: Equations) -> Factor:
     n, width = equations.droplet_gradient.shape
     back = equations.border_blocks.reshape(n * width, len(equations.border))
     if n == 0:
-        return Factor(np.zeros(0), None, back, scipy.linalg.cholesky(equations.border, lower=True), width)
+        return Factor(np.zeros(0), None, back, _cholesky(equations.border, equations.border_prior), width)
     scale, factors = _factor_droplets(equations)
     solved = scale[:, None] * factors.solve(scale[:, None] * back)
     schur = equations.border - back.T @ solved
-    return Factor(scale, factors, solved, scipy.linalg.cholesky((schur + schur.T) / 2, lower=True), width)
+    return Factor(scale, factors, solved, _cholesky((schur + schur.T) / 2, equations.border_prior), width)
+
+
+def _cholesky(precision: Array, prior: Array) -> Array:
+    """Lower Cholesky factor of a precision that is the image's and that of the priors, whose diagonal is given.
+
+    What the image tells is no less than nothing, so in units of the prior no eigenvalue is below 1. Many droplets of
+    little noise tell 10^16 times more of some of the border than the priors do, and of the constant that may be added
+    to the curve of "radial" nothing. Rounding can then leave less than that 1, even less than 0: it is raised to 1.
+    """
+    try:
+        return np.asarray(scipy.linalg.cholesky(precision, lower=True))
+    except np.linalg.LinAlgError:
+        unit = 1 / np.sqrt(prior)
+        told, axes = scipy.linalg.eigh(unit[:, None] * precision * unit)
+        root = np.sqrt(np.maximum(told, 1.0))[:, None] * axes.T / unit
+        upper = scipy.linalg.qr(root, mode="r")[0]
+        return np.asarray((np.sign(np.diag(upper))[:, None] * upper).T)
 
 
 def step(equations: Equations, damping: float, held: NDArray[np.bool_]) -> tuple[Array, Array]:

@@ -1,0 +1,32 @@
+"""The factored precision where rounding has eaten what the priors tell."""
+
+import numpy as np
+import pytest
+
+from pyrodrop.models.settle_equations import Equations
+from pyrodrop.models.settle_factor import factor
+
+
+@pytest.mark.parametrize("told", [1e6, 1e17, 1e20, 1e24])
+def test_what_the_image_does_not_tell_is_as_the_priors_say_at_most(told: float) -> None:
+    """One direction is known ``told`` times better than by the priors, in doubles to which the priors are nothing."""
+    prior = np.array([1.8, 1.0, 1.0, 4.0, 0.5])
+    direction = np.array([1.0, 2.0, -1.0, 0.5, 3.0])
+    none = np.zeros((0, 4))
+    equations = Equations(
+        pairs=np.zeros((0, 2), np.int64),
+        blocks=np.zeros((0, 4, 4)),
+        border_blocks=np.zeros((0, 4, 5)),
+        border=np.diag(prior) + told * np.outer(direction, direction),
+        border_prior=prior,
+        droplet_gradient=none,
+        border_gradient=np.zeros(5),
+    )
+    made = factor(equations)
+    covariance = made.border_covariance()
+    assert np.isfinite(made.log_determinant)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-12
+    assert (np.diag(covariance) * prior <= 1 + 1e-9).all()
+    # By Sherman and Morrison, the variance along the direction is p / (1 + told p), p that of the priors.
+    along = float(direction @ (direction / prior))
+    assert direction @ covariance @ direction == pytest.approx(along / (1 + told * along), rel=1e-3, abs=1e-15)
