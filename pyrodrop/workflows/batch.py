@@ -13,7 +13,7 @@ from typing import Any
 
 import pyrodrop
 from pyrodrop.workflows.batch_ledger import Ledger
-from pyrodrop.workflows.batch_runs import run_folder
+from pyrodrop.workflows.batch_runs import clear_dead_runs, run_folder
 from pyrodrop.workflows.batch_sources import find_sources
 from pyrodrop.workflows.batch_tables import put_together
 from pyrodrop.workflows.folder import open_folder
@@ -93,6 +93,7 @@ def _do_what_is_missing(
     missing = ledger.missing()
     first = next(missing, None)
     if first is None:  # nothing is started, and nothing heavy imported
+        clear_dead_runs(ledger.folder)
         return
     from pyrodrop.workflows.batch_cluster import outcomes, workers_of
     from pyrodrop.workflows.jobs import JOBS, check_job, together_most

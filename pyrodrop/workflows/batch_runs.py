@@ -19,8 +19,8 @@ _CLOCK_SECONDS = 5.0
 @contextmanager
 def run_folder(out: Path) -> Iterator[Path]:
     """A folder of its own for what a run has under way; gone when the run is over. Clears those of dead runs."""
+    clear_dead_runs(out)
     under_way = out / UNDER_WAY
-    _clear(under_way)
     folder = under_way / _name(socket.gethostname(), os.getpid(), time.monotonic_ns())
     while True:
         out.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,9 @@ def _name(host: str, pid: int, number: int) -> str:
     return f"{host},{pid},{psutil.Process(pid).create_time():.2f},{number}"
 
 
-def _clear(under_way: Path) -> None:
+def clear_dead_runs(out: Path) -> None:
+    """Take away what runs have left under way that were killed; those that live keep theirs."""
+    under_way = out / UNDER_WAY
     try:
         folders = list(under_way.iterdir())
     except OSError:
@@ -51,6 +53,8 @@ def _clear(under_way: Path) -> None:
     for folder in folders:
         if not _alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # a run that lives has something under way
+        under_way.rmdir()
 
 
 def _alive(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,6 +135,14 @@ def test_a_second_run_does_what_is_missing_and_no_more(
 def marks(out: Path) -> dict[str, Mark]:
     """What tells whether a file was written to."""
     return {str(path): mark_of(str(path)) for path in out.rglob("*")}
+
+
+def test_a_finished_run_clears_what_a_killed_one_has_left(again: Path, images: Path) -> None:
+    """Killed between its last image and its tables, a run leaves nothing to be done but its folder."""
+    left = again / ".under-way" / f"{socket.gethostname()},{os.getpid()},12345.00,1"
+    (left / "half").mkdir(parents=True)
+    assert run(again, str(images), *SETTINGS).told["found"] == 3
+    assert not left.parent.exists()
 
 
 def test_a_finished_run_starts_nothing(again: Path, images: Path, tmp_path: Path) -> None:
