@@ -17,11 +17,11 @@ from pyrodrop.models.settle_equations import (
     residual_of,
 )
 from pyrodrop.models.settle_factor import step
+from pyrodrop.models.settle_posterior import far_of
 from pyrodrop.render import SHAPES
 
-# How far a droplet may go from where it starts, in px or its radius, whichever is more; and by which factor its
-# radius may change. A finder is nearer than that; a droplet that wants further is another one, or none.
-FAR_PX, FAR_RADII, FAR_FACTOR = 2.0, 0.5, 2.0
+# By which factor a droplet's radius may change from where it starts; how far it may go is ``far_of``.
+FAR_FACTOR = 2.0
 # The same of one step, against wild steps far from the quadratic.
 STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
 # No sharper edge can be told from another by pixels, and none is softer than a few of the smallest droplets.
@@ -74,7 +74,7 @@ def descend(problem: Problem, state: State, max_steps: int, home: State) -> Desc
     """
     count, height, width = problem.channels.shape
     n, shapes = len(state.x), SHAPES[problem.profile]
-    far = np.maximum(FAR_PX, FAR_RADII * np.exp(home.log_r))
+    far = far_of(np.exp(home.log_r))
     low = np.stack([np.maximum(home.x - far, -0.5), np.maximum(home.y - far, -0.5), home.log_r], 1)
     high = np.stack([np.minimum(home.x + far, width - 0.5), np.minimum(home.y + far, height - 0.5), home.log_r], 1)
     low[:, 2] = np.maximum(home.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))

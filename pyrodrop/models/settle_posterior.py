@@ -9,6 +9,9 @@ from pyrodrop.models.measured import LOG_NOISE_SD, LOG_RADIUS_SD
 from pyrodrop.models.settle_equations import Array, Columns, Problem, State, compiled, energy, shape_precision
 from pyrodrop.models.settle_factor import Factor
 
+# How far a droplet may go from where it starts, in px or its radius, whichever is more. A finder is nearer than
+# that; a droplet that wants further is another one, or none.
+FAR_PX, FAR_RADII = 2.0, 0.5
 # Lags up to which the noise's correlation is looked for, and how far in standard errors it must be from none.
 REACH, CLEAR = 6, 4.5
 
@@ -26,6 +29,11 @@ class Widening(NamedTuple):
     correlation: Array
     misfit: Array
     noise_correlation: float
+
+
+def far_of(r: Array) -> Array:
+    """How far in px droplets of radius r may go from where they are found."""
+    return np.maximum(FAR_PX, FAR_RADII * r)
 
 
 def correlation_of(residual: Array) -> tuple[NDArray[np.int64], Array]:
@@ -91,6 +99,10 @@ def log_bayes_of(
     if n == 0:
         return np.zeros(0), np.zeros(0)
     precision = np.linalg.inv(covariance)
+    # Of a droplet of no height the image does not tell the centre, but it was only let go so far from where it was
+    # found: it has the room of a uniform density there, of variance far^2 / 3, and not that of many images.
+    within = precision.copy()
+    within[:, [0, 1], [0, 1]] += 3 / far_of(np.exp(state.log_r))[:, None] ** 2
     a, scales = state.amplitude.T, problem.scales
     share = widening.correlation[:, 3:].mean(1) * np.maximum(widening.factor[:, 3] ** 2 / widening.correlation[:, 3], 1)
     widened = np.log(widening.factor).sum(1)
@@ -103,7 +115,7 @@ def log_bayes_of(
     prior = -np.log(height * width) - np.log(LOG_RADIUS_SD) - np.log(scales.amplitude).sum() - (1 + count) * root
     prior = prior - np.square((state.log_r - np.log(scales.radius_px)) / LOG_RADIUS_SD) / 2
     prior = prior - np.square(a / scales.amplitude).sum(1) * (1 - 1 / share) / 2
-    widths = np.linalg.slogdet(covariance)[1] / 2 + widened
+    widths = widened - np.linalg.slogdet(within)[1] / 2
     made: Array = gain + prior + (3 + count) * root + widths
     return made, gain
 

@@ -237,6 +237,18 @@ def test_droplets_that_are_not_there_are_not_believed() -> None:
     assert (presence[1:] < 0.5).all()
 
 
+def test_a_droplet_of_no_height_has_no_more_room_than_it_was_given() -> None:
+    """Where the height is nothing, the image does not tell the centre: that is no evidence for a droplet."""
+    generator = np.random.default_rng(1)
+    side = 200
+    flat = 0.2 + 0.01 * generator.standard_normal((1, side, side))
+    # As wide as the finder's largest mistakes, among the many that an image may hold.
+    places = generator.uniform(30, side - 30, (2, 4))
+    made = settle(flat, *places, np.full(4, 15.0), profile="gaussian")
+    assert np.all(np.abs(made.amplitude) < 0.01)
+    assert np.all(made.presence(expected=340, white=True) < 0.1)
+
+
 @pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
 def test_nothing_runs_away_on_an_image_that_is_no_droplets(profile: str) -> None:
     """Blocky texture and stripes: droplets stay about where they start, and within a factor in size."""
