@@ -49,7 +49,9 @@ class Found(NamedTuple):
     population: Population
 
 
-def find(channel: Tensor, everything: bool = False, known: Population | None = None) -> Found:
+def find(
+    channel: Tensor, everything: bool = False, known: Population | None = None, packed: bool = False
+) -> Found:
     """Find the droplets of an image.
 
     Args:
@@ -57,6 +59,8 @@ def find(channel: Tensor, everything: bool = False, known: Population | None = N
         everything: also the candidates that are clutter as far as the image's other circles tell.
         known: the population that droplets are to be like, where the channel is a part of an image that may hold few
             or none; else that of the channel itself.
+        packed: droplets leave no part of the image quiet. Noise is then read from second differences alone, and
+            texture is not told from it.
 
     Returns:
         The droplets with what the probability of each is; those with ``presence`` of 0.5 and more count.
@@ -69,7 +73,7 @@ def find(channel: Tensor, everything: bool = False, known: Population | None = N
     image = channel.detach().cpu().numpy().astype(np.float32)
     if not np.isfinite(image).all():
         raise ValueError("the channel holds values that are not finite; mend or crop the image first")
-    levels = pyramid(image)
+    levels = pyramid(image, packed)
     proposed = propose(levels)
     circles = fit_circles(levels, proposed.x, proposed.y, proposed.r, proposed.sign)
     kept, own = select(circles)

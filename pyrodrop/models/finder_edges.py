@@ -37,14 +37,21 @@ class Level(NamedTuple):
     noise: float
 
 
-def pyramid(image: Floats) -> list[Level]:
-    """The levels of an image (H, W) of finite values, the finest first."""
+def pyramid(image: Floats, packed: bool = False) -> list[Level]:
+    """The levels of an image (H, W) of finite values, the finest first.
+
+    Args:
+        image: the image.
+        packed: droplets leave no quarter of it quiet; the noise is no more than ``white_noise`` then.
+    """
     levels = []
+    most = pixel_noise(image) if packed else math.inf
     floor = value_floor(image)
     values, step = ndimage.gaussian_filter(image, ONE_SAMPLE, mode="nearest"), 1
     while True:
         gy, gx = gradient(values)
-        levels.append(Level(step, values, gx, gy, gradient_noise(gx, gy, floor / step)))
+        noise = min(gradient_noise(gx, gy, floor / step), white_noise(max(most, floor), step))
+        levels.append(Level(step, values, gx, gy, noise))
         # Smoothing by sqrt(3) samples makes a Gaussian of one sample one of two, which is one of the next level.
         values = ndimage.gaussian_filter(values, ONE_SAMPLE * math.sqrt(3.0), mode="nearest")[::2, ::2].copy()
         step *= 2
@@ -72,7 +79,15 @@ def gradient_noise(gx: Floats, gy: Floats, floor: float) -> float:
     a Gaussian of one sample.
     """
     length = float(np.quantile(np.hypot(gx, gy), QUIET))
-    return max(length / math.sqrt(-2.0 * math.log(1.0 - QUIET)), floor / math.sqrt(8.0 * math.pi), 1e-12)
+    return max(length / math.sqrt(-2.0 * math.log(1.0 - QUIET)), white_noise(floor), 1e-12)
+
+
+def white_noise(noise: float, step: int = 1) -> float:
+    """Standard deviation of a component of the gradient, per sample, that white noise of the image's pixels makes.
+
+    Smoothed by a Gaussian of one sample, which is ``step`` px, it is noise / (step sqrt(8 pi)).
+    """
+    return max(noise / step / math.sqrt(8.0 * math.pi), 1e-12)
 
 
 @compiled

@@ -11,6 +11,7 @@ from pyrodrop.models.finder import find
 from pyrodrop.models.finder_population import Population
 from pyrodrop.models.left_over import peaks_left_over
 from pyrodrop.models.measured import LOG_RADIUS_SD, Scales, image_scales, pixel_noise
+from pyrodrop.models.packed import found_in_packed
 from pyrodrop.models.settle import Settled, settle, settle_best
 from pyrodrop.models.splits import needless, suspects, united
 from pyrodrop.render import HALF_RADIUS
@@ -81,6 +82,7 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
     """
     population = None if known is None else known.population
     found = find(torch.from_numpy(prominent).float(), everything=True, known=population)
+    found = found_in_packed(channels, prominent, found, population)
     candidates = _Candidates(found.x, found.y, found.r, found.presence)
     white = pixel_noise(channels)
     usual = found.r[found.presence >= 0.5] if (found.presence >= 0.5).any() else found.r
