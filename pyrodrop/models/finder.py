@@ -49,9 +49,7 @@ class Found(NamedTuple):
     population: Population
 
 
-def find(
-    channel: Tensor, everything: bool = False, known: Population | None = None, packed: bool = False
-) -> Found:
+def find(channel: Tensor, everything: bool = False, known: Population | None = None, packed: bool = False) -> Found:
     """Find the droplets of an image.
 
     Args:
