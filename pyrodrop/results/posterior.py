@@ -40,20 +40,33 @@ def load_state(path: str | os.PathLike[str], kind: str | tuple[str, ...], needs:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint; {advice}")
     try:
-        with zipfile.ZipFile(path) as archive:  # torch itself does not look at the check sums
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"{damaged} does not match its check sum")
+        _check_archive(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for a damaged file
         raise CheckpointError(f"{path} is not a readable checkpoint (damaged or something else); {advice}") from error
     kinds = (kind,) if isinstance(kind, str) else kind
-    if not isinstance(state, dict) or state.get("kind") not in kinds:
-        found = state.get("kind") if isinstance(state, dict) else type(state).__name__
-        raise CheckpointError(
-            f"{path} is a checkpoint of {found!r}, expected {' or '.join(map(repr, kinds))}; {advice}"
-        )
+    found = state.get("kind") if isinstance(state, dict) else state
+    if not isinstance(found, str) or found not in kinds:
+        # Only words are shown: written out, lists of a list of a list ... can be longer than any memory.
+        shown = repr(found[:60]) if isinstance(found, str) else f"a {type(found).__name__}"
+        raise CheckpointError(f"{path} is a checkpoint of {shown}, expected {' or '.join(map(repr, kinds))}; {advice}")
     for name, expected in needs.items():
         if not isinstance(state.get(name), expected):
             raise CheckpointError(f"{path} is damaged: {name!r} is missing or no {expected.__name__}; {advice}")
     return state
+
+
+def _check_archive(path: Path) -> None:
+    """Raise for an archive that ``torch.save`` would not write, before any of it is taken into memory."""
+    with zipfile.ZipFile(path) as archive:  # torch itself does not look at the check sums
+        entries = archive.infolist()
+        # torch compresses nothing: an entry that is compressed, or that lies over another, claims more than there is.
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("an entry is compressed")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("its entries claim more than the file has")
+        if len({entry.filename for entry in entries}) < len(entries):
+            raise ValueError("an entry is there twice")
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} does not match its check sum")

@@ -23,6 +23,7 @@ from pyrodrop.results.notebook import notebook_html
 from pyrodrop.results.posterior import CheckpointError, load_state, save_state
 from pyrodrop.results.table import droplet_table
 from pyrodrop.workflows.fit_posterior import guide_of, nuts_around
+from pyrodrop.workflows.kept_checks import Wrong, check_fit, checked_settings
 from pyrodrop.workflows.restarts import Agreement
 from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_device, positive_whole, steps_wanted
 from pyrodrop.workflows.starting import starting_state
@@ -270,16 +271,15 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
     """
     tensors = dict.fromkeys(("channel", "params", "first", "second", "random", "losses"), Tensor)
     found = load_state(path, KIND, tensors | {"settings": dict, "iteration": int, "seconds": float})
-    settings: dict[str, Any] = found["settings"]
     where = pick_device(device)
-    params, first, second = (found[name].to(where) for name in ("params", "first", "second"))
     try:
-        kept = Settings(**settings | {"device": str(where)})
-        agreement = None if found["agreement"] is None else Agreement(**found["agreement"])
-        settled = found["settled"]
-    except (KeyError, TypeError) as error:
+        kept = checked_settings(found["settings"], str(where))
+        check_fit(found, kept)
+    except (KeyError, Wrong) as error:
         raise CheckpointError(
             f"{path} is of another version of pyrodrop or damaged ({error}); give the fit.pt that a fit has written"
         ) from error
+    params, first, second = (found[name].to(where) for name in ("params", "first", "second"))
+    agreement = None if found["agreement"] is None else Agreement(**found["agreement"])
     state = svi.State(params, first, second, found["iteration"], found["random"])
-    return Fit(found["channel"], kept, state, found["losses"], found["seconds"], settled, agreement)
+    return Fit(found["channel"], kept, state, found["losses"], found["seconds"], found["settled"], agreement)

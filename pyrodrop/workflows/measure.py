@@ -21,6 +21,7 @@ from pyrodrop.results.posterior import CheckpointError, load_state, save_state
 from pyrodrop.results.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.sizes import Sizes, size_statistics
 from pyrodrop.results.table import droplet_table
+from pyrodrop.workflows.kept_checks import Wrong, check_measurement
 from pyrodrop.workflows.settings import one_of, positive, whole
 
 KIND = "pyrodrop measurement"
@@ -218,10 +219,11 @@ def load_measurement(path: str | os.PathLike[str]) -> Measurement:
         CheckpointError: if the file is missing, damaged or something else.
     """
     found = load_state(path, KIND, _NEEDS)
-    kept = {name: found[name] for name in Measurement.__dataclass_fields__ if name in found}
     try:
+        check_measurement(found)
+        kept = {name: found[name] for name in Measurement.__dataclass_fields__}
         return Measurement(**kept | {"names": tuple(kept["names"])})
-    except TypeError as error:
+    except (KeyError, Wrong) as error:
         raise CheckpointError(
             f"{path} is of another version of pyrodrop or damaged ({error}); give the fit.pt that measure has written"
         ) from error
