@@ -161,7 +161,7 @@ _TOGETHER = "fit so many images side by side in a worker (default 1, on a GPU up
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status.
 
-    0: all done; 1: some of the work failed, which is named, or the disk is full or may not be written to; 2: wrong
+    0: all done; 1: some of the work failed, which is named, or disk or memory are full or closed; 2: wrong
     usage or unreadable input; 130: interrupted; 143: ended by SIGTERM.
     """
     given = _parser().parse_args(argv)
@@ -170,6 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         with terminated_by_signal():
+            _check_names(given)
             results = _COMMANDS[given.command](given)
             _show(results, given.json)
     except KeyboardInterrupt:
@@ -180,10 +181,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        if error.errno in _NAMES:
+            return _refuse(given, f"{where}{error.strerror}; check the name", 2)
         if error.errno not in _DISK:
             raise
-        where = f"{error.filename}: " if error.filename else ""
         return _refuse(given, f"{where}{error.strerror}; what was finished before is kept whole", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or any(word in str(error) for word in _NO_MEMORY)):
+            raise
+        return _refuse(given, "there is not enough memory for that; ask for less, or give a smaller image", 1)
     except _input_errors() as error:
         return _refuse(given, str(error), 2)
     return 1 if results.get("failed") else 0
@@ -193,9 +200,33 @@ def main(argv: Sequence[str] | None = None) -> int:
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 
 
+# What it answers to a name that no file can have.
+_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENXIO)
+# What torch says without memory, on the CPU and on a GPU, in place of a MemoryError.
+_NO_MEMORY = ("can't allocate memory", "out of memory")
+_LONGEST = 1_500
+
+
 def _refuse(given: argparse.Namespace, reason: str, status: int) -> int:
-    print(f"pyrodrop {given.command}: {reason}", file=sys.stderr)
+    print(f"pyrodrop {given.command}: {_one_line(reason)}", file=sys.stderr)
     return status
+
+
+def _one_line(message: str) -> str:
+    """A message without what is no part of a line, as names of files may have it: that is written as an escape."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST // 2]} ... {shown[-_LONGEST // 2 :]}"
+
+
+def _check_names(given: argparse.Namespace) -> None:
+    """Raise ``SettingError`` for a name that no file has, before anything looks for it."""
+    from pyrodrop.workflows.settings import SettingError
+
+    for name in ("image", "images", "paths", "folder", "out", "resume", "scheduler"):
+        found = getattr(given, name, None)
+        for one in found if isinstance(found, list) else [found]:
+            if one == "" or (one is not None and "\0" in one):
+                raise SettingError(f"{name} is {one!r}, which is no name of a file or a folder; name another")
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
@@ -296,7 +327,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {_one_line(message)}; see {self.prog} --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -377,6 +408,9 @@ class _Version(argparse.Action):
 
 def _show(results: dict[str, Any], as_json: bool) -> None:
     """Print results on standard output, as JSON or one to a line."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a name of a file may hold what no terminal shows
+        reconfigure(errors="backslashreplace")
     if as_json:
         print(json.dumps(results, indent=2))
         return

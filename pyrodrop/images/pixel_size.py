@@ -41,7 +41,10 @@ def positive_pixel_size(pixel_size_um: float | None) -> float | None:
     """A pixel size as a number; an ImageError if it is not positive and finite."""
     if pixel_size_um is None:
         return None
-    return positive_number("the pixel size", pixel_size_um, "0.65, in um")
+    size = positive_number("the pixel size", pixel_size_um, "0.65, in um")
+    if not 1e-9 <= size <= 1e9:  # from far below an atom to a kilometre: beyond, volumes are no numbers
+        raise ImageError(f"the pixel size is {pixel_size_um!r} um: give one that a microscope has, for example 0.65.")
+    return size
 
 
 def micrometres(unit: str) -> float | None:

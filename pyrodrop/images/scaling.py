@@ -48,13 +48,14 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     """
     factor = positive_scale(scale)
     # The slack keeps 30 * 0.1 at 3 pixels.
-    height, width = (math.floor(side * factor * (1 + 1e-12)) for side in size)
+    bound = Image.MAX_IMAGE_PIXELS
+    # Above any bound, as floats can be that no whole number is.
+    height, width = (math.floor(min(side * factor * (1 + 1e-12), 1e15)) for side in size)
     if min(height, width) < 2:
         raise ImageError(
             f"the scale {factor:g} leaves {width} x {height} of {size[1]} x {size[0]} pixels: "
             "an image needs at least 2 x 2, give a larger scale."
         )
-    bound = Image.MAX_IMAGE_PIXELS
     if bound is not None and height * width > bound:
         raise ImageError(
             f"the scale {factor:g} makes {width} x {height} pixels, more than {bound:,}: give a smaller one."

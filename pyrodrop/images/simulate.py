@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyro.poutine as poutine
 import torch
+from PIL import Image
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
@@ -220,6 +221,10 @@ def _check(
         raise ValueError(f"n_droplets is {n_droplets}: give 0 or more.")
     if len(size) != 2 or min(size) < 2:
         raise ValueError(f"size is {size}: give (height, width) in pixels, both at least 2.")
+    if Image.MAX_IMAGE_PIXELS is not None and size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(f"size is {size}: give at most {Image.MAX_IMAGE_PIXELS:,} pixels, more is read by nobody.")
+    if n_droplets > size[0] * size[1]:
+        raise ValueError(f"n_droplets is {n_droplets}: give at most one a pixel, {size[0] * size[1]:,}.")
     if kind not in ("colour", "gray"):
         raise ValueError(f"kind {kind!r} is unknown: choose colour or gray.")
     if not 0 <= amplitude[0] <= amplitude[1] <= 1:

@@ -26,7 +26,10 @@ def positive_white(white: float | str | None) -> float | str | None:
     """A white level as a number or "brightest"; an ImageError if it is neither, or not positive and finite."""
     if white is None or white == BRIGHTEST:
         return white
-    return positive_number("the white level", white, "4095 for 12 bits")
+    level = positive_number("the white level", white, "4095 for 12 bits")
+    if not 1e-30 <= level <= 1e30:  # beyond, single precision has no levels
+        raise ImageError(f"the white level is {white!r}: give one that a camera has, for example 4095 for 12 bits.")
+    return level
 
 
 def levels_of(stored: Stored, white: float | str | None, path: Path) -> Levels:

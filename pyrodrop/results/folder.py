@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Picture = NDArray[np.float32]
 
+# Of a stitched image of a whole slide.
+_LONGEST_SIDE = 10_000_000
 NEEDED_COLUMNS = ("id", "x_px", "y_px", "radius_px")
 
 
@@ -98,7 +100,19 @@ def read_results(folder: str | Path) -> ResultFolder:
         raise ResultError(f"{path / 'summary.json'} is not readable JSON ({error}); {advice}") from error
     if not isinstance(summary, dict):
         raise ResultError(f"{path / 'summary.json'} holds no JSON object; {advice}")
+    _check_sizes(summary, path / "summary.json", advice)
     return ResultFolder(path, finite(summary), _read_table(path / "droplets.csv", advice))
+
+
+def _check_sizes(summary: Mapping[str, Any], path: Path, advice: str) -> None:
+    """Raise ``ResultError`` for a size of the image or of a pixel that none has."""
+    for name in ("height", "width"):
+        side = summary.get(name)
+        if side is not None and not (isinstance(side, int) and 1 <= side <= _LONGEST_SIDE):
+            raise ResultError(f"{path} says that {name} is no number of pixels; {advice}")
+    size = summary.get("pixel_size_um")
+    if isinstance(size, int | float) and not isinstance(size, bool) and not 1e-9 <= size <= 1e9:
+        raise ResultError(f"{path} says that pixel_size_um is no size of a pixel; {advice}")
 
 
 def is_results(folder: Path) -> bool:
@@ -108,8 +122,12 @@ def is_results(folder: Path) -> bool:
 
 def finite(value: Any) -> Any:
     """JSON values, where a number that is not finite, which JSON does not know, becomes None."""
+    if isinstance(value, str):  # half of a pair of surrogates is no character, and in no file
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return None
     if isinstance(value, dict):
-        return {str(name): finite(item) for name, item in value.items()}
+        return {finite(str(name)): finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

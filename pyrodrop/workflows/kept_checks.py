@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrodrop.render import SHAPES
 from pyrodrop.workflows.settings import SettingError, Settings, check_settings
 
 # The generators of the CPU and of CUDA have states of so many bytes.
@@ -15,6 +14,8 @@ CPU_RANDOM, CUDA_RANDOM = torch.Generator().get_state().numel(), 16
 # Means and deviations in unconstrained space, of logarithms and logits: further out is no droplet of any image.
 _FARTHEST = 50.0
 _LEAST_SIDE, _MOST_CHANNELS = 8, 16
+# Numbers that a profile has beside the radius.
+_SHAPES = {"gaussian": 0, "disc": 1, "radial": 6}
 _DRAWN = ("x_px", "y_px", "radius_px", "amplitude")
 _PLAIN = (int, float, str, bool, type(None))
 
@@ -111,7 +112,7 @@ def check_measurement(found: Mapping[str, Any]) -> None:
     names, profile, evidence = found["names"], found["profile"], found["evidence"]
     if len(names) != count or not all(isinstance(name, str) for name in names):
         raise Wrong("'names' are not those of the channels")
-    if profile not in SHAPES or not isinstance(evidence, dict) or not evidence.keys() <= SHAPES.keys():
+    if profile not in _SHAPES or not isinstance(evidence, dict) or not evidence.keys() <= _SHAPES.keys():
         raise Wrong("'profile' or 'evidence' are not of profiles that there are")
     for value in evidence.values():
         _check_number("evidence", value)
@@ -121,7 +122,7 @@ def check_measurement(found: Mapping[str, Any]) -> None:
     for name in ("noise", "reduced_chi_square"):
         _numbers(name, found[name], real, 1, (count,))
     for name in ("shape", "shape_sd"):
-        _numbers(name, found[name], real, 1, (SHAPES[profile],))
+        _numbers(name, found[name], real, 1, (_SHAPES[profile],))
     _numbers("at_bound", found["at_bound"], (torch.bool,), 1, (droplets,))
     if not _numbers("losses", found["losses"], real, 1)[0]:
         raise Wrong("'losses' are none")

@@ -14,7 +14,7 @@ from pyrodrop.models import centres, colours, rendered
 from pyrodrop.results import plots
 from pyrodrop.results.posterior import save_state
 from pyrodrop.workflows.folder import open_folder, write_figure
-from pyrodrop.workflows.settings import one_of, pick_device, positive_whole, whole
+from pyrodrop.workflows.settings import SettingError, one_of, pick_device, positive_whole, whole
 
 # The post's warm-up and number of draws.
 RUNS: dict[str, tuple[Callable[..., None], int, int]] = {
@@ -22,6 +22,8 @@ RUNS: dict[str, tuple[Callable[..., None], int, int]] = {
     "colours": (colours, 1000, 100),
     "rendered": (rendered, 500, 10),
 }
+# All draws are held at once, and shown in one picture.
+_MOST_NUMBERS, _MOST_ASPECT = 10**9, 50
 _TAB10 = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
 
 
@@ -87,15 +89,27 @@ def _sampler(
 ) -> Callable[[], Mapping[str, Tensor]]:
     """What draws, once all that it was asked for has been checked."""
     model, warmup, samples = RUNS[one_of("prior", name, tuple(RUNS))]
-    height, width = size
+    height, width = positive_whole("height", size[0]), positive_whole("width", size[1])
+    n_droplets = positive_whole("n_droplets", n_droplets)
+    num_samples = positive_whole("num_samples", samples if num_samples is None else num_samples)
+    numbers = num_samples * (6 * n_droplets + (height * width if name == "rendered" else 0))
+    if numbers > _MOST_NUMBERS:
+        raise SettingError(
+            f"{num_samples} draws of {n_droplets} droplets are {numbers:.3g} numbers, expected at most "
+            f"{_MOST_NUMBERS:.3g}; ask for fewer, or a smaller size"
+        )
+    if max(height, width) > _MOST_ASPECT * min(height, width):
+        raise SettingError(
+            f"size is {width} x {height}, expected one side at most {_MOST_ASPECT} times the other; give another"
+        )
     return partial(
         sample_nuts,
         model,
-        positive_whole("width", width),
-        positive_whole("height", height),
-        positive_whole("n_droplets", n_droplets),
+        width,
+        height,
+        n_droplets,
         num_warmup=positive_whole("num_warmup", warmup if num_warmup is None else num_warmup),
-        num_samples=positive_whole("num_samples", samples if num_samples is None else num_samples),
+        num_samples=num_samples,
         seed=whole("seed", 0 if seed is None else seed),
         device=pick_device(device),
         progress=progress,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+# Of droplets, steps or draws nobody means more: it is a slip of the hand, and would fill the memory or never end.
+MOST = 10_000_000
 # A number of droplets or of steps; as a string only "auto" is one.
 Count = int | str
 
@@ -51,13 +53,13 @@ def check_settings(
         raise SettingError("n_droplets is 'auto', which starts from the peaks; leave out start, or give a number")
     return Settings(
         n_droplets=0 if n_droplets == "auto" else positive_whole("n_droplets", n_droplets),
-        error_scale=positive("error_scale", error_scale),
-        learning_rate=positive("learning_rate", learning_rate),
+        error_scale=_in_range("error_scale", positive("error_scale", error_scale)),
+        learning_rate=_in_range("learning_rate", positive("learning_rate", learning_rate)),
         start=one_of("start", start, STARTS),
         seed=whole("seed", seed),
         device=str(pick_device(device)),
         tolerance=positive("tolerance", tolerance),
-        restarts=positive_whole("restarts", restarts),
+        restarts=positive_whole("restarts", restarts, 1_000),
         births=births,
         compiled=compiled,
     )
@@ -68,25 +70,44 @@ def steps_wanted(steps: object) -> int | None:
     return None if steps == "auto" else positive_whole("steps", steps)
 
 
-def positive_whole(name: str, value: object) -> int:
-    """The value as an int of at least 1."""
+def positive_whole(name: str, value: object, most: int = MOST) -> int:
+    """The value as an int from 1 to ``most``."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise SettingError(f"{name} is {value!r}, expected a whole number of at least 1")
+        raise SettingError(f"{name} is {_shown(value)}, expected a whole number of at least 1")
+    if int(value) > most:
+        raise SettingError(f"{name} is {_shown(value)}, expected a whole number from 1 to {most}")
     return int(value)
+
+
+def _shown(value: object) -> str:
+    """The value in a few characters; Python refuses to write out numbers of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a number of {int(value.bit_length() * math.log10(2)):,} digits"
+    return repr(value)
 
 
 def whole(name: str, value: object) -> int:
     """The value as an int of at least 0 and below 2 to the power of 63, what a seed may be."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
-        raise SettingError(f"{name} is {value!r}, expected a whole number from 0 to {2**63 - 1}")
+        raise SettingError(f"{name} is {_shown(value)}, expected a whole number from 0 to {2**63 - 1}")
     return int(value)
 
 
 def positive(name: str, value: object) -> float:
     """The value as a positive finite float."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not (0 < float(value) < math.inf):
-        raise SettingError(f"{name} is {value!r}, expected a positive finite number")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:  # type: ignore[operator]
+        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number") from error
+
+
+def _in_range(name: str, value: float) -> float:
+    """The value, if squares of it are numbers of single precision."""
+    if not 1e-9 <= value <= 1e9:
+        raise SettingError(f"{name} is {value!r}, expected a number from 1e-09 to 1e+09")
+    return value
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:

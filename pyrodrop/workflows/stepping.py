@@ -14,6 +14,7 @@ from pyrodrop.inference.density import Density
 from pyrodrop.models.start import Start, rearrange
 from pyrodrop.workflows.progress import FitProgress
 from pyrodrop.workflows.restarts import best
+from pyrodrop.workflows.settings import SettingError
 from pyrodrop.workflows.starting import guide_at, rate_of
 from pyrodrop.workflows.target import density_of
 from pyrodrop.workflows.termination import Terminated
@@ -68,6 +69,11 @@ def go_on(fit: "Fit", steps: int | None, progress: bool, checkpoint: str | os.Pa
         progress=progress,
         report=save,
     )
+    if not (bool(losses[-1].isfinite().all()) and bool(state.params.isfinite().all())):
+        raise SettingError(
+            f"the fit came apart: after {state.iteration} iterations the loss is no number; give a smaller "
+            "learning_rate, or an error_scale that is nearer to the noise"
+        )
     result = best(so_far(state, losses, settled if steps is None else None))
     if checkpoint is not None:
         result.save(checkpoint)

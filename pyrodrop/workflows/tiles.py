@@ -105,7 +105,7 @@ def measure_tiles(
         for stale in parts.glob("*.npz"):
             stale.unlink()
         plan = planned(plane, tiles, seen, channel, profiles, halo_px)
-        write_json({"key": key, **plan.as_dict()}, parts / _PLAN)
+        write_json({"key": key, "digest": _digest(plan.as_dict()), **plan.as_dict()}, parts / _PLAN)
     missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
     with tqdm(total=len(tiles), initial=len(tiles) - len(missing), unit="tile", disable=not progress) as bar:
         for _ in _measured(plane, missing, plan, channel, seed, parts, frame, min(workers, len(missing))):
@@ -160,9 +160,14 @@ def _kept_plan(parts: Path, key: str) -> Plan | None:
     """The plan of an earlier call for the same, or None."""
     try:
         found = json.loads((parts / _PLAN).read_text())
-        return Plan.of_dict(found) if found["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = found.pop("key") == key and found.pop("digest") == _digest(found)
+        return Plan.of_dict(found) if whole else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _digest(plan: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
 
 
 def _is_done(path: Path) -> bool:

@@ -1,6 +1,8 @@
 """One tile measured: its droplets in the pixels of the whole image, ready for the disk."""
 
+import hashlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,15 +94,28 @@ def measure_tile(plane: Plane, tile: Tile, plan: Plan, channel: str, seed: int, 
     }
     arrays["_diameters_px"] = 2 * made.draws["radius_px"][:DRAWS, told].numpy()
     arrays |= {"_depth": depth[told], "_own": own[told], "_facts": np.array(facts)}
+    arrays["_digest"] = np.array(_digest(arrays))
     write_whole(path, lambda temporary: np.savez_compressed(temporary, **arrays))
 
 
 def read_tile(path: Path) -> TileResult:
     """What ``measure_tile`` wrote; raises OSError, KeyError or ValueError where the file is not that."""
-    with np.load(path, allow_pickle=False) as kept:
-        table = pd.DataFrame({name: kept[name] for name in kept.files if not name.startswith("_")})
-        facts = Facts(*(float(value) for value in kept["_facts"]))
-        return TileResult(table, kept["_diameters_px"], kept["_depth"], kept["_own"], facts)
+    with np.load(path, allow_pickle=False) as stored:
+        kept = dict(stored)
+    if str(kept.pop("_digest")) != _digest(kept):
+        raise ValueError(f"{path} is not as it was written")
+    table = pd.DataFrame({name: values for name, values in kept.items() if not name.startswith("_")})
+    facts = Facts(*(float(value) for value in kept["_facts"]))
+    return TileResult(table, kept["_diameters_px"], kept["_depth"], kept["_own"], facts)
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of names, types, shapes and numbers: no result of a tile is taken for another's."""
+    told = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        told.update(f"{name} {array.dtype.str} {arrays[name].shape};".encode() + array.tobytes())
+    return told.hexdigest()
 
 
 def _measured(

@@ -121,7 +121,9 @@ def spoiled_states(draw: st.DrawFn, whole: State) -> Any:
         return draw(st.one_of(PLAIN, tensors()))
     state = dict(whole)
     for _ in range(draw(st.integers(1, 2))):
-        within = draw(st.sampled_from([None, *sorted(k for k, v in state.items() if isinstance(v, dict) and v)]))
+        within = draw(
+            st.sampled_from([None, *sorted((k for k, v in state.items() if isinstance(v, dict) and v), key=str)])
+        )
         part = state if within is None else dict(state[within])
         names = sorted(name for name in part if isinstance(name, str))
         name = draw(st.sampled_from(names)) if names else "x"
@@ -277,7 +279,7 @@ def unusable(found: Any, resume: bool) -> str:
     if isinstance(found, Fit):
         table = found.table()
         found._repr_html_()
-        found.guide  # noqa: B018: it is made here
+        assert found.guide is not None
         draws = found.sample(1, seed=1)
         if draws["val"].shape != (1, height, width) or not bool(draws["val"].isfinite().all()):
             return f"a prediction of shape {tuple(draws['val'].shape)}"
@@ -372,8 +374,11 @@ def main(folder: Path, count: int, number: int) -> None:
                 content = packed(spoiled)
             except Exception:  # what torch itself cannot save is in no file
                 return
-            other = [name for name, value in spoiled.items() if value is not state.get(name)] \
-                if isinstance(spoiled, dict) else type(spoiled)
+            other = (
+                [name for name, value in spoiled.items() if value is not state.get(name)]
+                if isinstance(spoiled, dict)
+                else type(spoiled)
+            )
             look(f"{kind} in what it holds: {ascii(other)[:200]}", content, resume=resume)
 
         for_each(spoiled_states(state), count, number, look_at)

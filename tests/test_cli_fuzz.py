@@ -1,0 +1,67 @@
+"""Wrong command lines by the thousand: done rightly or one clear line, never a traceback, a hang or a full memory.
+
+Of every command some dozen, the same ones in each run; and folders of results and of tiles with damaged files.
+PYRODROP_FUZZ=5000 runs each that many times, with PYRODROP_FUZZ_SEED other ones.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pipes and limits as Linux has them")
+
+COUNT = int(os.environ.get("PYRODROP_FUZZ", "20"))
+SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
+PROGRAM = Path(__file__).with_name("wronging.py")
+# A command takes a second at most; this is what tells a hang from a slow machine.
+HANGS_AFTER = 900 + COUNT * 60
+KINDS = ("fit", "measure", "prior", "channels", "simulate", "report", "results")
+
+
+def run(*argv: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANGS_AFTER,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_wrong_command_lines_are_done_rightly_or_refused_in_one_line(tmp_path: Path) -> None:
+    now = tmp_path / "now"
+    try:
+        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED), *KINDS)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"it hangs: {now.read_text()}") from None
+    assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
+    found = json.loads(done.stdout)
+    assert found["faults"] == []
+    refused = {name.removesuffix(": 2") for name in found["met"] if name.endswith(": 2")}
+    assert refused.issuperset(KINDS[:6])
+
+
+def test_the_fuzz_itself_sees_a_traceback_and_a_second_line(tmp_path: Path) -> None:
+    """What is asserted above is only worth something if each fault would be found."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import wronging\n"
+        "def seen(broken):\n"
+        "    wronging.cli.main = broken\n"
+        "    print(wronging.wrong('fit', wronging.ran(['fit'])))\n"
+        "def raising(_): raise KeyError('x')\n"
+        "def talking(_): print('pyrodrop fit: a\\nb', file=sys.stderr); return 2\n"
+        "def nan(_): print('{\"loss\": NaN}'); return 0\n"
+        "def right(_): print('pyrodrop fit: a', file=sys.stderr); return 2\n"
+        "for broken in (raising, talking, nan, right): seen(broken)\n"
+    )
+    done = run("-c", code, str(PROGRAM.parent))
+    lines = done.stdout.splitlines()
+    assert "KeyError" in lines[0], done.stderr
+    assert lines[1].startswith("said ")
+    assert "NaN in JSON" in lines[2]
+    assert lines[3:] == [""]

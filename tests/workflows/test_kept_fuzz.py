@@ -1,0 +1,77 @@
+"""Bad checkpoints by the thousand: what loads can be used, all else is one clear line, and no code in them is run.
+
+Each kind is spoiled some dozen times in its bytes and in what it holds, the same ones in each run. PYRODROP_FUZZ=5000
+spoils each that many times, with PYRODROP_FUZZ_SEED other ones.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+COUNT = int(os.environ.get("PYRODROP_FUZZ", "60"))
+SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
+PROGRAM = Path(__file__).with_name("spoiling.py")
+# Loading takes milliseconds; this is what tells a hang from a slow machine.
+HANGS_AFTER = 600 + COUNT * 10
+
+
+def run(*argv: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANGS_AFTER,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_spoiled_checkpoints_can_be_used_or_are_refused_in_one_line(tmp_path: Path) -> None:
+    now = tmp_path / "now"
+    try:
+        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED))
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"loading {tmp_path / 'spoiled.pt'} hangs: {now.read_text()}") from None
+    assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
+    found = json.loads(done.stdout)
+    assert found["faults"] == []
+    # Each kind was spoiled in each way, and some of that was seen.
+    for kind in ("fit", "fit of several starts", "measurement"):
+        for how in ("in an unusual way", "with code", "in bytes", "in what it holds"):
+            assert found["met"][f"{kind} {how}: refused"] > 0
+        assert f"{kind} with code: loaded" not in found["met"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_fuzz_itself_sees_a_traceback_and_another_state(tmp_path: Path) -> None:
+    """What is asserted above is only worth something if each fault would be found."""
+    code = (
+        "import sys, torch; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import spoiling\n"
+        "folder = Path(sys.argv[2]); path = folder / 'whole'\n"
+        "state = spoiling.states(folder)['fit']\n"
+        "path.write_bytes(spoiling.packed(state))\n"
+        "print(spoiling.fault(path, state)[1])\n"
+        "path.write_bytes(spoiling.packed(state | {'seconds': 3.0}))\n"
+        "print(spoiling.fault(path, state)[1])\n"
+        "def broken(*_, **__): raise KeyError('x')\n"
+        "spoiling.pyrodrop.load = broken\n"
+        "print(spoiling.fault(path, state)[1])\n"
+    )
+    done = run("-c", code, str(PROGRAM.parent), str(tmp_path))
+    assert done.stdout.splitlines() == ["", "another state than was saved", "loading raised KeyError: \"'x'\""], (
+        done.stderr
+    )
+
+
+def test_code_in_a_checkpoint_would_be_seen_if_it_were_run(tmp_path: Path) -> None:
+    """Loaded as Python's pickles are, what the fuzz makes does write its file."""
+    code = (
+        "import sys, torch; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import spoiling\n"
+        "made = spoiling.with_code({'kind': 'x'}, Path(sys.argv[2]) / 'run')\n"
+        "(Path(sys.argv[2]) / 'bad.pt').write_bytes(made['eval as a further entry'])\n"
+        "torch.load(Path(sys.argv[2]) / 'bad.pt', weights_only=False)\n"
+    )
+    run("-c", code, str(PROGRAM.parent), str(tmp_path))
+    assert (tmp_path / "run").exists()
