@@ -223,8 +223,9 @@ def _check(
         raise ValueError(f"size is {size}: give (height, width) in pixels, both at least 2.")
     if Image.MAX_IMAGE_PIXELS is not None and size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
         raise ValueError(f"size is {size}: give at most {Image.MAX_IMAGE_PIXELS:,} pixels, more is read by nobody.")
-    if n_droplets > size[0] * size[1]:
-        raise ValueError(f"n_droplets is {n_droplets}: give at most one a pixel, {size[0] * size[1]:,}.")
+    most = max(size[0] * size[1], 10_000)
+    if n_droplets > most:
+        raise ValueError(f"n_droplets is {n_droplets}: give at most one a pixel, {most:,}.")
     if kind not in ("colour", "gray"):
         raise ValueError(f"kind {kind!r} is unknown: choose colour or gray.")
     if not 0 <= amplitude[0] <= amplitude[1] <= 1:
