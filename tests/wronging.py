@@ -163,7 +163,7 @@ def things(folder: Path) -> dict[str, str]:
     }.items():
         found[name] = str(folder / name)
         assert ran([*argv, "--out", found[name], "--quiet", "--json"]).status == 0
-        found |= {f"{name} {one.name}": str(one) for one in Path(found[name]).iterdir()}
+        found |= {f"{name} {one.name}": str(one) for one in Path(found[name]).iterdir() if one.suffix != ".png"}
     return found
 
 
