@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import itertools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -330,10 +331,20 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {_one_line(message)}; see {self.prog} --help\n")
 
 
+class _CommandParser(_Parser):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse, but refuse ``--option=--``: some versions of argparse take the -- away and leave an empty list."""
+        for word in itertools.takewhile(lambda one: one != "--", args or ()):
+            option, _, value = word.partition("=")
+            if option.startswith("--") and value == "--":
+                self.error(f"argument {option}: expected a value, got '--'")
+        return super().parse_known_args(args, namespace)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="pyrodrop", description="Reads droplets out of microscope images with honest probability.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_CommandParser)
 
     fit = commands.add_parser("fit", help="fit droplets to a channel of an image", description=_FIT)
     fit.add_argument("image", nargs="?", metavar="IMAGE", help="an image file; without one, the embedded micrograph")

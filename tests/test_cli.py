@@ -351,6 +351,40 @@ def test_wrong_usage_is_one_line(argv: list[str], capsys: pytest.CaptureFixture[
     assert "--help" in shown.err
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["fit", "--channel=--"],
+        ["fit", "--steps=--"],
+        ["fit", "--start=--"],
+        ["measure", "--tiles=--"],
+        ["prior", "centres", "--size=--"],
+        ["channels", "a.png", "--scale=--"],
+        ["simulate", "--droplets=--", "--size", "24", "20"],
+        ["report", "a", "--json=--"],
+        ["batch", "a.png", "--workers=--"],
+    ],
+    ids=" ".join,
+)
+def test_two_dashes_are_no_value_of_an_option(
+    argv: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [] if argv[0] == "report" else ["--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as left:
+        main([*argv, *more])
+    option = next(word for word in argv if word.endswith("=--")).removesuffix("=--")
+    shown = capsys.readouterr()
+    assert (left.value.code, shown.out, files(tmp_path)) == (2, "", set())
+    assert shown.err == (
+        f"pyrodrop {argv[0]}: argument {option}: expected a value, got '--'; see pyrodrop {argv[0]} --help\n"
+    )
+
+
+def test_behind_two_dashes_a_name_may_look_like_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["channels", f"--out={tmp_path}", "--", "--scale=--"]) == 2
+    assert "--scale=--: no such" in capsys.readouterr().err
+
+
 def run(*argv: str, code: str = "import sys; from pyrodrop.cli import main; sys.exit(main(sys.argv[1:]))") -> Any:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(

@@ -11,8 +11,9 @@ from pyrodrop.workflows.settings import SettingError, Settings, check_settings
 
 # The generators of the CPU and of CUDA have states of so many bytes.
 CPU_RANDOM, CUDA_RANDOM = torch.Generator().get_state().numel(), 16
-# Means and deviations in unconstrained space, of logarithms and logits: further out is no droplet of any image.
-_FARTHEST = 50.0
+# In unconstrained space. A logit can go far, as that of a droplet that is not needed does; a logarithm can not, and
+# no deviation: beyond this a radius is no number of single precision.
+_FARTHEST_LOGIT, _FARTHEST = 10_000.0, 50.0
 _LEAST_SIDE, _MOST_CHANNELS = 8, 16
 # Numbers that a profile has beside the radius.
 _SHAPES = {"gaussian": 0, "disc": 1, "radial": 6}
@@ -61,7 +62,7 @@ def check_fit(found: Mapping[str, Any], settings: Settings) -> None:
         _numbers(name, found[name], (torch.float32,), 3, (2, starts, size))
     if starts not in (1, settings.restarts):
         raise Wrong(f"'params' are those of {starts} starts, not of {settings.restarts}")
-    if params.abs().max() > _FARTHEST:
+    if not are_of_droplets(params):
         raise Wrong("'params' lie where no droplet is")
     if found["second"].min() < 0:
         raise Wrong("'second' is negative")
@@ -84,6 +85,19 @@ def check_fit(found: Mapping[str, Any], settings: Settings) -> None:
         raise Wrong("'settled' is neither yes nor no")
     if found["agreement"] is not None:
         _check_agreement(found["agreement"], settings)
+
+
+def are_of_droplets(params: Tensor) -> bool:
+    """Whether the parameters of a fit, (2, R, 4 N + 1), are numbers that droplets can have: a fit can come apart.
+
+    Means come first and then deviations, each of the background, and of x, y, radius and amplitude of N droplets.
+    """
+    droplets = (params.shape[-1] - 1) // 4
+    means, deviations = params
+    radii = means[..., 1 + 2 * droplets : 1 + 3 * droplets]
+    # NaN is not below anything.
+    near = [(numbers.abs() <= _FARTHEST).all() for numbers in (radii, deviations)]
+    return all(map(bool, [*near, (means.abs() <= _FARTHEST_LOGIT).all()]))
 
 
 def _check_agreement(found: Any, settings: Settings) -> None:

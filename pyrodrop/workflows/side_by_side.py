@@ -12,7 +12,15 @@ from pyrodrop.workflows.fit import Fit
 from pyrodrop.workflows.progress import FitProgress
 from pyrodrop.workflows.restarts import best
 from pyrodrop.workflows.starting import rate_of
-from pyrodrop.workflows.stepping import BIRTHS_AT, MOST_STEPS, STRETCH, WINDOW, births_and_deaths, has_settled
+from pyrodrop.workflows.stepping import (
+    BIRTHS_AT,
+    MOST_STEPS,
+    STRETCH,
+    WINDOW,
+    births_and_deaths,
+    check_whole,
+    has_settled,
+)
 from pyrodrop.workflows.target import density_of
 
 
@@ -23,6 +31,9 @@ def go_on_together(fits: Sequence[Fit], steps: int | None, progress: bool = True
         fits: with the same settings, of images of one size, after as many iterations; each of all its starts.
         steps: the number of further steps, or None.
         progress: show a progress bar on standard error.
+
+    Raises:
+        SettingError: if one of them came apart.
     """
     latest = dict(enumerate(fits))
     going = list(latest)
@@ -35,6 +46,8 @@ def go_on_together(fits: Sequence[Fit], steps: int | None, progress: bool = True
             stepped = _step_batch([latest[number] for number in going], end, steps is None, bar)
             latest |= zip(going, stepped, strict=True)
             going = [number for number in going if latest[number].state.iteration < end and not latest[number].settled]
+    for fit in latest.values():
+        check_whole(fit.state, fit.losses)
     return [best(latest[number]) for number in range(len(fits))]
 
 

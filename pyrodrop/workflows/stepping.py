@@ -12,6 +12,7 @@ from torch import Tensor
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density
 from pyrodrop.models.start import Start, rearrange
+from pyrodrop.workflows.kept_checks import are_of_droplets
 from pyrodrop.workflows.progress import FitProgress
 from pyrodrop.workflows.restarts import best
 from pyrodrop.workflows.settings import SettingError
@@ -51,7 +52,8 @@ def go_on(fit: "Fit", steps: int | None, progress: bool, checkpoint: str | os.Pa
         return replace(fit, state=state, losses=losses, seconds=seconds, settled=settled)
 
     def save(state: svi.State, losses: Tensor) -> None:
-        if checkpoint is not None:
+        # What came apart is of no use to whoever resumes it; what was saved before may be.
+        if checkpoint is not None and are_of_droplets(state.params):
             so_far(state, losses).save(checkpoint)
 
     state, losses, settled = take_steps(
@@ -69,15 +71,21 @@ def go_on(fit: "Fit", steps: int | None, progress: bool, checkpoint: str | os.Pa
         progress=progress,
         report=save,
     )
-    if not (bool(losses[-1].isfinite().all()) and bool(state.params.isfinite().all())):
-        raise SettingError(
-            f"the fit came apart: after {state.iteration} iterations the loss is no number; give a smaller "
-            "learning_rate, or an error_scale that is nearer to the noise"
-        )
+    check_whole(state, losses)
     result = best(so_far(state, losses, settled if steps is None else None))
     if checkpoint is not None:
         result.save(checkpoint)
     return result
+
+
+def check_whole(state: svi.State, losses: Tensor | None = None) -> None:
+    """Raise ``SettingError`` if a fit came apart: if its loss is no number, or its parameters are of no droplets."""
+    if are_of_droplets(state.params) and (losses is None or bool(losses.isfinite().all())):
+        return
+    raise SettingError(
+        f"the fit came apart: after {state.iteration} iterations its loss or droplets are no numbers; give a smaller "
+        "learning_rate, or an error_scale that is nearer to the noise"
+    )
 
 
 def take_steps(
@@ -153,7 +161,11 @@ def births_and_deaths(density: Density, channel: Tensor, state: svi.State, error
     A droplet that is born takes the place of one that dies in the flat vector: its mean and width are new and its
     moments of Adam are zero. The others keep their widths and moments. What comes out is kept only if its loss is
     lower, over the same random numbers.
+
+    Raises:
+        SettingError: if the fit came apart.
     """
+    check_whole(state)
     height, width = channel.shape
     rows = []
     values = density.constrained(state.loc)

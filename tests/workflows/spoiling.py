@@ -225,7 +225,7 @@ def unusual(content: bytes, state: State) -> dict[str, bytes]:
         "a bomb of bzip2": rezipped(content, lambda name, d: bytes(2**26) if name.endswith("/0") else d, 12),
         "a bomb of a pickle": rezipped(content, lambda name, d: b"]" * 2**26 if "pkl" in name else d, 8),
         "no data": rezipped(content, lambda name, d: d if "pkl" in name else b""),
-        "noise": rezipped(content, lambda name, d: os.urandom(len(d))),
+        "noise": rezipped(content, lambda name, d: random.Random(name).randbytes(len(d))),
         "lists of lists": packed(state | {"kind": nested}),
         "lists of lists within": packed(state | {"settings": {"n_droplets": nested}, "draws": {"x_px": nested}}),
         "deep": packed(state | {"further": deep}),

@@ -134,6 +134,26 @@ def test_a_checkpoint_that_is_not_of_this_model_is_refused(fitted: Fit, tmp_path
     assert "\n" not in str(caught.value)
 
 
+def test_a_droplet_that_is_not_needed_may_lie_far_out(fitted: Fit, tmp_path: Path) -> None:
+    """The logit of its place goes as far as Adam takes it."""
+    fitted.save(tmp_path / "fit.pt")
+    state = torch.load(tmp_path / "fit.pt", weights_only=True)
+    state["params"][0, :, 1] = -500.0
+    torch.save(state, tmp_path / "fit.pt")
+    found = load(tmp_path / "fit.pt", device="cpu")
+    assert np.isfinite(found.table().select_dtypes("number").to_numpy()).all()
+    assert float(found.table()["x_px"][0]) == pytest.approx(0.0, abs=1e-6)
+
+
+@STARTS
+def test_a_fit_that_comes_apart_is_refused_and_not_saved(start: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingError, match=r"^the fit came apart: after \d+ iterations .* give a smaller learning_rate"
+    ):
+        quick(300, start, learning_rate=1e8, checkpoint=tmp_path / "fit.pt")
+    assert os.listdir(tmp_path) == []
+
+
 def test_its_guide_is_an_autonormal_at_its_state(fitted: Fit) -> None:
     guide = fitted.guide
     assert isinstance(guide, AutoNormal)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COUNT = int(os.environ.get("PYRODROP_FUZZ", "60"))
+COUNT = int(os.environ.get("PYRODROP_FUZZ", "25"))
 SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
 PROGRAM = Path(__file__).with_name("spoiling.py")
 # Loading takes milliseconds; this is what tells a hang from a slow machine.

@@ -143,6 +143,11 @@ def test_the_image_that_is_not_finite_is_named() -> None:
         fit_many(pixels, N, steps=3, progress=False)
 
 
+def test_fits_that_come_apart_are_refused() -> None:
+    with pytest.raises(SettingError, match="the fit came apart"):
+        fit_many(channels(2), N, steps=60, start="uniform", learning_rate=1e8, device="cpu", progress=False)
+
+
 def test_a_setting_out_of_its_range_is_refused() -> None:
     with pytest.raises(SettingError, match="error_scale is 0"):
         fit_many(channels(), N, error_scale=0, progress=False)
