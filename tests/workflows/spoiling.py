@@ -71,7 +71,7 @@ def poked(level: float, tensor: torch.Tensor) -> torch.Tensor:
     """One of its numbers is another."""
     if not tensor.numel() or tensor.is_sparse or not tensor.dtype.is_floating_point:
         return tensor
-    other = tensor.clone()
+    other = tensor.clone(memory_format=torch.contiguous_format)
     other.view(-1)[tensor.numel() // 2] = level
     return other
 
