@@ -48,7 +48,8 @@ def load_state(path: str | os.PathLike[str], kind: str | tuple[str, ...], needs:
     found = state.get("kind") if isinstance(state, dict) else state
     if not isinstance(found, str) or found not in kinds:
         # Only words are shown: written out, lists of a list of a list ... can be longer than any memory.
-        shown = repr(found[:60]) if isinstance(found, str) else f"a {type(found).__name__}"
+        shown = repr(found[:60]) if isinstance(found, str) else f"type {type(found).__name__}"
+        shown = "no kind" if found is None else shown
         raise CheckpointError(f"{path} is a checkpoint of {shown}, expected {' or '.join(map(repr, kinds))}; {advice}")
     for name, expected in needs.items():
         if not isinstance(state.get(name), expected):

@@ -138,10 +138,10 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("saved", "message"),
     [
-        (torch.zeros(3), "checkpoint of 'Tensor', expected 'a fit of something'"),
-        ([1, 2], "checkpoint of 'list'"),
+        (torch.zeros(3), "checkpoint of type Tensor, expected 'a fit of something'"),
+        ([1, 2], "checkpoint of type list"),
         (state() | {"kind": "another model"}, "checkpoint of 'another model', expected"),
-        ({"params": torch.zeros(2)}, "checkpoint of None, expected"),
+        ({"params": torch.zeros(2)}, "checkpoint of no kind, expected"),
         ({k: v for k, v in state().items() if k != "params"}, "'params' is missing or no Tensor"),
         (state() | {"iteration": "seven"}, "'iteration' is missing or no int"),
     ],
