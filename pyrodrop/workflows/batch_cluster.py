@@ -28,6 +28,8 @@ _SETTINGS = {
     "distributed.admin.tick.limit": "1h",
     # It would look at what a worker does a hundred times a second, for a page that nobody sees.
     "distributed.worker.profile.enabled": False,
+    # It would give memory back to the system after every array, and each new one would be taken page by page.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
 }
 
 

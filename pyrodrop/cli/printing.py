@@ -1,0 +1,49 @@
+"""What the command line prints: results one to a line or as JSON, and errors in one line."""
+
+import json
+import sys
+from typing import Any
+
+# Characters of a message; of a longer one the ends are shown.
+_LONGEST = 1_500
+
+
+def show(results: dict[str, Any], as_json: bool) -> None:
+    """Print results on standard output, as JSON or one to a line."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a name of a file may hold what no terminal shows
+        reconfigure(errors="backslashreplace")
+    if as_json:
+        print(json.dumps(results, indent=2))
+        return
+    for name, value in results.items():
+        if isinstance(value, dict) and any(isinstance(item, dict) for item in value.values()):
+            print(f"{name}:")
+            for key, item in value.items():
+                print(f"  {key}: {_short(item)}")
+        elif isinstance(value, list):
+            print(f"{name}: {'none' if not value else ''}".rstrip())
+            for item in value:
+                print(f"  {item}")
+        else:
+            print(f"{name}: {_short(value)}")
+
+
+def _short(value: object) -> str:
+    """A result in a few characters; an estimate as its mean and its 90 % interval."""
+    if isinstance(value, dict) and value.keys() == {"mean", "q05", "q95"}:
+        mean, low, high = (_rounded(value[part]) for part in ("mean", "q05", "q95"))
+        return f"{mean} ({low} to {high})"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _rounded(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
+
+
+def one_line(message: str) -> str:
+    """A message without what is no part of a line, as names of files may have it: that is written as an escape."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST // 2]} ... {shown[-_LONGEST // 2 :]}"
