@@ -1,7 +1,9 @@
 """What does batch cost over the single runs, how long does a finished one take, and --help? python benchmarks/batch.py
 
 Simulated images of 512 x 512 px. The single runs are calls of the job's workflow one after the other in one process,
-with one thread, so that start-up counts for the batch and not for them.
+with one thread, so that start-up counts for the batch and not for them. They run twice: alone on the machine, and
+side by side in as many processes as the batch has workers, as a loop in the shell would run them: cores that are busy
+together are slower than one that is busy alone, whoever keeps them so.
 """
 
 import argparse
@@ -63,15 +65,10 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     images.mkdir()
     paths = [str(make(images, number)) for number in range(given.images)]
     singles = paths[: given.singles or len(paths)]
-    environment = {**os.environ, **ONE_THREAD}
-    ran = subprocess.run(
-        [sys.executable, "-c", SINGLE, *singles, str(folder / "single"), str(DROPLETS)],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    single, single_cpu = (value * len(paths) / len(singles) for value in json.loads(ran.stdout))
+    scale = len(paths) / len(singles)
+    single, single_cpu = (value * scale for value in single_runs([singles], folder / "alone"))
+    parts = [part for part in (singles[number :: given.workers] for number in range(given.workers)) if part]
+    beside, beside_cpu = (value * scale for value in single_runs(parts, folder / "beside"))
     cpu = children_cpu()
     batch = timed("batch", str(images), *JOB, "--workers", str(given.workers), "--out", str(folder / "out"))
     cpu = children_cpu() - cpu
@@ -86,12 +83,30 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "that over the workers": ideal,
         "batch": batch,
         "overhead": batch / ideal - 1,
-        # On a machine that others use too, these two tell more: single runs have more of it to themselves.
+        "single runs side by side, over the workers": beside / given.workers,
+        "overhead over those": batch * given.workers / beside - 1,
+        # On a machine that others use too, these tell more: single runs have more of it to themselves.
         "overhead in processor time": cpu / single_cpu - 1,
+        "overhead in processor time over those side by side": cpu / beside_cpu - 1,
         "batch, seconds not within the jobs": batch - within,
         **finished(given.finished, paths, folder),
         "--help": min(timed("--help") for _ in range(5)),
     }
+
+
+def single_runs(parts: list[list[str]], folder: Path) -> tuple[float, float]:
+    """Wall seconds and processor seconds of single runs, summed over the images, one process for each part at once."""
+    processes = []
+    for number, paths in enumerate(parts):
+        argv = [sys.executable, "-c", SINGLE, *paths, str(folder / str(number)), str(DROPLETS)]
+        processes.append(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD}))
+    told = []
+    for process in processes:
+        output, _ = process.communicate()
+        if process.returncode:
+            raise SystemExit(f"a single run ended with {process.returncode}")
+        told.append(json.loads(output.splitlines()[-1]))
+    return sum(wall for wall, _ in told), sum(used for _, used in told)
 
 
 def finished(count: int, paths: list[str], folder: Path) -> dict[str, float]:
