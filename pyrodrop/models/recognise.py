@@ -13,6 +13,7 @@ from pyrodrop.models.left_over import peaks_left_over
 from pyrodrop.models.measured import LOG_RADIUS_SD, Scales, image_scales, pixel_noise
 from pyrodrop.models.packed import found_in_packed
 from pyrodrop.models.settle import Settled, settle, settle_best
+from pyrodrop.models.settle_descent import REST
 from pyrodrop.models.splits import needless, suspects, united
 from pyrodrop.render import HALF_RADIUS
 
@@ -27,8 +28,9 @@ LEAST = 0.01
 _POPULATION, _NARROWEST = 8, 0.2
 # Rounds of thinning out, and of looking at what is left over.
 _THINNINGS, _LOOKS = 4, 3
-# Steps of a fit that only has to tell what is there from what is not.
-_ROUGH = 12
+# Steps of a fit that only has to tell what is there from what is not, and the gain in log density where it rests: what
+# is dropped and what is kept differ by more.
+_ROUGH, _ROUGH_REST = 12, 0.05
 
 
 class Known(NamedTuple):
@@ -38,20 +40,7 @@ class Known(NamedTuple):
     population: Population
 
 
-class Recognised(NamedTuple):
-    """The droplets of an image, N of them.
-
-    settled: their joint fit. presence: probability that each is there, (N,). evidence: log evidence of each profile
-    that was tried, on the same candidates. population: what the circles found first say of droplets and clutter.
-    """
-
-    settled: Settled
-    presence: Array
-    evidence: dict[str, float]
-    population: Population
-
-
-class _Candidates(NamedTuple):
+class Candidates(NamedTuple):
     """Circles, x, y and radius of half height in px, and how like the image's droplets each is, all (N,)."""
 
     x: Array
@@ -59,8 +48,24 @@ class _Candidates(NamedTuple):
     radius: Array
     alike: Array
 
-    def those(self, kept: NDArray[np.bool_] | NDArray[np.intp]) -> "_Candidates":
-        return _Candidates(*(values[kept] for values in self))
+    def those(self, kept: NDArray[np.bool_] | NDArray[np.intp]) -> "Candidates":
+        """Some of them."""
+        return Candidates(*(values[kept] for values in self))
+
+
+class Recognised(NamedTuple):
+    """The droplets of an image, N of them.
+
+    settled: their joint fit. presence: probability that each is there, (N,). evidence: log evidence of each profile
+    that was tried, on the same candidates. population: what the circles found first say of droplets and clutter.
+    candidates: where each was found.
+    """
+
+    settled: Settled
+    presence: Array
+    evidence: dict[str, float]
+    population: Population
+    candidates: Candidates
 
 
 def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known: Known | None = None) -> Recognised:
@@ -83,7 +88,7 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
     population = None if known is None else known.population
     found = find(torch.from_numpy(prominent).float(), everything=True, known=population)
     found = found_in_packed(channels, prominent, found, population)
-    candidates = _Candidates(found.x, found.y, found.r, found.presence)
+    candidates = Candidates(found.x, found.y, found.r, found.presence)
     white = pixel_noise(channels)
     usual = found.r[found.presence >= 0.5] if (found.presence >= 0.5).any() else found.r
     scales = image_scales(channels, float(np.median(usual)) if len(usual) else 8.0) if known is None else known.scales
@@ -112,7 +117,13 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
         if better.profile != settled.profile:
             settled, candidates = _completed(channels, better, candidates, white)
     settled = _again(channels, settled, np.ones(len(settled.x), bool), candidates, 50)
-    return Recognised(settled, presence_of(settled, candidates.alike, white), evidence, found.population)
+    return Recognised(settled, presence_of(settled, candidates.alike, white), evidence, found.population, candidates)
+
+
+def recognised_again(channels: Array, seen: Recognised) -> Recognised:
+    """The same droplets in an image, (C, H, W), that differs a little from the one that they were recognised in."""
+    settled = _again(channels, seen.settled, np.ones(len(seen.settled.x), bool), seen.candidates, 50)
+    return seen._replace(settled=settled, presence=presence_of(settled, seen.candidates.alike, pixel_noise(channels)))
 
 
 def _explains(settled: Settled, alike: Array, white: Array) -> bool:
@@ -168,7 +179,7 @@ def log_likeness(settled: Settled, members: NDArray[np.bool_]) -> Array:
     return made
 
 
-def _thinned(channels: Array, settled: Settled, candidates: _Candidates, white: Array) -> tuple[Settled, _Candidates]:
+def _thinned(channels: Array, settled: Settled, candidates: Candidates, white: Array) -> tuple[Settled, Candidates]:
     """The fit without the candidates that are not there. Of two that stand for one droplet each makes the other
     needless: only the weaker of neighbours goes at once.
     """
@@ -186,7 +197,7 @@ def _thinned(channels: Array, settled: Settled, candidates: _Candidates, white: 
     return settled, candidates
 
 
-def _completed(channels: Array, settled: Settled, candidates: _Candidates, white: Array) -> tuple[Settled, _Candidates]:
+def _completed(channels: Array, settled: Settled, candidates: Candidates, white: Array) -> tuple[Settled, Candidates]:
     """The fit without the candidates that are not there, and with the droplets that were not seen before."""
     settled, candidates = _thinned(channels, settled, candidates, white)
     for _ in range(_LOOKS):
@@ -203,7 +214,7 @@ def _completed(channels: Array, settled: Settled, candidates: _Candidates, white
     return settled, candidates
 
 
-def _unsplit(channels: Array, settled: Settled, candidates: _Candidates, white: Array) -> tuple[Settled, _Candidates]:
+def _unsplit(channels: Array, settled: Settled, candidates: Candidates, white: Array) -> tuple[Settled, Candidates]:
     """The fit with each droplet that was taken for two as one again."""
     taken = suspects(settled)
     if not len(taken):
@@ -212,7 +223,7 @@ def _unsplit(channels: Array, settled: Settled, candidates: _Candidates, white: 
     one = united(settled, taken)
     moved = (one.x != settled.x) | (one.r != settled.r)
     share = HALF_RADIUS[settled.profile]
-    homes = _Candidates(
+    homes = Candidates(
         np.where(moved, one.x, candidates.x),
         np.where(moved, one.y, candidates.y),
         np.where(moved, one.r * share, candidates.radius),
@@ -227,25 +238,25 @@ def _unsplit(channels: Array, settled: Settled, candidates: _Candidates, white: 
     kept[needed] = True
     undone = united(settled, np.setdiff1d(taken, needed))
     moved = (undone.x != settled.x) | (undone.r != settled.r)
-    homes = _Candidates(*(np.where(moved, *both) for both in zip(homes, candidates, strict=True)))
+    homes = Candidates(*(np.where(moved, *both) for both in zip(homes, candidates, strict=True)))
     return _again(channels, undone, kept, homes.those(kept)), homes.those(kept)
 
 
-def _left_over(settled: Settled) -> _Candidates:
+def _left_over(settled: Settled) -> Candidates:
     """Candidates in what the model leaves over; that they are like the others is not known of them."""
     if len(settled.x):
         peaks = peaks_left_over(settled.residual, settled.noise, settled.r, settled.profile, settled.shape)
-        return _Candidates(peaks.x, peaks.y, peaks.r * HALF_RADIUS[settled.profile], np.zeros(len(peaks.x)))
+        return Candidates(peaks.x, peaks.y, peaks.r * HALF_RADIUS[settled.profile], np.zeros(len(peaks.x)))
     rest = np.tensordot(1 / settled.noise, settled.residual.astype(np.float64), 1)
     found = find(torch.from_numpy(rest).float(), everything=True)
-    return _Candidates(found.x, found.y, found.r, np.zeros(len(found.x)))
+    return Candidates(found.x, found.y, found.r, np.zeros(len(found.x)))
 
 
 def _with(
-    channels: Array, settled: Settled, candidates: _Candidates, more: _Candidates, white: Array
-) -> tuple[Settled, _Candidates]:
+    channels: Array, settled: Settled, candidates: Candidates, more: Candidates, white: Array
+) -> tuple[Settled, Candidates]:
     """The fit with those of the new candidates that turn out to be there."""
-    joined = _Candidates(*(np.concatenate(pair) for pair in zip(candidates, more, strict=True)))
+    joined = Candidates(*(np.concatenate(pair) for pair in zip(candidates, more, strict=True)))
     both = _again(channels, settled, np.ones(len(settled.x), bool), joined)
     return _thinned(channels, both, joined, white)
 
@@ -254,7 +265,7 @@ def _again(
     channels: Array,
     settled: Settled,
     kept: NDArray[np.bool_],
-    candidates: _Candidates,
+    candidates: Candidates,
     max_steps: int = _ROUGH,
 ) -> Settled:
     """The fit of the candidates: the kept droplets of the last fit from where they are, and those after them."""
@@ -270,5 +281,6 @@ def _again(
         scales=settled.scales,
         edge_px=float(settled.shape[0]) if len(settled.shape) else 1.0,
         max_steps=max_steps,
+        rest=_ROUGH_REST if max_steps <= _ROUGH else REST,
         home=(candidates.x, candidates.y, candidates.radius / share),
     )

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.models.measured import Scales, image_scales, pixel_noise
-from pyrodrop.models.settle_descent import FAR_FACTOR, descend, start_of
+from pyrodrop.models.settle_descent import FAR_FACTOR, REST, descend, start_of
 from pyrodrop.models.settle_equations import Array, Problem
 from pyrodrop.models.settle_factor import Factor, factor
 from pyrodrop.models.settle_posterior import evidence_of, log_bayes_of, widening_of
@@ -112,6 +112,7 @@ def settle(
     edge_px: float = 1.0,
     max_steps: int = 50,
     home: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    rest: float = REST,
 ) -> Settled:
     """Fit droplets found in an image jointly, by Gauss-Newton steps in a trust region, and find their posterior.
 
@@ -126,6 +127,7 @@ def settle(
         max_steps: no more steps than this, at least 1.
         home: x, y and r that the droplets were found with, (N,) each, from which they may go only so far; where they
             start from, if not given.
+        rest: gain of a step in log density below which the fit is at rest.
 
     Returns:
         The droplets in the order given, with their posterior.
@@ -146,7 +148,7 @@ def settle(
         at = [np.array(v, dtype=np.float64) for v in home]
         found = start_of(problem, at[0], at[1], at[2])
     state, columns, residual, noise, equations, losses, steps, converged, held = descend(
-        problem, start, max_steps, found
+        problem, start, max_steps, found, rest
     )
     factored = factor(equations)
     covariance = factored.marginals()

@@ -12,6 +12,7 @@ from pyrodrop.models.settle_equations import (
     Problem,
     State,
     columns_of,
+    compiled,
     energy,
     equations_of,
     residual_of,
@@ -27,9 +28,10 @@ STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
 # No sharper edge can be told from another by pixels, and none is softer than a few of the smallest droplets.
 EDGE_PX = (0.2, 20.0)
 SMALLEST_PX = 0.4
-# The fit rests when a step gains less than this in log density, and a hundredth of it more for each droplet: a tenth
-# of a standard deviation for one unknown of them all.
-NEAR = 0.005
+# What a step gains in log density where a fit rests: for one unknown of them all, a tenth of a standard deviation.
+REST = 0.005
+# A droplet is clearly worse off after a step if its pixels have lost so much log density.
+WORSE = 0.05
 
 
 class Descent(NamedTuple):
@@ -53,7 +55,10 @@ class Descent(NamedTuple):
 def start_of(
     problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None = None, edge_px: float = 1.0
 ) -> State:
-    """The state to start from: within the image, no heights if none are given, a level background."""
+    """The state to start from: no heights if none are given, a level background.
+
+    A droplet that the image's border cuts may have its centre beyond it, as far as it may go from where it is found.
+    """
     count, height, width = problem.channels.shape
     a = np.zeros((count, len(x)))
     if amplitude is not None and len(x):
@@ -63,20 +68,23 @@ def start_of(
     bg = np.repeat(problem.scales.level[:, None], problem.points, 1)
     shape = np.zeros(SHAPES[problem.profile])
     shape[:1] = np.log(edge_px)
-    x, y = np.clip(x, -0.5, width - 0.5), np.clip(y, -0.5, height - 0.5)
-    return State(x, y, np.log(np.maximum(r, SMALLEST_PX)), a, shape, bg)
+    r = np.maximum(r, SMALLEST_PX)
+    out = far_of(r)
+    x, y = np.clip(x, -0.5 - out, width - 0.5 + out), np.clip(y, -0.5 - out, height - 0.5 + out)
+    return State(x, y, np.log(r), a, shape, bg)
 
 
-def descend(problem: Problem, state: State, max_steps: int, home: State) -> Descent:
+def descend(problem: Problem, state: State, max_steps: int, home: State, rest: float = REST) -> Descent:
     """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each.
 
-    ``home`` is where the droplets were found: they may go only so far from there.
+    ``home`` is where the droplets were found: they may go only so far from there. The fit rests when a step gains, and
+    would gain by the quadratic, less than ``rest`` in log density, and a hundredth of it more for each droplet.
     """
-    count, height, width = problem.channels.shape
+    count = len(problem.channels)
     n, shapes = len(state.x), SHAPES[problem.profile]
     far = far_of(np.exp(home.log_r))
-    low = np.stack([np.maximum(home.x - far, -0.5), np.maximum(home.y - far, -0.5), home.log_r], 1)
-    high = np.stack([np.minimum(home.x + far, width - 0.5), np.minimum(home.y + far, height - 0.5), home.log_r], 1)
+    low = np.stack([home.x - far, home.y - far, home.log_r], 1)
+    high = np.stack([home.x + far, home.y + far, home.log_r], 1)
     low[:, 2] = np.maximum(home.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
     high[:, 2] += np.log(FAR_FACTOR)
     freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.border / count, 1.0)
@@ -93,14 +101,16 @@ def descend(problem: Problem, state: State, max_steps: int, home: State) -> Desc
         equations = equations_of(problem, state, columns, residual, noise)
         geometry = held.copy()
         geometry[:, :3] = True
-        by_droplet, by_border = step(equations, 0.0, geometry)
+        by_droplet, by_border = step(equations, np.zeros(n), 0.0, geometry)
         by_border[:shapes] = 0.0
         state = state.moved(by_droplet, by_border)
         residual = residual_of(problem, state, columns)
     noise = read(residual)
     equations = equations_of(problem, state, columns, residual, noise)
 
-    damping, converged, steps = 1e-2, False, 0
+    # Of each droplet, and of the border: one that the quadratic is wrong about does not hold up all others.
+    damping, steady = np.full(n, 1e-2), 1e-2
+    converged, steps = False, 0
     losses = [energy(problem, state, residual, noise)]
     while steps < max_steps and not converged:
         steps += 1
@@ -108,32 +118,62 @@ def descend(problem: Problem, state: State, max_steps: int, home: State) -> Desc
         pull = equations.droplet_gradient[:, :3]
         held[:, :3] = ((geometry <= low + 1e-9) & (pull > 0)) | ((geometry >= high - 1e-9) & (pull < 0))
         try:
-            by_droplet, by_border = step(equations, damping, held)
+            by_droplet, by_border = step(equations, damping, steady, held)
         except (np.linalg.LinAlgError, RuntimeError):
-            damping = max(10 * damping, 1e-3)
+            damping, steady = np.maximum(10 * damping, 1e-3), max(10 * steady, 1e-3)
             losses.append(losses[-1])
             continue
         # Half of this is what a quadratic would still gain, in units of the log density.
         slope = -(by_droplet * equations.droplet_gradient).sum() - by_border @ equations.border_gradient
-        near = 0.5 * slope < NEAR * (1 + 0.01 * n)
-        trial = _within(state, by_droplet, by_border, low, high, shapes)
-        trial_columns = columns_of(problem, trial)
-        trial_residual = residual_of(problem, trial, trial_columns)
-        gain = energy(problem, state, residual, noise) - energy(problem, trial, trial_residual, noise)
+        near = 0.5 * slope < rest * (1 + 0.01 * n)
+        trial = _Trial.of(problem, _within(state, by_droplet, by_border, low, high, shapes), noise)
+        before = energy(problem, state, residual, noise)
+        worse = _worse_at(state, residual, trial.residual, noise)
+        if worse.any():
+            # These stay where they are while the others go.
+            by_droplet = by_droplet * ~worse[:, None]
+            mixed = _Trial.of(problem, _within(state, by_droplet, by_border, low, high, shapes), noise)
+            trial = min(trial, mixed, key=lambda one: one.energy)
+        gain = before - trial.energy
         losses.append(losses[-1] - max(gain, 0.0))
+        damping = np.where(worse, np.maximum(10 * damping, 1e-3), damping)
         if gain < 0:
             # Near the mode, what is left to gain is less than what the cuts of the droplets' windows make of it.
             converged = bool(near)
-            damping = max(10 * damping, 1e-3)
-            if damping > 1e8:
+            damping = np.where(worse, damping, np.maximum(10 * damping, 1e-3))
+            steady = max(10 * steady, 1e-3)
+            if steady > 1e8:
                 break
             continue
-        state, columns, residual = trial, trial_columns, trial_residual
+        state, columns, residual = trial.state, trial.columns, trial.residual
         noise = read(residual)
         equations = equations_of(problem, state, columns, residual, noise)
-        converged = bool(near) and damping <= 1e-2
-        damping = damping / 10 if damping > 1e-7 else 0.0
+        converged = bool(near) and steady <= 1e-2 and gain < rest * (1 + 0.01 * n)
+        damping = np.where(worse, damping, np.where(damping > 1e-7, damping / 10, 0.0))
+        steady = steady / 10 if steady > 1e-7 else 0.0
     return Descent(state, columns, residual, noise, equations, np.array(losses), steps, converged, held)
+
+
+class _Trial(NamedTuple):
+    """A state that a step would lead to, and what is computed there; the energy for the noise before the step."""
+
+    state: State
+    columns: Columns
+    residual: Array
+    energy: float
+
+    @classmethod
+    def of(cls, problem: Problem, state: State, noise: Array) -> "_Trial":
+        columns = columns_of(problem, state)
+        residual = residual_of(problem, state, columns)
+        return cls(state, columns, residual, energy(problem, state, residual, noise))
+
+
+def _worse_at(state: State, before: Array, after: Array, noise: Array) -> NDArray[np.bool_]:
+    """Droplets in whose square, 2 r a side, the pixels are clearly less likely after a step than before it, (N,)."""
+    lost = np.zeros(len(state.x))
+    compiled().lost_at(state.x, state.y, np.exp(state.log_r), before, after, 0.5 * noise**-2.0, lost)
+    return np.asarray(lost > WORSE)
 
 
 def _within(state: State, by_droplet: Array, by_border: Array, low: Array, high: Array, shapes: int) -> State:

@@ -126,7 +126,7 @@ def _cholesky(precision: Array, prior: Array) -> Array:
         return np.asarray((np.sign(np.diag(upper))[:, None] * upper).T)
 
 
-def step(equations: Equations, damping: float, held: NDArray[np.bool_]) -> tuple[Array, Array]:
+def step(equations: Equations, damping: Array, steady: float, held: NDArray[np.bool_]) -> tuple[Array, Array]:
     """Step down the gradient, -H^-1 g, in its two parts, shapes (N, D) and (border,).
 
     The border's system S u = v is solved by conjugate gradients, preconditioned with K: each product with S takes one
@@ -134,14 +134,15 @@ def step(equations: Equations, damping: float, held: NDArray[np.bool_]) -> tuple
 
     Args:
         equations: precision H and gradient g.
-        damping: share by which the diagonal of H is raised.
+        damping: share by which each droplet's part of the diagonal of H is raised, shape (N,).
+        steady: the same of the border's.
         held: unknowns of droplets that do not move, shape (N, D).
 
     Raises:
         numpy.linalg.LinAlgError: the precision is not positive.
     """
     n, width = equations.droplet_gradient.shape
-    border = equations.border + np.diag(np.diag(equations.border)) * damping
+    border = equations.border + np.diag(np.diag(equations.border)) * steady
     lower = scipy.linalg.cholesky(border, lower=True)
     rest = -equations.border_gradient
     if n == 0:
@@ -166,14 +167,15 @@ def step(equations: Equations, damping: float, held: NDArray[np.bool_]) -> tuple
 
 
 def _factor_droplets(
-    equations: Equations, damping: float = 0.0, held: NDArray[np.bool_] | None = None
+    equations: Equations, damping: Array | None = None, held: NDArray[np.bool_] | None = None
 ) -> tuple[Array, Any]:
     """Scale to a unit diagonal, shape (N D,), and SuperLU's factors of the droplets' part so scaled."""
     n, width = equations.droplet_gradient.shape
     blocks = equations.blocks.copy()
     own = equations.pairs[:, 0] == equations.pairs[:, 1]
     on_diagonal = np.einsum("pdd->pd", blocks)
-    on_diagonal[own] *= 1 + damping
+    if damping is not None:
+        on_diagonal[own] *= 1 + damping[equations.pairs[own, 0], None]
     if held is not None:
         # So stiff that it stays where it is, to all digits that matter, while the pattern stays the same.
         on_diagonal[own] *= np.where(held[equations.pairs[own, 0]], 1e9, 1.0)

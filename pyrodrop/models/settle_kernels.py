@@ -99,6 +99,25 @@ def project(kept, box, before, columns, residual, out):
                 out[k, c, p] = total
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def lost_at(x, y, r, before, after, weight, out):
+    """Sums of weight (after^2 - before^2), residuals (C, H, W), over each droplet's square of 2 r a side, (N,)."""
+    _, height, width = before.shape
+    for k in range(x.shape[0]):
+        half = max(r[k], 1.0)
+        left, right = max(0, round(x[k] - half)), min(width, round(x[k] + half) + 1)
+        top, bottom = max(0, round(y[k] - half)), min(height, round(y[k] + half) + 1)
+        total = 0.0
+        for c in range(before.shape[0]):
+            for j in range(top, bottom):
+                some, other = before[c, j], after[c, j]
+                line = 0.0
+                for i in range(left, right):
+                    line += other[i] * other[i] - some[i] * some[i]
+                total += weight[c] * line
+        out[k] = total
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def meetings(box):
     """Pairs (i, j), i <= j, of droplets whose windows share a pixel, shape (pairs, 2); each with itself too."""
@@ -149,33 +168,36 @@ def gram(kept, box, before, columns, pairs, out):
                     out[n, p, q] = out[n, q, p]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def ground(kept, box, before, columns, down, down_first, along, along_first, grid_wide, out):
     """Products of the columns with the background's splines, into out, shape (N, P, points), given as zeros.
 
     down, along: the four weights of each row and column, shapes (H, 4), (W, 4), of points from the given first on.
     """
-    across = np.zeros(grid_wide)
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
         if wide == 0:
             continue
-        first, last = along_first[left], along_first[left + wide - 1] + 4
+        first = down_first[top]
+        lines = np.empty((down_first[top + high - 1] + 4 - first, wide))
         for p in range(columns):
+            # Down first, a row of pixels at a time, and then across what is left: a few rows.
+            lines[:] = 0.0
             for j in range(high):
                 base = before[k] * columns + p * wide * high + j * wide
-                across[first:last] = 0.0
-                for i in range(wide):
-                    value, point_ = kept[base + i], along_first[left + i]
-                    for m in range(4):
-                        across[point_ + m] += value * along[left + i, m]
+                row = kept[base : base + wide]
                 for n in range(4):
-                    line = (down_first[top + j] + n) * grid_wide
-                    for m in range(first, last):
-                        out[k, p, line + m] += down[top + j, n] * across[m]
+                    weight, line = down[top + j, n], lines[down_first[top + j] + n - first]
+                    for i in range(wide):
+                        line[i] += weight * row[i]
+            for n in range(lines.shape[0]):
+                base = (first + n) * grid_wide
+                for i in range(wide):
+                    for m in range(4):
+                        out[k, p, base + along_first[left + i] + m] += along[left + i, m] * lines[n, i]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def widening(kept, box, before, columns, weighted, lags, correlation, out):
     """How much larger the variance of each sum of ``project`` is than for even, independent noise.
 
@@ -199,9 +221,14 @@ def widening(kept, box, before, columns, weighted, lags, correlation, out):
             for n in range(lags.shape[0]):
                 dj, di = lags[n]
                 both = 0.0
+                begin, length = max(0, -di), wide - abs(di)
                 for j in range(max(0, -dj), min(high, high - dj)):
-                    for i in range(max(0, -di), min(wide, wide - di)):
-                        both += kept[base + j * wide + i] * kept[base + (j + dj) * wide + i + di]
+                    some = kept[base + j * wide + begin : base + j * wide + begin + length]
+                    other = base + (j + dj) * wide + begin + di
+                    narrow = np.float32(0.0)
+                    for i in range(length):
+                        narrow += some[i] * kept[other + i]
+                    both += float(narrow)
                 total += 2.0 * correlation[n] * both
             out[k, p, 0] = total / squares if squares > 0.0 else 1.0
             out[k, p, 1] = misfit / squares if squares > 0.0 else 1.0

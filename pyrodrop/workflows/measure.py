@@ -280,9 +280,15 @@ def measurement_of(
     seed: int,
     started: float,
 ) -> Measurement:
-    """The droplets that may be there, from top to bottom, with draws of their posterior, of what was recognised."""
+    """The droplets that may be there, from top to bottom, with draws of their posterior, of what was recognised.
+
+    Those that the border cuts and whose centres lie beyond it are no droplets of this image: they would be counted in
+    the next picture, too. The image reaches from the edge of its first pixel to where the model's priors end.
+    """
     settled, presence = seen.settled, seen.presence
-    kept = np.flatnonzero(presence >= LEAST)
+    height, width = channels.shape[1:]
+    within = (settled.x >= -0.5) & (settled.x <= width) & (settled.y >= -0.5) & (settled.y <= height)
+    kept = np.flatnonzero(within & (presence >= LEAST))
     kept = kept[np.lexsort((settled.x[kept], settled.y[kept]))]
     drawn = draws(settled, _DRAWS, torch.Generator().manual_seed(seed))
     if drawn["amplitude"].ndim == 2:

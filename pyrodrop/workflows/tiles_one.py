@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.models.recognise import recognise
+from pyrodrop.models.recognise import recognise, recognised_again
 from pyrodrop.results.residuals import droplet_residuals
 from pyrodrop.results.table import droplet_table
 from pyrodrop.results.whole import write_whole
@@ -25,7 +25,7 @@ from pyrodrop.workflows.tiles_plane import Plane
 DRAWS = 200
 # A tile is measured again with a wider halo so many times, where a droplet of its own is larger than the halo.
 _WIDENINGS = 3
-# And so many times more, where its halo cuts droplets that the fit cannot explain.
+# And fitted so many times more, where its halo cuts droplets that the fit cannot explain.
 _MENDINGS = 2
 
 
@@ -136,7 +136,7 @@ def _measured(
             break
         one = mended(one, cut, seen.settled, own_seed + again)
         pixels = torch.from_numpy(one.astype(np.float32))
-        seen = recognise(one[None], one, (plan.profile,), plan.known)
+        seen = recognised_again(one[None], seen)
     return measurement_of(pixels[None], (channel,), seen, None, own_seed, started), box.top, box.left
 
 
