@@ -49,6 +49,21 @@ def test_count_and_sizes_agree_with_the_truth(known: tuple[Measurement, pd.DataF
     assert made.shape_by_name == {}
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_droplet_that_the_border_cuts_is_one_of_the_image_by_its_centre(seed: int) -> None:
+    """Of a larger image only the middle is measured: its border cuts ten droplets or so, half of them from outside."""
+    image, truth = simulate(60, (240, 240), seed=seed, kind="gray", radius_px=(3.0, 7.0), noise=0.02)
+    made = measure(image.channel("gray")[30:210, 30:210], profile="gaussian")
+    places = truth[["x_px", "y_px"]].to_numpy() - 30
+    inside = places[((places >= -0.5) & (places <= 180)).all(1)]
+    likely = made.table[made.table["presence"] >= 0.5][["x_px", "y_px"]].to_numpy()
+    apart = np.linalg.norm(inside[:, None] - likely, axis=2)
+    assert (apart.min(1) < 1).all()
+    # Told as droplets of the image are at most two caps of those whose centres lie further out than the fit looks.
+    assert len(inside) <= len(likely) <= len(inside) + 2
+    assert ((likely >= -0.5) & (likely <= 180)).all()
+
+
 def test_a_saved_measurement_is_read_again(known: tuple[Measurement, pd.DataFrame], tmp_path: Path) -> None:
     known[0].save(tmp_path / "fit.pt")
     again = pyrodrop.load(tmp_path / "fit.pt")

@@ -1,0 +1,61 @@
+"""The way down: which droplets a step makes worse, and how far a droplet may start beyond the border."""
+
+import numpy as np
+import pytest
+
+from pyrodrop.models.measured import image_scales
+from pyrodrop.models.settle import settle
+from pyrodrop.models.settle_descent import start_of
+from pyrodrop.models.settle_equations import Problem, compiled
+from pyrodrop.models.settle_posterior import far_of
+
+WIDTH, HEIGHT = 60, 40
+
+
+def gaussian(x: float, y: float, r: float, amplitude: float) -> np.ndarray:
+    down, along = np.mgrid[:HEIGHT, :WIDTH]
+    return np.asarray(amplitude * np.exp(-((along - x) ** 2 + (down - y) ** 2) / (2 * r**2)))
+
+
+def test_what_is_lost_is_summed_over_each_droplets_square() -> None:
+    random = np.random.default_rng(0)
+    before, after = random.normal(size=(2, 2, HEIGHT, WIDTH))
+    x, y, r = np.array([5.2, 30.0, 59.0, -1.5]), np.array([4.0, 20.6, 39.4, 42.0]), np.array([3.0, 5.5, 2.0, 6.0])
+    weight, found = np.array([0.5, 2.0]), np.zeros(4)
+    compiled().lost_at(x, y, r, before, after, weight, found)
+    down, along = np.mgrid[:HEIGHT, :WIDTH]
+    for k in range(4):
+        # The first and last pixel of a square are those next to its sides.
+        left, right, top, bottom = (round(v) for v in (x[k] - r[k], x[k] + r[k], y[k] - r[k], y[k] + r[k]))
+        inside = (along >= left) & (along <= right) & (down >= top) & (down <= bottom)
+        expected = (weight[:, None] * (after**2 - before**2)[:, inside]).sum()
+        assert found[k] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_a_droplet_starts_no_further_out_than_it_may_go() -> None:
+    image = np.zeros((1, HEIGHT, WIDTH))
+    problem = Problem(image, "gaussian", image_scales(image + np.random.default_rng(0).normal(size=image.shape), 4.0))
+    far_out, r = np.array([-50.0, 200.0, 10.0]), np.array([4.0, 10.0, 1.0])
+    made = start_of(problem, far_out, far_out, r)
+    assert made.x == pytest.approx([-0.5 - far_of(r)[0], WIDTH - 0.5 + far_of(r)[1], 10.0])
+    assert made.y == pytest.approx([-0.5 - far_of(r)[0], HEIGHT - 0.5 + far_of(r)[1], 10.0])
+
+
+def test_a_centre_beyond_the_border_is_found_there() -> None:
+    image = 0.2 + gaussian(-1.5, 20.0, 4.0, 0.5) + np.random.default_rng(1).normal(0, 0.01, (HEIGHT, WIDTH))
+    made = settle(image, [0.0], [19.0], [4.5], profile="gaussian")
+    spread = np.sqrt(np.diagonal(made.covariance[0]))
+    assert abs(made.x[0] + 1.5) < 4 * spread[0]
+    assert abs(made.y[0] - 20.0) < 4 * spread[1]
+    assert not made.at_bound[0]
+    assert made.reduced_chi_square[0] == pytest.approx(1, abs=0.15)
+
+
+def test_a_droplet_that_cannot_come_to_rest_does_not_hold_up_the_others() -> None:
+    """Two droplets on one that is seen pull at each other; a third, far away and started off, settles all the same."""
+    random = np.random.default_rng(2)
+    image = 0.2 + gaussian(12, 20, 5, 0.5) + gaussian(45, 20, 5, 0.5) + random.normal(0, 0.01, (HEIGHT, WIDTH))
+    made = settle(image, [11.0, 13.0, 43.0], [20.0, 20.0, 18.5], [5.0, 5.0, 3.5], profile="gaussian", max_steps=20)
+    assert np.hypot(made.x[2] - 45, made.y[2] - 20) < 0.1
+    assert made.r[2] == pytest.approx(5, abs=0.1)
+    assert (np.diff(made.losses) <= 0).all()
