@@ -95,6 +95,7 @@ def whole(name: str, value: object) -> int:
 
 def positive(name: str, value: object) -> float:
     """The value as a positive finite float."""
+    # Of Real the type checker knows no order, which every real number has.
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:  # type: ignore[operator]
         raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number")
     try:

@@ -6,7 +6,8 @@ import pytest
 from pyrodrop.models.measured import image_scales
 from pyrodrop.models.settle import settle
 from pyrodrop.models.settle_descent import start_of
-from pyrodrop.models.settle_equations import Problem, compiled
+from pyrodrop.models.settle_equations import Problem, columns_of, compiled, equations_of, residual_of
+from pyrodrop.models.settle_factor import step
 from pyrodrop.models.settle_posterior import far_of
 
 WIDTH, HEIGHT = 60, 40
@@ -51,11 +52,16 @@ def test_a_centre_beyond_the_border_is_found_there() -> None:
     assert made.reduced_chi_square[0] == pytest.approx(1, abs=0.15)
 
 
-def test_a_droplet_that_cannot_come_to_rest_does_not_hold_up_the_others() -> None:
-    """Two droplets on one that is seen pull at each other; a third, far away and started off, settles all the same."""
-    random = np.random.default_rng(2)
-    image = 0.2 + gaussian(12, 20, 5, 0.5) + gaussian(45, 20, 5, 0.5) + random.normal(0, 0.01, (HEIGHT, WIDTH))
-    made = settle(image, [11.0, 13.0, 43.0], [20.0, 20.0, 18.5], [5.0, 5.0, 3.5], profile="gaussian", max_steps=20)
-    assert np.hypot(made.x[2] - 45, made.y[2] - 20) < 0.1
-    assert made.r[2] == pytest.approx(5, abs=0.1)
-    assert (np.diff(made.losses) <= 0).all()
+def test_a_droplet_that_is_damped_stays_while_one_far_away_goes() -> None:
+    image = (0.2 + gaussian(12, 20, 3, 0.5) + gaussian(48, 20, 3, 0.5))[None]
+    problem = Problem(image, "gaussian", image_scales(image, 3.0))
+    state = start_of(problem, np.array([11.5, 47.5]), np.array([20.0, 20.0]), np.array([3.0, 3.0]), [[0.5, 0.5]])
+    columns = columns_of(problem, state)
+    noise = np.array([0.01])
+    equations = equations_of(problem, state, columns, residual_of(problem, state, columns), noise)
+    free = np.zeros((2, 4), bool)
+    both, _ = step(equations, np.zeros(2), 1e9, free)  # the border stays, which would pass on what one does
+    one, _ = step(equations, np.array([1e9, 0.0]), 1e9, free)
+    assert both[:, 0] == pytest.approx([0.5, 0.5], rel=0.1)
+    assert np.abs(one[0]).max() < 1e-6
+    assert one[1] == pytest.approx(both[1], rel=1e-6, abs=1e-9)
