@@ -70,6 +70,19 @@ def start(density: Density, loc: Tensor, scale: float | Tensor = 0.1, seed: int 
     return State(params, torch.zeros_like(params), torch.zeros_like(params), 0, generator.get_state())
 
 
+def carried_over(state: State, device: torch.device, seed: int) -> tuple[State, bool]:
+    """The state as it goes on on a device, and whether its random numbers are others than where it came from.
+
+    A CPU cannot go on with the random numbers of a GPU, nor the other way round. A state that comes from the other
+    kind of device goes on with a new stream, which hangs on nothing but ``seed`` and the iteration.
+    """
+    generator = torch.Generator(device)
+    if state.random.numel() == generator.get_state().numel():
+        return state, False
+    generator.manual_seed((seed + 1_000_003 * state.iteration) % 2**63)
+    return replace(state, random=generator.get_state()), True
+
+
 def uniform_start(density: Density, seed: int = 0, radius: float = 2.0, starts: int = 1) -> Tensor:
     """Means drawn uniformly from (-radius, radius) in unconstrained space, as in the post: shape (starts, D)."""
     generator = torch.Generator().manual_seed(seed)

@@ -1,6 +1,8 @@
 """Droplets as a label image: every pixel holds the number of the droplet that it belongs to."""
 
 import os
+import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,9 @@ from pyrodrop.results.rois import likely
 from pyrodrop.results.whole import write_whole
 
 Labels = NDArray[np.uint16] | NDArray[np.uint32]
+
+# Rows of a label image that are held at once while it is written.
+_BAND = 256
 
 
 def label_mask(table: pd.DataFrame, size: tuple[int, int], least_presence: float = 0.5) -> Labels:
@@ -25,18 +30,44 @@ def label_mask(table: pd.DataFrame, size: tuple[int, int], least_presence: float
 
     Returns:
         (H, W), uint16, or uint32 where a label is too large for that.
+
+    Raises:
+        ValueError: an id is negative.
     """
-    height, width = size
+    (labels,) = label_bands(table, size, least_presence, rows=max(size[0], 1))
+    return labels
+
+
+def label_bands(
+    table: pd.DataFrame, size: tuple[int, int], least_presence: float = 0.5, rows: int = _BAND
+) -> Iterator[Labels]:
+    """The label image of ``label_mask`` from top to bottom, so many rows at a time: memory is that of one band."""
     kept = likely(table, least_presence)
-    largest = int(kept["id"].max()) + 1 if len(kept) else 0
     if len(kept) and kept["id"].min() < 0:
         raise ValueError("the table has a negative id: labels are id + 1, so ids start at 0.")
-    labels = np.zeros((height, width), dtype=np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
+    number, x, y, radius = (kept[name].to_numpy(np.float64) for name in ("id", "x_px", "y_px", "radius_px"))
+    kind = label_type(table, least_presence)
+    for top in range(0, size[0], rows):
+        bottom = min(top + rows, size[0])
+        here = (y + radius >= top) & (y - radius <= bottom - 1) & (radius > 0)
+        circles = np.stack([number, x, y - top, radius], 1)[here]
+        yield _labels(circles, np.zeros((bottom - top, size[1]), dtype=kind))
+
+
+def label_type(table: pd.DataFrame, least_presence: float = 0.5) -> type[np.uint16] | type[np.uint32]:
+    """The smallest type of number that holds every label."""
+    kept = likely(table, least_presence)
+    return np.uint32 if len(kept) and kept["id"].max() >= np.iinfo(np.uint16).max else np.uint16
+
+
+def _labels(circles: NDArray[np.float64], labels: Labels) -> Labels:
+    """Put circles (n, 4) of id, x, y and radius into an empty label image, which is returned."""
+    height, width = labels.shape
     nearest = np.ones((height, width))  # squared distance over squared radius, 1 on a circle
-    for number, x, y, radius in kept[["id", "x_px", "y_px", "radius_px"]].itertuples(index=False):
+    for number, x, y, radius in circles:
         left, right = max(0, int(np.ceil(x - radius))), min(width, int(np.floor(x + radius)) + 1)
         top, bottom = max(0, int(np.ceil(y - radius))), min(height, int(np.floor(y + radius)) + 1)
-        if left >= right or top >= bottom or radius <= 0:
+        if left >= right or top >= bottom:
             continue
         rows, columns = np.ogrid[top:bottom, left:right]
         distance = ((columns - x) ** 2 + (rows - y) ** 2) / radius**2
@@ -47,26 +78,45 @@ def label_mask(table: pd.DataFrame, size: tuple[int, int], least_presence: float
     return labels
 
 
-def write_labels(labels: Labels, path: str | os.PathLike[str], pixel_size_um: float | None = None) -> None:
-    """Write a label image (H, W) as a TIFF, with the size of a pixel where it is known.
+def write_labels(
+    table: pd.DataFrame,
+    size: tuple[int, int],
+    path: str | os.PathLike[str],
+    pixel_size_um: float | None = None,
+    least_presence: float = 0.5,
+) -> None:
+    """Write the label image of a droplet table as a TIFF, with the size of a pixel where it is known.
 
-    16-bit labels go into ImageJ's own kind of TIFF, which has no 32-bit whole numbers: those go into a plain one.
+    It is made and written band by band, so that it may be larger than memory. 16-bit labels go into ImageJ's own kind
+    of TIFF, which has no 32-bit whole numbers: those go into a plain one.
+
+    Args:
+        table, size, least_presence: as for ``label_mask``.
+        path: the file; it appears whole or not at all.
+        pixel_size_um: side of a pixel in micrometres.
     """
     import tifffile
 
-    imagej = labels.dtype == np.uint16
+    kind = np.dtype(label_type(table, least_presence)).newbyteorder("<")
+    imagej = kind.itemsize == 2
     # Pixels a micrometre for ImageJ, which has a unit of its own; a centimetre for others.
     per_unit = None if pixel_size_um is None else (1.0 if imagej else 1e4) / pixel_size_um
     metadata = {"axes": "YX"} | ({"unit": "um"} if pixel_size_um is not None else {})
-    write_whole(
-        path,
-        lambda temporary: tifffile.imwrite(
+
+    def write(temporary: os.PathLike[str]) -> None:
+        tifffile.imwrite(
             temporary,
-            labels,
+            (zlib.compress(band.astype(kind).tobytes()) for band in label_bands(table, size, least_presence)),
+            shape=size,
+            dtype=kind,
+            rowsperstrip=min(_BAND, size[0]),
+            photometric="minisblack",
+            byteorder="<",
             imagej=imagej,
             compression="zlib",
             resolution=None if per_unit is None else (per_unit, per_unit),
             resolutionunit=None if per_unit is None else ("NONE" if imagej else "CENTIMETER"),
             metadata=metadata,
-        ),
-    )
+        )
+
+    write_whole(path, write)

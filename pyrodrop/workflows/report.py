@@ -7,7 +7,7 @@ from typing import Any
 from pyrodrop.results.batch_folder import read_batch
 from pyrodrop.results.batch_report import write_batch_report
 from pyrodrop.results.folder import ResultError, is_results, read_results
-from pyrodrop.results.masks import label_mask, write_labels
+from pyrodrop.results.masks import write_labels
 from pyrodrop.results.report import write_report
 from pyrodrop.results.rois import write_rois
 from pyrodrop.workflows.settings import SettingError
@@ -54,6 +54,6 @@ def take_home(folder: Path) -> dict[str, Any]:
     made = {"report": str(write_report(folder)), "rois": str(folder / ROIS)}
     write_rois(run.table, folder / ROIS)
     if run.size is not None:
-        write_labels(label_mask(run.table, run.size), folder / LABELS, run.pixel_size_um)
+        write_labels(run.table, run.size, folder / LABELS, run.pixel_size_um)
         made["labels"] = str(folder / LABELS)
     return made

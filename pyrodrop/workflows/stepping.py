@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -46,6 +47,14 @@ def go_on(fit: "Fit", steps: int | None, progress: bool, checkpoint: str | os.Pa
     """
     asked = fit.settings
     begun = time.monotonic()
+    density = density_of(fit.channel, asked)
+    began, others = svi.carried_over(fit.state, density.device, asked.seed)
+    if others:
+        warnings.warn(
+            f"this fit was begun on another kind of device than {density.device.type}: it goes on with other random "
+            "numbers than it would have had there",
+            stacklevel=3,
+        )
 
     def so_far(state: svi.State, losses: Tensor, settled: bool | None = None) -> "Fit":
         seconds = fit.seconds + time.monotonic() - begun
@@ -57,9 +66,9 @@ def go_on(fit: "Fit", steps: int | None, progress: bool, checkpoint: str | os.Pa
             so_far(state, losses).save(checkpoint)
 
     state, losses, settled = take_steps(
-        density_of(fit.channel, asked),
+        density,
         fit.channel,
-        fit.state,
+        began,
         fit.losses if fit.losses.dim() == 2 else fit.losses[:, None],
         steps,
         start=asked.start,

@@ -9,7 +9,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyrodrop.results.masks import label_mask, write_labels
+from pyrodrop.results.masks import label_bands, label_mask, write_labels
 
 
 def slow_labels(table: pd.DataFrame, size: tuple[int, int]) -> np.ndarray:
@@ -30,7 +30,10 @@ eighths = st.integers(-40, 160).map(lambda number: number / 8)
 @settings(max_examples=60, deadline=None)
 def test_it_is_the_slow_look(droplets: list[tuple[float, float, float]]) -> None:
     table = pd.DataFrame(droplets, columns=["x_px", "y_px", "radius_px"]).assign(id=range(len(droplets)))
-    np.testing.assert_array_equal(label_mask(table, (14, 17)), slow_labels(table, (14, 17)))
+    expected = slow_labels(table, (14, 17))
+    np.testing.assert_array_equal(label_mask(table, (14, 17)), expected)
+    for rows in (1, 5, 14):
+        np.testing.assert_array_equal(np.concatenate(list(label_bands(table, (14, 17), rows=rows))), expected)
 
 
 def droplets(ids: list[int], presence: float = 1.0) -> pd.DataFrame:
@@ -48,7 +51,7 @@ def test_a_label_always_fits(largest: int, kind: type, tmp_path: Path) -> None:
     labels = label_mask(droplets([largest]), (3, 4))
     assert labels.dtype == kind
     assert labels.max() == largest + 1
-    write_labels(labels, tmp_path / "labels.tif", 0.25)
+    write_labels(droplets([largest]), (3, 4), tmp_path / "labels.tif", 0.25)
     with tifffile.TiffFile(tmp_path / "labels.tif") as file:
         np.testing.assert_array_equal(file.asarray(), labels)
         top, bottom = file.pages.first.tags["XResolution"].value
@@ -58,6 +61,17 @@ def test_a_label_always_fits(largest: int, kind: type, tmp_path: Path) -> None:
         if kind is np.uint16:
             assert file.is_imagej
             assert (file.imagej_metadata or {})["unit"] == "um"
+
+
+def test_it_is_written_band_by_band(tmp_path: Path) -> None:
+    """More than one band of rows, the last one shorter, and droplets across their seams."""
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame(generator.uniform(0, 600, (60, 2)), columns=["x_px", "y_px"])
+    table = table.assign(id=range(60), radius_px=generator.uniform(3, 90, 60))
+    write_labels(table, (600, 310), tmp_path / "labels.tif")
+    with tifffile.TiffFile(tmp_path / "labels.tif") as file:
+        assert len(file.pages.first.dataoffsets) == 3
+        np.testing.assert_array_equal(file.asarray(), label_mask(table, (600, 310)))
 
 
 def test_a_negative_id_is_refused() -> None:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,8 @@ def same_fit(one: Fit, other: Fit) -> None:
 
 RESUME = """
 import sys
+import warnings
+from dataclasses import replace
 import pyrodrop
 fit = pyrodrop.load(sys.argv[1], device="cpu")
 fit.resume(300, progress=False).save(sys.argv[2])
@@ -324,3 +328,20 @@ def test_settings_of_a_fit_say_what_was_asked_for(fitted: Fit) -> None:
     assert fitted.settings.n_droplets == N
     assert (fitted.settings.start, fitted.settings.seed, fitted.settings.device) == ("peaks", 1, "cpu")
     assert fitted.size == (H, W)
+
+
+def test_a_fit_from_a_gpu_goes_on_on_a_cpu_and_says_that_its_random_numbers_are_others(
+    fitted: Fit, tmp_path: Path
+) -> None:
+    """A stand-in for the GPU: a state with the 16 bytes of CUDA's generator, which no generator of a CPU takes."""
+    replace(fitted, state=replace(fitted.state, random=torch.zeros(16, dtype=torch.uint8))).save(tmp_path / "gpu.pt")
+    ended = []
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="another kind of device than cpu"):
+            ended.append(load(tmp_path / "gpu.pt", device="cpu").resume(60, progress=False))
+    same_fit(*ended)
+    assert len(ended[0].losses) == 360
+    assert ended[0].losses[-50:].mean() < 1.01 * fitted.losses[-50:].mean()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # from here on it is a fit of this machine
+        ended[0].resume(10, progress=False)
