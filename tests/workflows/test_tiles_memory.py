@@ -1,0 +1,54 @@
+"""Memory of a large image in tiles is that of a tile and of the droplets, however large the image is."""
+
+import subprocess
+import sys
+
+# An image that is nowhere: the same patch of noise and two droplets over and over, made as it is asked for. Prints the
+# most memory that the process held before and after measuring it, in MB, and the number of droplets it found.
+MEASURED = """
+import resource, sys, tempfile
+import numpy as np
+import pandas as pd
+
+SIDE, PATCH = int(sys.argv[1]), 480
+rows, columns = np.ogrid[:PATCH, :PATCH]
+patch = 0.2 + 0.01 * np.random.default_rng(0).standard_normal((PATCH, PATCH))
+for x, y, r in ((120, 200, 6.0), (370, 310, 9.0)):
+    patch += 0.4 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * r**2))
+patch = (255 * patch.clip(0, 1)).round().astype(np.uint8)
+
+
+class Endless:
+    shape, dtype = (SIDE, SIDE), np.dtype(np.uint8)
+
+    def __getitem__(self, box):
+        rows, columns = (np.arange(part.start, part.stop) % PATCH for part in box)
+        return patch[np.ix_(rows, columns)]
+
+
+def most_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+from pyrodrop.workflows.tiles import measure_tiles
+
+with tempfile.TemporaryDirectory() as out:
+    before = most_mb()
+    summary = measure_tiles(Endless(), out, tile_px=PATCH, halo_px=64, profile="gaussian", progress=False)
+    print(before, most_mb(), summary["n_droplets"])
+"""
+
+
+def measured(side: int) -> tuple[float, int]:
+    """MB that measuring an image of so many px a side took, and the number of its droplets."""
+    done = subprocess.run([sys.executable, "-c", MEASURED, str(side)], capture_output=True, text=True, check=True)
+    before, after, droplets = map(float, done.stdout.split())
+    return after - before, int(droplets)
+
+
+def test_memory_is_that_of_a_tile_however_large_the_image_is() -> None:
+    """Nine times the pixels. As single-precision numbers the larger image alone would take 75 MB."""
+    small, few = measured(3 * 480)
+    large, many = measured(9 * 480)
+    assert (few, many) == (2 * 3**2, 2 * 9**2)
+    assert large - small < 25
