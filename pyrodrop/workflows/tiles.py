@@ -3,12 +3,8 @@
 import hashlib
 import json
 import os
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +22,7 @@ from pyrodrop.workflows.tiles_plan import Plan, planned
 from pyrodrop.workflows.tiles_plane import Plane, open_plane
 from pyrodrop.workflows.tiles_report import facts_of, joined, sizes_of, write_whole_image
 from pyrodrop.workflows.tiles_survey import survey
+from pyrodrop.workflows.tiles_workers import Workers
 
 TILE_PX = 1_024
 _LEAST_TILE = 64
@@ -98,18 +95,20 @@ def measure_tiles(
     tiles = tiles_of(plane.size, tile_px)
     seen = survey(plane, tiles, given_white)
     profiles = PROFILES if profile == "auto" else (profile,)
-    asked = (pyrodrop.__version__, seen.digest, plane.size, seen.white, tile_px, halo_px, profiles, channel, seed)
-    key = hashlib.sha256(repr((*asked, plane.pixel_size_um)).encode()).hexdigest()
+    known = (pyrodrop.__version__, seen.digest, plane.size, seen.white, tile_px, halo_px, profiles, channel, seed)
+    key = hashlib.sha256(repr((*known, plane.pixel_size_um)).encode()).hexdigest()
     plan = _kept_plan(parts, key)
-    if plan is None:
-        for stale in parts.glob("*.npz"):
-            stale.unlink()
-        plan = planned(plane, tiles, seen, channel, profiles, halo_px)
-        write_json({"key": key, "digest": _digest(plan.as_dict()), **plan.as_dict()}, parts / _PLAN)
-    missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
-    with tqdm(total=len(tiles), initial=len(tiles) - len(missing), unit="tile", disable=not progress) as bar:
-        for _ in _measured(plane, missing, plan, channel, seed, parts, frame, min(workers, len(missing))):
-            bar.update()
+    with Workers(plane, frame, min(workers, len(tiles))) as side_by_side:
+        if plan is None:
+            for stale in parts.glob("*.npz"):
+                stale.unlink()
+            plan = planned(side_by_side, tiles, seen, channel, profiles, halo_px)
+            write_json({"key": key, "digest": _digest(plan.as_dict()), **plan.as_dict()}, parts / _PLAN)
+        missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
+        asked = [(tile, plan, channel, seed, _path(parts, tile)) for tile in missing]
+        with tqdm(total=len(tiles), initial=len(tiles) - len(missing), unit="tile", disable=not progress) as bar:
+            for _ in side_by_side.each(measure_tile, asked):
+                bar.update()
 
     made = joined(tiles, [_path(parts, tile) for tile in tiles])
     sizes = sizes_of(made, plane.pixel_size_um, seed)
@@ -178,60 +177,3 @@ def _is_done(path: Path) -> bool:
     except Exception:  # written by no one here, or damaged since; zipfile and numpy raise anything
         return False
     return True
-
-
-def _measured(
-    plane: Plane, tiles: list[Tile], plan: Plan, channel: str, seed: int, parts: Path, frame: int | None, workers: int
-) -> Iterator[Tile]:
-    """Measure tiles and write them; each is yielded when it is on the disk."""
-    if workers <= 1:
-        for tile in tiles:
-            measure_tile(plane, tile, plan, channel, seed, _path(parts, tile))
-            yield tile
-        return
-    # Spawned: a fork would copy locks that threads of torch and Numba may hold.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, (os.getpid(),))
-    try:
-        waiting = list(reversed(tiles))
-        running: dict[Future[None], Tile] = {}
-        while waiting or running:
-            while waiting and len(running) < 2 * workers:
-                tile = waiting.pop()
-                path = _path(parts, tile)
-                known = (plane.pixel_size_um, tile, plan, channel, seed, path)
-                running[pool.submit(_measure_apart, plane.path, frame, *known)] = tile
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                done.result()
-                yield running.pop(done)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin_worker(parent: int) -> None:
-    """One thread a worker; and none stays behind where the process that started it was killed."""
-    import numba
-    import torch
-
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _measure_apart(
-    path: str | None,
-    frame: int | None,
-    pixel_size_um: float | None,
-    tile: Tile,
-    plan: Plan,
-    channel: str,
-    seed: int,
-    to: Path,
-) -> None:
-    plane = replace(open_plane(path, frame), pixel_size_um=pixel_size_um)
-    measure_tile(plane, tile, plan, channel, seed, to)

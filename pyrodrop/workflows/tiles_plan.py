@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from pyrodrop.models.finder_population import Population, pooled
 from pyrodrop.models.measured import Scales, image_scales
 from pyrodrop.models.recognise import Known, Recognised, recognise
-from pyrodrop.workflows.tiles_grid import Tile
+from pyrodrop.workflows.tiles_grid import Box, Tile
 from pyrodrop.workflows.tiles_plane import Plane
 from pyrodrop.workflows.tiles_survey import Survey
+from pyrodrop.workflows.tiles_workers import Workers
 
 # So many tiles are looked at, with a halo of so many px.
 _SAMPLES, _FIRST_HALO = 4, 64
@@ -57,8 +58,21 @@ class Plan(NamedTuple):
         return cls(found["profile"], found["evidence"], known, found["halo"], found["white"])
 
 
+class Look(NamedTuple):
+    """What a close look at a tile has shown.
+
+    evidence: log evidence of each profile. scales: of the priors. radii: of the droplets, px, (n,). population: of its
+    circles.
+    """
+
+    evidence: dict[str, float]
+    scales: Scales
+    radii: NDArray[np.float64]
+    population: Population
+
+
 def planned(
-    plane: Plane,
+    workers: Workers,
     tiles: list[Tile],
     seen: Survey,
     channel: str,
@@ -75,24 +89,28 @@ def planned(
     places = np.linspace((len(tiles) - 1) / 2, len(tiles) - 1, min(_SAMPLES, len(tiles)))
     chosen = sorted({int(order[round(place)]) for place in places})
     halo = _FIRST_HALO if halo_px is None else halo_px
-    looked: list[Recognised] = []
-    scales: list[Scales] = []
-    for k in chosen:
-        pixels = plane.channel(tiles[k].box.widened(halo, plane.size), seen.white, channel).double().numpy()
-        looked.append(recognise(pixels[None], pixels, profiles))
-        scales.append(looked[-1].settled.scales)
-    evidence = {name: float(sum(one.evidence[name] for one in looked)) for name in profiles}
+    asked = [(tiles[k].box.widened(halo, tiles[k].size), seen.white, channel, profiles) for k in chosen]
+    # In the order of the tiles, whichever was ready first.
+    looks = [look for _, look in sorted(workers.each(look_at, asked), key=lambda done: done[0])]
+    evidence = {name: float(sum(one.evidence[name] for one in looks)) for name in profiles}
     profile = max(evidence, key=lambda name: evidence[name])
-    radii = np.concatenate([_radii(one) for one in looked])
+    radii = np.concatenate([one.radii for one in looks])
     largest = float(radii.max()) if len(radii) else 0.0
-    population = pooled([one.population for one in looked])
+    population = pooled([one.population for one in looks])
     kept = np.linspace(0, len(population.features) - 1, min(_REMEMBERED, len(population.features))).astype(int)
     known = Known(
-        _shared(scales, float(np.median(radii)) if len(radii) else 8.0, max(tiles[0].box.size)),
+        _shared([one.scales for one in looks], float(np.median(radii)) if len(radii) else 8.0, max(tiles[0].box.size)),
         population._replace(features=population.features[kept]),
     )
     made = max(_LEAST_HALO, int(np.ceil(_WIDTHS * 2 * largest))) if halo_px is None else halo_px
     return Plan(profile, evidence, known, made, seen.white)
+
+
+def look_at(plane: Plane, box: Box, white: float, channel: str, profiles: tuple[str, ...]) -> Look:
+    """Recognise the droplets of a part of an image that nothing is known of yet."""
+    pixels = plane.channel(box, white, channel).double().numpy()
+    seen = recognise(pixels[None], pixels, profiles)
+    return Look(seen.evidence, seen.settled.scales, _radii(seen), seen.population)
 
 
 def _radii(looked: Recognised) -> NDArray[np.float64]:

@@ -1,0 +1,28 @@
+"""What workers are asked to do in a test: of a module of its own, so that they find it by name."""
+
+import os
+import signal
+from pathlib import Path
+
+from pyrodrop.workflows.tiles_plane import Plane
+
+
+def brightness(plane: Plane, scale: float) -> tuple[int, float]:
+    """Who did it, and a number of the image."""
+    assert plane.path is not None
+    return os.getpid(), scale * plane.size[0]
+
+
+def dies_once(_: Plane, marker: Path, number: int) -> int:
+    """Is killed, as for want of memory, by whoever comes first."""
+    if number == 3 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def dies(_: Plane, number: int) -> int:
+    """Is killed at one of the numbers whenever it is tried."""
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
