@@ -160,3 +160,25 @@ def test_importing_changes_nothing_global() -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "[]"
+
+
+def test_what_takes_long_to_import_waits_until_it_is_used() -> None:
+    """Fitting and drawing need torch and Pyro, and nothing else that takes long; the package itself not even those."""
+    slow = ("torch", "pyro", "pandas", "scipy", "numba", "matplotlib", "skimage", "dask", "distributed")
+    code = f"""
+import sys
+import pyrodrop
+print([name for name in {slow} if name in sys.modules])
+import torch, pyro
+before = set(sys.modules)
+pyrodrop.fit, pyrodrop.render, pyrodrop.read_image, pyrodrop.simulate, pyrodrop.sample_nuts
+print([name for name in {slow} if name in sys.modules and name not in before])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert run.stdout.split("\n") == ["[]", "[]", ""]

@@ -1,11 +1,15 @@
 """A droplet table against a known truth."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def compare(found: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float | int | None]:
+
+def compare(found: "pd.DataFrame", truth: "pd.DataFrame") -> dict[str, float | int | None]:
     """Match found droplets to true ones, one to one at the least total distance, and say how well they agree.
 
     A pair can match when its centres are closer than half the true radius, or 2 px where that is less.
@@ -50,7 +54,7 @@ def compare(found: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float | int |
     }
 
 
-def shared(table: pd.DataFrame, other: pd.DataFrame, factor: float = 1.5) -> NDArray[np.bool_]:
+def shared(table: "pd.DataFrame", other: "pd.DataFrame", factor: float = 1.5) -> NDArray[np.bool_]:
     """Which droplets of a table another has too: a centre within half a radius, a radius within a factor.
 
     Returns:

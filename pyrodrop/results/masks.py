@@ -3,6 +3,7 @@
 import os
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,10 +55,11 @@ def label_bands(
         yield _labels(circles, np.zeros((bottom - top, size[1]), dtype=kind))
 
 
-def label_type(table: pd.DataFrame, least_presence: float = 0.5) -> type[np.uint16] | type[np.uint32]:
-    """The smallest type of number that holds every label."""
+def label_type(table: pd.DataFrame, least_presence: float = 0.5) -> np.dtype[Any]:
+    """The smaller of uint16 and uint32 that holds every label."""
     kept = likely(table, least_presence)
-    return np.uint32 if len(kept) and kept["id"].max() >= np.iinfo(np.uint16).max else np.uint16
+    large = len(kept) and kept["id"].max() >= np.iinfo(np.uint16).max
+    return np.dtype(np.uint32 if large else np.uint16)
 
 
 def _labels(circles: NDArray[np.float64], labels: Labels) -> Labels:
@@ -97,7 +99,7 @@ def write_labels(
     """
     import tifffile
 
-    kind = np.dtype(label_type(table, least_presence)).newbyteorder("<")
+    kind = label_type(table, least_presence).newbyteorder("<")
     imagej = kind.itemsize == 2
     # Pixels a micrometre for ImageJ, which has a unit of its own; a centimetre for others.
     per_unit = None if pixel_size_um is None else (1.0 if imagej else 1e4) / pixel_size_um

@@ -1,14 +1,17 @@
 """What a notebook shows of results: the numbers, the image with its circles, and the first droplets."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from markupsafe import Markup, escape
 from numpy.typing import ArrayLike
 
 from pyrodrop.results.numbers import in_words
 from pyrodrop.results.pictures import encoded, with_circles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LONGEST = 480
 _ROWS = 5
@@ -19,7 +22,7 @@ def notebook_html(
     title: str,
     facts: Mapping[str, object],
     image: ArrayLike,
-    table: pd.DataFrame,
+    table: "pd.DataFrame",
     warnings: tuple[str, ...] = (),
 ) -> str:
     """Results as HTML that needs nothing from outside and runs nothing.

@@ -3,11 +3,14 @@
 import base64
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A few pixels that are hot or dead must not leave the rest gray.
 _DARKEST, _BRIGHTEST = 0.001, 0.999
@@ -72,7 +75,7 @@ def thumbnail(path: Path, longest: int = 240) -> str | None:
         return None
 
 
-def with_circles(pixels: NDArray[np.float32], table: pd.DataFrame, longest: int) -> Image.Image:
+def with_circles(pixels: NDArray[np.float32], table: "pd.DataFrame", longest: int) -> Image.Image:
     """An image (H, W) in gray, and a circle for each droplet that is rather there than not.
 
     Its longer side has so many pixels; a small image is enlarged by a whole number, to at most that.

@@ -1,14 +1,16 @@
 """One row per droplet: where it is, how large, how high, how sure, and what to be wary of."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.results.residuals import DropletResiduals
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -107,7 +109,7 @@ def droplet_table(
     radius_range: tuple[float, float] | None = None,
     residuals: DropletResiduals | None = None,
     held: NDArray[np.bool_] | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """The droplet table: mean, standard deviation and 5 % and 95 % quantiles over draws.
 
     Args:
@@ -145,6 +147,9 @@ def droplet_table(
     if pixel_size_um is not None:
         for axis, source in (("x_um", "x_px"), ("y_um", "y_px"), ("radius_um", "radius_px")):
             columns[axis] = means[source] * pixel_size_um
+    # Imported late: it takes a fifth of the time that torch and Pyro take to import.
+    import pandas as pd
+
     table = pd.DataFrame(columns)
     table.insert(0, "id", np.arange(n))
     return table

@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from pyro import poutine
@@ -29,6 +28,9 @@ from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_de
 from pyrodrop.workflows.starting import starting_state
 from pyrodrop.workflows.stepping import go_on
 from pyrodrop.workflows.target import density_of, model_arguments
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KIND = "pyrodrop fit of channel_fit"
 _TABLE_DRAWS = 1_000
@@ -148,7 +150,7 @@ class Fit:
         chains = (num_warmup, num_samples, num_chains)
         return nuts_around(density, loc, scale, *chains, dense=dense, rounds=rounds, **how)
 
-    def table(self, pixel_size_um: float | None = None) -> pd.DataFrame:
+    def table(self, pixel_size_um: float | None = None) -> "pd.DataFrame":
         """The droplet table, one row per droplet; see ``pyrodrop.results.table.droplet_table``."""
         height, width = self.size
         latent = self.latent(_TABLE_DRAWS)

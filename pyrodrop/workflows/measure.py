@@ -4,10 +4,9 @@ import os
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -23,6 +22,9 @@ from pyrodrop.results.sizes import Sizes, size_statistics
 from pyrodrop.results.table import droplet_table
 from pyrodrop.workflows.kept_checks import Wrong, check_measurement
 from pyrodrop.workflows.settings import one_of, positive, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KIND = "pyrodrop measurement"
 PROFILES = ("gaussian", "disc", "radial")
@@ -114,7 +116,7 @@ class Measurement:
         return image_fit(self.residual_map * white, min(parameters, self.residual_map.size - 1))
 
     @cached_property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """One row per droplet, as ``droplets.csv``; with several channels also each one's amplitude, the colour."""
         heights = self.draws["amplitude"]
         mean = {**self.draws, "amplitude": heights.mean(1)}
