@@ -1,6 +1,5 @@
 """A large image in tiles: the answer of the whole, nothing twice or lost, resumed where it was killed."""
 
-import json
 import shutil
 import signal
 import subprocess
@@ -15,8 +14,6 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -24,16 +21,8 @@ from torch import Tensor
 import pyrodrop
 from pyrodrop.cli import main
 from pyrodrop.images import ImageError
-from pyrodrop.models.finder_population import Population
-from pyrodrop.models.measured import image_scales
-from pyrodrop.models.recognise import Known
 from pyrodrop.workflows.settings import SettingError
 from pyrodrop.workflows.tiles import measure_tiles
-from pyrodrop.workflows.tiles_grid import Box, Tile, tiles_of
-from pyrodrop.workflows.tiles_plan import Plan
-from pyrodrop.workflows.tiles_plane import open_plane
-from pyrodrop.workflows.tiles_seams import Seen, reconciled
-from pyrodrop.workflows.tiles_survey import survey
 
 SIZE, TILE_PX = (400, 500), 250
 SEAMS = (200, 250)  # row and column at which the tiles of TILE_PX of an image of SIZE meet
@@ -117,85 +106,6 @@ def test_an_empty_image_has_no_droplets_in_any_tile(tmp_path: Path) -> None:
     assert summary["n_droplets"] == 0
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_every_droplet_is_told_once_however_tiles_differ_about_its_centre(seed: int) -> None:
-    """Tiles that see the same droplets, each with an error of its own: exactly one estimate of each is kept."""
-    generator = np.random.default_rng(seed)
-    size, tile_px, halo, error = (300, 300), 100, 30, 0.3
-    tiles = tiles_of(size, tile_px)
-    # On a jittered grid, so that no two are as near as two estimates of one may be; every other on a seam.
-    at = np.arange(12, 300, 25.0)
-    x, y = (axis.ravel() + generator.uniform(-4, 4, 144) for axis in np.meshgrid(at, at))
-    on_seam = generator.random(144) < 0.5
-    x = np.where(on_seam, np.round(x / 100) * 100 - 0.5 + generator.normal(0, 0.2, 144), x)
-    x = np.where((x < 5) | (x > 295), 12, x)
-    apart = np.hypot(x[:, None] - x, y[:, None] - y) + 1e3 * np.eye(144)
-    alone = apart.min(1) > 12
-    x, y = x[alone], y[alone]
-    rows = []
-    for number, tile in enumerate(tiles):
-        u, v = x + generator.normal(0, error, len(x)), y + generator.normal(0, error, len(y))
-        depth, own = tile.depth(u, v), tile.owns(u, v)
-        for k in np.flatnonzero(own | (depth > -halo / 2)):
-            rows.append((u[k], v[k], 6.0, error, number, depth[k], own[k], k))
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    kept = reconciled(Seen(*columns[:7]))
-    assert sorted(columns[7][kept]) == list(range(len(x)))
-
-
-def test_a_droplet_on_the_line_that_each_tile_puts_beyond_itself_is_kept_once() -> None:
-    left, right = tiles_of((50, 200), 100)
-    both = [(left, 99.7), (right, 99.3)]
-    assert not any(tile.owns(np.array([x]), np.array([20.0]))[0] for tile, x in both)
-    seen = Seen(
-        np.array([x for _, x in both]),
-        np.array([20.0, 20.1]),
-        np.array([5.0, 5.0]),
-        np.array([0.1, 0.1]),
-        np.array([0, 1]),
-        np.array([tile.depth(np.array([x]), np.array([20.0]))[0] for tile, x in both]),
-        np.array([False, False]),
-    )
-    assert reconciled(seen).sum() == 1
-
-
-def test_neighbours_on_either_side_of_a_seam_stay_two() -> None:
-    """Two droplets that touch, each seen by both tiles."""
-    x = np.array([96.0, 103.0, 96.1, 103.1])
-    left, right = tiles_of((50, 200), 100)
-    tile = np.array([0, 0, 1, 1])
-    y = np.full(4, 20.0)
-    depth = np.where(tile == 0, left.depth(x, y), right.depth(x, y))
-    own = np.where(tile == 0, left.owns(x, y), right.owns(x, y))
-    kept = reconciled(Seen(x, y, np.full(4, 4.0), np.full(4, 0.1), tile, depth, own))
-    assert sorted(np.flatnonzero(kept)) == [0, 3]
-
-
-@given(st.integers(8, 3_000), st.integers(8, 3_000), st.integers(64, 1_500))
-def test_tiles_are_the_image_once_and_every_centre_is_of_one(height: int, width: int, tile_px: int) -> None:
-    tiles = tiles_of((height, width), tile_px)
-    assert sum(tile.box.size[0] * tile.box.size[1] for tile in tiles) == height * width
-    assert max(max(tile.box.size) for tile in tiles) <= tile_px
-    generator = np.random.default_rng(0)
-    edges = np.array([tile.box.left - 0.5 for tile in tiles])
-    x = np.concatenate([generator.uniform(-3, width + 3, 50), edges[:50]])
-    y = generator.uniform(-3, height + 3, len(x))
-    owners = np.stack([tile.owns(x, y) for tile in tiles])
-    assert (owners.sum(0) == 1).all()
-    for tile, owned in zip(tiles, owners, strict=True):
-        assert (tile.depth(x, y)[owned] >= 0).all()
-
-
-def test_a_plan_survives_the_disk() -> None:
-    scales = image_scales(np.random.default_rng(0).random((1, 40, 50)))
-    known = Known(scales, Population(np.arange(6.0).reshape(3, 2), np.array([0.5, 2.0])))
-    plan = Plan("disc", {"disc": -3.25}, known, 48, 255.0)
-    again = Plan.of_dict(json.loads(json.dumps(plan.as_dict())))
-    assert again.as_dict() == plan.as_dict()
-    np.testing.assert_array_equal(again.known.population.features, known.population.features)
-
-
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     """Killed with SIGKILL after its first tile: what was done stays, and all ends as if nothing had happened."""
     image, _ = droplets_on_seams(3)
@@ -254,62 +164,6 @@ def test_two_workers_say_what_one_says(tmp_path: Path) -> None:
     same_droplets(tmp_path / "one", tmp_path / "two")
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {},
-        {"compression": "zlib", "predictor": True, "tile": (64, 48)},
-        {"compression": "lzw", "rowsperstrip": 37},
-        {"tile": (32, 32)},
-        {"rowsperstrip": 11},
-    ],
-)
-@pytest.mark.parametrize("samples", [1, 3])
-def test_any_box_of_a_tiff_is_read_as_the_whole_file_is(how: dict[str, Any], samples: int, tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(0, 60_000, (123, 201, samples)[: 2 + (samples > 1)], dtype=np.uint16)
-    path = tmp_path / "stored.tif"
-    tifffile.imwrite(path, pixels, photometric="rgb" if samples > 1 else "minisblack", **how)
-    plane = open_plane(path)
-    assert plane.size == (123, 201)
-    for box in (Box(0, 123, 0, 201), Box(17, 90, 33, 150), Box(122, 123, 200, 201), Box(60, 70, 47, 49)):
-        expected = pixels[box.top : box.bottom, box.left : box.right].reshape(*box.size, samples)
-        np.testing.assert_array_equal(plane.read(box), expected)
-
-
-def test_levels_are_those_of_read_image(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 4_000, (40, 60), dtype=np.uint16)
-    for photometric in ("minisblack", "miniswhite"):
-        tifffile.imwrite(tmp_path / "dim.tif", pixels, photometric=photometric)
-        plane = open_plane(tmp_path / "dim.tif")
-        seen = survey(plane, tiles_of(plane.size, 32))
-        whole = pyrodrop.read_image(tmp_path / "dim.tif", white="brightest").channel("gray")
-        torch.testing.assert_close(plane.channel(Box(0, 40, 0, 60), seen.white, "gray"), whole, atol=1e-6, rtol=0)
-        np.testing.assert_allclose(seen.small, whole.numpy(), atol=1e-6)
-
-
-def test_a_page_of_a_stack_is_chosen_by_its_frame(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (3, 40, 60), dtype=np.uint8)
-    tifffile.imwrite(tmp_path / "stack.tif", pixels, photometric="minisblack")
-    np.testing.assert_array_equal(
-        open_plane(tmp_path / "stack.tif", 2).read(Box(5, 9, 7, 50))[..., 0], pixels[2, 5:9, 7:50]
-    )
-    np.testing.assert_array_equal(open_plane(pixels, 1).read(Box(5, 9, 7, 50))[..., 0], pixels[1, 5:9, 7:50])
-    with pytest.raises(ImageError, match="3 pictures"):
-        open_plane(tmp_path / "stack.tif")
-
-
-def test_a_zarr_is_read_in_parts(tmp_path: Path) -> None:
-    zarr = pytest.importorskip("zarr")
-    pixels = np.random.default_rng(0).integers(0, 255, (90, 70), dtype=np.uint8)
-    for path in ("plain.zarr", "ome.zarr/0"):
-        array = zarr.create_array(str(tmp_path / path), shape=pixels.shape, chunks=(32, 32), dtype="uint8")
-        array[:] = pixels
-    zarr.open_group(str(tmp_path / "ome.zarr"), mode="a")
-    for path in ("plain.zarr", "ome.zarr", "ome.zarr/0"):
-        np.testing.assert_array_equal(open_plane(tmp_path / path).read(Box(5, 80, 7, 60))[..., 0], pixels[5:80, 7:60])
-
-
 def test_wrong_usage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noise = (np.random.default_rng(0).random((64, 64)) * 255).astype(np.uint8)
     tifffile.imwrite(tmp_path / "small.tif", noise)
@@ -336,10 +190,3 @@ def test_wrong_usage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureF
     for bad, reason in ((noise.astype(np.float32) * np.nan, "NaN"), (noise.astype(np.float32) - 200, "black")):
         with pytest.raises(ImageError, match=reason):
             measure_tiles(bad, tmp_path / "out", progress=False)
-
-
-def test_a_tile_knows_its_depth() -> None:
-    tile = Tile(0, 1, Box(0, 100, 100, 200), (300, 300))
-    x, y = np.array([99.5, 150.0, 199.5, 150.0]), np.array([50.0, -5.0, 50.0, 99.0])
-    np.testing.assert_allclose(tile.depth(x, y), [0.0, 49.5, 0.0, 0.5], atol=1e-12)
-    assert list(tile.owns(x, y)) == [True, True, False, True]

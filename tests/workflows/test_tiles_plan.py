@@ -1,0 +1,19 @@
+"""What tiles share, on the disk."""
+
+import json
+
+import numpy as np
+
+from pyrodrop.models.finder_population import Population
+from pyrodrop.models.measured import image_scales
+from pyrodrop.models.recognise import Known
+from pyrodrop.workflows.tiles_plan import Plan
+
+
+def test_a_plan_survives_the_disk() -> None:
+    scales = image_scales(np.random.default_rng(0).random((1, 40, 50)))
+    known = Known(scales, Population(np.arange(6.0).reshape(3, 2), np.array([0.5, 2.0])))
+    plan = Plan("disc", {"disc": -3.25}, known, 48, 255.0)
+    again = Plan.of_dict(json.loads(json.dumps(plan.as_dict())))
+    assert again.as_dict() == plan.as_dict()
+    np.testing.assert_array_equal(again.known.population.features, known.population.features)

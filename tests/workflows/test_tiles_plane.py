@@ -1,0 +1,71 @@
+"""Parts of large images, as the whole file has them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+import pyrodrop
+from pyrodrop.images import ImageError
+from pyrodrop.workflows.tiles_grid import Box, tiles_of
+from pyrodrop.workflows.tiles_plane import open_plane
+from pyrodrop.workflows.tiles_survey import survey
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"compression": "zlib", "predictor": True, "tile": (64, 48)},
+        {"compression": "lzw", "rowsperstrip": 37},
+        {"tile": (32, 32)},
+        {"rowsperstrip": 11},
+    ],
+)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_any_box_of_a_tiff_is_read_as_the_whole_file_is(how: dict[str, Any], samples: int, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 60_000, (123, 201, samples)[: 2 + (samples > 1)], dtype=np.uint16)
+    path = tmp_path / "stored.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb" if samples > 1 else "minisblack", **how)
+    plane = open_plane(path)
+    assert plane.size == (123, 201)
+    for box in (Box(0, 123, 0, 201), Box(17, 90, 33, 150), Box(122, 123, 200, 201), Box(60, 70, 47, 49)):
+        expected = pixels[box.top : box.bottom, box.left : box.right].reshape(*box.size, samples)
+        np.testing.assert_array_equal(plane.read(box), expected)
+
+
+def test_levels_are_those_of_read_image(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4_000, (40, 60), dtype=np.uint16)
+    for photometric in ("minisblack", "miniswhite"):
+        tifffile.imwrite(tmp_path / "dim.tif", pixels, photometric=photometric)
+        plane = open_plane(tmp_path / "dim.tif")
+        seen = survey(plane, tiles_of(plane.size, 32))
+        whole = pyrodrop.read_image(tmp_path / "dim.tif", white="brightest").channel("gray")
+        torch.testing.assert_close(plane.channel(Box(0, 40, 0, 60), seen.white, "gray"), whole, atol=1e-6, rtol=0)
+        np.testing.assert_allclose(seen.small, whole.numpy(), atol=1e-6)
+
+
+def test_a_page_of_a_stack_is_chosen_by_its_frame(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 40, 60), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", pixels, photometric="minisblack")
+    np.testing.assert_array_equal(
+        open_plane(tmp_path / "stack.tif", 2).read(Box(5, 9, 7, 50))[..., 0], pixels[2, 5:9, 7:50]
+    )
+    np.testing.assert_array_equal(open_plane(pixels, 1).read(Box(5, 9, 7, 50))[..., 0], pixels[1, 5:9, 7:50])
+    with pytest.raises(ImageError, match="3 pictures"):
+        open_plane(tmp_path / "stack.tif")
+
+
+def test_a_zarr_is_read_in_parts(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    pixels = np.random.default_rng(0).integers(0, 255, (90, 70), dtype=np.uint8)
+    for path in ("plain.zarr", "ome.zarr/0"):
+        array = zarr.create_array(str(tmp_path / path), shape=pixels.shape, chunks=(32, 32), dtype="uint8")
+        array[:] = pixels
+    zarr.open_group(str(tmp_path / "ome.zarr"), mode="a")
+    for path in ("plain.zarr", "ome.zarr", "ome.zarr/0"):
+        np.testing.assert_array_equal(open_plane(tmp_path / path).read(Box(5, 80, 7, 60))[..., 0], pixels[5:80, 7:60])

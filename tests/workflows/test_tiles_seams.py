@@ -1,0 +1,63 @@
+"""What two tiles saw at a seam is told once, and nothing is lost there."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyrodrop.workflows.tiles_grid import tiles_of
+from pyrodrop.workflows.tiles_seams import Seen, reconciled
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_every_droplet_is_told_once_however_tiles_differ_about_its_centre(seed: int) -> None:
+    """Tiles that see the same droplets, each with an error of its own: exactly one estimate of each is kept."""
+    generator = np.random.default_rng(seed)
+    size, tile_px, halo, error = (300, 300), 100, 30, 0.3
+    tiles = tiles_of(size, tile_px)
+    # On a jittered grid, so that no two are as near as two estimates of one may be; every other on a seam.
+    at = np.arange(12, 300, 25.0)
+    x, y = (axis.ravel() + generator.uniform(-4, 4, 144) for axis in np.meshgrid(at, at))
+    on_seam = generator.random(144) < 0.5
+    x = np.where(on_seam, np.round(x / 100) * 100 - 0.5 + generator.normal(0, 0.2, 144), x)
+    x = np.where((x < 5) | (x > 295), 12, x)
+    apart = np.hypot(x[:, None] - x, y[:, None] - y) + 1e3 * np.eye(144)
+    alone = apart.min(1) > 12
+    x, y = x[alone], y[alone]
+    rows = []
+    for number, tile in enumerate(tiles):
+        u, v = x + generator.normal(0, error, len(x)), y + generator.normal(0, error, len(y))
+        depth, own = tile.depth(u, v), tile.owns(u, v)
+        for k in np.flatnonzero(own | (depth > -halo / 2)):
+            rows.append((u[k], v[k], 6.0, error, number, depth[k], own[k], k))
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    kept = reconciled(Seen(*columns[:7]))
+    assert sorted(columns[7][kept]) == list(range(len(x)))
+
+
+def test_a_droplet_on_the_line_that_each_tile_puts_beyond_itself_is_kept_once() -> None:
+    left, right = tiles_of((50, 200), 100)
+    both = [(left, 99.7), (right, 99.3)]
+    assert not any(tile.owns(np.array([x]), np.array([20.0]))[0] for tile, x in both)
+    seen = Seen(
+        np.array([x for _, x in both]),
+        np.array([20.0, 20.1]),
+        np.array([5.0, 5.0]),
+        np.array([0.1, 0.1]),
+        np.array([0, 1]),
+        np.array([tile.depth(np.array([x]), np.array([20.0]))[0] for tile, x in both]),
+        np.array([False, False]),
+    )
+    assert reconciled(seen).sum() == 1
+
+
+def test_neighbours_on_either_side_of_a_seam_stay_two() -> None:
+    """Two droplets that touch, each seen by both tiles."""
+    x = np.array([96.0, 103.0, 96.1, 103.1])
+    left, right = tiles_of((50, 200), 100)
+    tile = np.array([0, 0, 1, 1])
+    y = np.full(4, 20.0)
+    depth = np.where(tile == 0, left.depth(x, y), right.depth(x, y))
+    own = np.where(tile == 0, left.owns(x, y), right.owns(x, y))
+    kept = reconciled(Seen(x, y, np.full(4, 4.0), np.full(4, 0.1), tile, depth, own))
+    assert sorted(np.flatnonzero(kept)) == [0, 3]
