@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from pyrodrop.workflows.fit import fit as fit
     from pyrodrop.workflows.inject import inject as inject
     from pyrodrop.workflows.kept import load as load
-    from pyrodrop.workflows.measure import Measurement as Measurement
     from pyrodrop.workflows.measure import measure as measure
+    from pyrodrop.workflows.measurement import Measurement as Measurement
     from pyrodrop.workflows.settings import SettingError as SettingError
 
 _HOMES = {
     "CheckpointError": "pyrodrop.results.posterior",
     "Fit": "pyrodrop.workflows.fit",
     "ImageError": "pyrodrop.images",
-    "Measurement": "pyrodrop.workflows.measure",
+    "Measurement": "pyrodrop.workflows.measurement",
     "Micrograph": "pyrodrop.images",
     "SettingError": "pyrodrop.workflows.settings",
     "calibrate": "pyrodrop.results.calibration",

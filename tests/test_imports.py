@@ -171,7 +171,7 @@ import pyrodrop
 print([name for name in {slow} if name in sys.modules])
 import torch, pyro
 before = set(sys.modules)
-pyrodrop.fit, pyrodrop.render, pyrodrop.read_image, pyrodrop.simulate, pyrodrop.sample_nuts
+pyrodrop.fit, pyrodrop.render, pyrodrop.read_image, pyrodrop.simulate, pyrodrop.sample_nuts, pyrodrop.load
 print([name for name in {slow} if name in sys.modules and name not in before])
 """
     run = subprocess.run(

@@ -23,7 +23,8 @@ from pyrodrop.results.comparison import compare
 from pyrodrop.results.histogram import size_histogram
 from pyrodrop.results.posterior import write_whole
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json
-from pyrodrop.workflows.measure import PROFILES, Measurement, measure
+from pyrodrop.workflows.measure import PROFILES, measure
+from pyrodrop.workflows.measurement import Measurement
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
 from pyrodrop.workflows.tiles import measure_tiles
 

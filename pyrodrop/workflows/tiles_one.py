@@ -15,7 +15,8 @@ from pyrodrop.models.recognise import recognise, recognised_again
 from pyrodrop.results.residuals import droplet_residuals
 from pyrodrop.results.table import droplet_table
 from pyrodrop.results.whole import write_whole
-from pyrodrop.workflows.measure import Measurement, measurement_of
+from pyrodrop.workflows.measure import measurement_of
+from pyrodrop.workflows.measurement import Measurement
 from pyrodrop.workflows.tiles_cut import cut_off, mended
 from pyrodrop.workflows.tiles_grid import Box, Tile
 from pyrodrop.workflows.tiles_plan import Plan

@@ -9,7 +9,8 @@ import torch
 
 import pyrodrop
 from pyrodrop.images.simulate import simulate
-from pyrodrop.workflows.measure import Measurement, channels_of, in_one, measure
+from pyrodrop.workflows.measure import channels_of, in_one, measure
+from pyrodrop.workflows.measurement import Measurement
 
 QUANTITIES = ("x_px", "y_px", "radius_px", "amplitude")
 
