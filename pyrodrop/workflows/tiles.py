@@ -47,18 +47,18 @@ def measure_tiles(
     """Measure an image that need not fit into memory, tile by tile, and write the results into the folder ``out``.
 
     The image is read once for its levels. A few tiles then choose the profile, the scales of the priors, what tells
-    droplets from clutter, and the largest droplet; twice its width is that of the halo which every tile looks
-    beyond its own pixels. All tiles are measured with these (``models.recognise``), and what two tiles saw at a seam
-    is told once (``tiles_seams``). Each tile is written when it is done, into ``out/tiles``; the same call again, after
-    whatever interrupted it, does only those that are missing. For other pixels, other settings or another version
-    the tiles are done anew.
+    droplets from clutter, and the halo which every tile looks beyond its own pixels: as wide as the largest droplet,
+    and twice as wide as nearly all. All tiles are measured with these (``models.recognise``), and what two tiles saw
+    at a seam is told once (``tiles_seams``). Each tile is written when it is done, into ``out/tiles``; the same call
+    again, after whatever interrupted it, does only those that are missing. For other pixels, other settings or
+    another version the tiles are done anew.
 
     Args:
         source: the path of a TIFF or Zarr, or an array that gives parts of itself; see ``tiles_plane.open_plane``.
         out: the folder.
         tile_px: longest side of a tile in px, at least 64. Memory grows with its square, times ``workers``.
-        halo_px: width of the halo in px; None for twice the width of the largest droplet that the sampled tiles show,
-            and at least 64.
+        halo_px: width of the halo in px; None for the width of the largest droplet that the sampled tiles show, twice
+            that of all but a hundredth of them, and at least 64.
         profile: as for ``pyrodrop.measure``, chosen once for all tiles.
         channel: as for ``measure_image``, one of them; gray where not given.
         frame: which picture of several, from 0.

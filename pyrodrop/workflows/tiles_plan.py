@@ -15,10 +15,11 @@ from pyrodrop.workflows.tiles_workers import Workers
 
 # So many tiles are looked at, with a halo of so many px.
 _SAMPLES, _FIRST_HALO = 4, 64
-# The halo is so many times as wide as the largest droplet that was seen, and at least so many px. With once and 32,
-# droplets that the halo's own border cuts moved one at a seam by up to 0.06 px and once left a trace that was taken for
-# a droplet.
-_WIDTHS, _LEAST_HALO = 2, 64
+# The halo is so many times as wide as all but a hundredth of the droplets that were seen, as wide as the largest of
+# them, and at least so many px. With once and 32, droplets that the halo's own border cuts moved one at a seam by up
+# to 0.06 px and once left a trace that was taken for a droplet. One faint broad thing that is no droplet is not to
+# widen the halo of every tile; where a tile has one of its own that is wider than its halo, it widens that.
+_WIDTHS, _NEARLY_ALL, _LEAST_HALO = 2, 0.99, 64
 # Of the population so many circles are remembered; more say nothing new.
 _REMEMBERED = 4_000
 
@@ -82,8 +83,8 @@ def planned(
     """Look closely at a few tiles, from the one of median contrast to the busiest, and settle what all are to share.
 
     The profile is that with the greatest evidence over them; the scales of the priors are the widest of theirs; the
-    population, which tells droplets from clutter in tiles that hold few or none, is theirs taken together. The
-    halo is twice as wide as the largest droplet that was seen.
+    population, which tells droplets from clutter in tiles that hold few or none, is theirs taken together. For the
+    halo see ``halo_of``.
     """
     order = np.argsort(seen.contrast, kind="stable")
     places = np.linspace((len(tiles) - 1) / 2, len(tiles) - 1, min(_SAMPLES, len(tiles)))
@@ -95,15 +96,13 @@ def planned(
     evidence = {name: float(sum(one.evidence[name] for one in looks)) for name in profiles}
     profile = max(evidence, key=lambda name: evidence[name])
     radii = np.concatenate([one.radii for one in looks])
-    largest = float(radii.max()) if len(radii) else 0.0
     population = pooled([one.population for one in looks])
     kept = np.linspace(0, len(population.features) - 1, min(_REMEMBERED, len(population.features))).astype(int)
     known = Known(
         _shared([one.scales for one in looks], float(np.median(radii)) if len(radii) else 8.0, max(tiles[0].box.size)),
         population._replace(features=population.features[kept]),
     )
-    made = max(_LEAST_HALO, int(np.ceil(_WIDTHS * 2 * largest))) if halo_px is None else halo_px
-    return Plan(profile, evidence, known, made, seen.white)
+    return Plan(profile, evidence, known, halo_of(radii) if halo_px is None else halo_px, seen.white)
 
 
 def look_at(plane: Plane, box: Box, white: float, channel: str, profiles: tuple[str, ...]) -> Look:
@@ -111,6 +110,14 @@ def look_at(plane: Plane, box: Box, white: float, channel: str, profiles: tuple[
     pixels = plane.channel(box, white, channel).double().numpy()
     seen = recognise(pixels[None], pixels, profiles)
     return Look(seen.evidence, seen.settled.scales, _radii(seen), seen.population)
+
+
+def halo_of(radii: NDArray[np.float64]) -> int:
+    """The width of the halo in px for droplets of these radii, (n,): see ``_WIDTHS``."""
+    if not len(radii):
+        return _LEAST_HALO
+    widest = max(2 * float(radii.max()), _WIDTHS * 2 * float(np.quantile(radii, _NEARLY_ALL)))
+    return max(_LEAST_HALO, int(np.ceil(widest)))
 
 
 def _radii(looked: Recognised) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import numpy as np
 from pyrodrop.models.finder_population import Population
 from pyrodrop.models.measured import image_scales
 from pyrodrop.models.recognise import Known
-from pyrodrop.workflows.tiles_plan import Plan
+from pyrodrop.workflows.tiles_plan import Plan, halo_of
 
 
 def test_a_plan_survives_the_disk() -> None:
@@ -17,3 +17,10 @@ def test_a_plan_survives_the_disk() -> None:
     again = Plan.of_dict(json.loads(json.dumps(plan.as_dict())))
     assert again.as_dict() == plan.as_dict()
     np.testing.assert_array_equal(again.known.population.features, known.population.features)
+
+
+def test_the_halo_is_as_wide_as_the_largest_droplet_and_not_made_by_it_alone() -> None:
+    assert halo_of(np.zeros(0)) == halo_of(np.full(5, 3.0)) == 64
+    assert halo_of(np.full(500, 20.0)) == 80
+    assert halo_of(np.array([*[20.0] * 499, 30.0])) == 80
+    assert halo_of(np.array([*[20.0] * 499, 90.0])) == 180
