@@ -1,32 +1,20 @@
 """Nikon's ND2 through the nd2 library: frames, channels, the camera's depth, the calibration, and damage."""
 
-import importlib.util
 import random
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from fuzz.damaging import damaged
+from images.nikon_files import nd2_file
 
 from pyrodrop.images import ImageError, read_image
 
 pytest.importorskip("nd2")
 
-
-def beside(name: str) -> ModuleType:
-    """A file beside this one, which is no test and no part of a package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 RANDOM = np.random.default_rng(0)
-nd2_file, damaged = beside("nikon_files").nd2_file, beside("damaging").damaged
 FRAMES = RANDOM.integers(0, 4096, (3, 16, 21, 2)).astype(np.uint16)
 
 

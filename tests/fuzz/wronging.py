@@ -1,7 +1,7 @@
 """A program of its own, so that a hang or a full memory stays in it: gives the command line what nobody should.
 
-``python wronging.py FOLDER COUNT SEED [COMMAND...]`` prints one JSON object: how the commands ended, and what went
-wrong. Each is named in FOLDER/now before it is run.
+``PYTHONPATH=tests python tests/fuzz/wronging.py FOLDER COUNT SEED [COMMAND...]`` prints one JSON object: how the
+commands ended, and what went wrong. Each is named in FOLDER/now before it is run.
 """
 
 import contextlib
@@ -20,116 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from fuzz.wrong_folders import damaged_results, damaged_tiles
+from fuzz.wrong_words import BASES, spoiled
 
 from pyrodrop import cli
 
-sys.path.insert(0, str(Path(__file__).parent / "images"))
-from damaging import damaged
-
 MEMORY = 2**30
 HANGS_AFTER = 300
-
-
-def words_of(text: str) -> list[str]:
-    """Its words."""
-    return text.split()
-
-
-NUMBERS = (
-    *words_of(
-        """
-        0 1 2 3 -0 -1 +1 0.5 1.5 -0.5 1e3 1e-3 1e-30 1e-45 5e-324 1e30 1e38 1e308 1e400 -1e400 nan -nan inf
-        -inf infinity 0x10 0b1 1_0 ٣ ½ ∞ 999999999 999999999999 9223372036854775807 9223372036854775808
-        18446744073709551616 1,5 1e 1.2.3 1+1 1j True None auto AUTO
-        """
-    ),
-    *["9" * 5_000, " 1", "1 ", "1\n", "--1"],
-)
-WORDS = (
-    *words_of(
-        """
-        cpu cuda cuda:0 cuda:99 cpu:7 cpu:-1 meta mps xla gaussian disc radial peaks uniform hue saturation
-        gray L all value red centres colours rendered fit measure - -- -x --json --quiet --help= @file ~
-        ~root . .. * ? [ ** *.png tcp:// tcp://127.0.0.1:1 tls://127.0.0.1:1 tcp://é:1 inproc://x
-        http://127.0.0.1:1 127.0.0.1:99999 ucx://a:1 %s {} $HOME é 液滴
-        """
-    ),
-    *["", " ", "\n", "a\nb", "a\0b", "\x1b[31mred", "\u202e", "\udcff", "a" * 300, "b" * 5_000, "c/" * 3_000],
-)
-
-# Of each command: what is given at first, which makes it quick, and the options that are spoiled.
-BASES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
-    "fit": (
-        ["IMAGE"],
-        {
-            "--channel": ["saturation"],
-            "--droplets": ["2"],
-            "--steps": ["2"],
-            "--start": ["uniform"],
-            "--scale": [],
-            "--frame": [],
-            "--white-level": [],
-            "--pixel-size": [],
-            "--error-scale": [],
-            "--learning-rate": [],
-            "--restarts": [],
-            "--resume": [],
-            "--seed": [],
-            "--device": ["cpu"],
-        },
-    ),
-    "measure": (
-        ["IMAGE"],
-        {
-            "--channel": [],
-            "--profile": ["gaussian"],
-            "--scale": [],
-            "--frame": [],
-            "--white-level": [],
-            "--pixel-size": [],
-            "--tiles": [],
-            "--seed": [],
-            "--device": [],
-        },
-    ),
-    "prior": (
-        ["centres"],
-        {
-            "--size": ["20", "16"],
-            "--droplets": ["2"],
-            "--warmup": ["2"],
-            "--samples": ["2"],
-            "--seed": [],
-            "--device": ["cpu"],
-        },
-    ),
-    "channels": (["IMAGE"], {"--scale": []}),
-    "simulate": ([], {"--droplets": ["2"], "--size": ["24", "20"], "--seed": []}),
-    "report": (["RESULTS"], {}),
-    "batch": (
-        ["IMAGE"],
-        {
-            "--job": ["fit"],
-            "--scheduler": ["SCHEDULER"],
-            "--workers": [],
-            "--workers-per-gpu": [],
-            "--channel": ["saturation"],
-            "--droplets": ["2"],
-            "--steps": ["2"],
-            "--start": ["uniform"],
-            "--scale": [],
-            "--white-level": [],
-            "--pixel-size": [],
-            "--error-scale": [],
-            "--learning-rate": [],
-            "--restarts": [],
-            "--profile": [],
-            "--seed": [],
-            "--device": ["cpu"],
-        },
-    ),
-}
 
 
 def things(folder: Path) -> dict[str, str]:
@@ -255,150 +152,6 @@ def content_of(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and not path.is_symlink() and path.name != ".hashes.json"
     }
-
-
-def spoiled(command: str, chance: random.Random, paths: dict[str, str], out: str) -> list[str]:
-    """A command line of which some is not what it should be."""
-    positional, options = BASES[command]
-    given = {flag: list(values) for flag, values in options.items() if values}
-    words = [paths.get(word, word) for word in positional]
-    where = [out]
-
-    def anything() -> str:
-        pool: list[Any] = chance.choice([NUMBERS, NUMBERS, WORDS, list(paths.values())])
-        return str(chance.choice(pool))
-
-    for _ in range(chance.choice([1, 1, 1, 2, 3])):
-        what = chance.random()
-        if what < 0.12 or not options:
-            if words and chance.random() < 0.8:
-                words[chance.randrange(len(words))] = chance.choice([*paths.values(), *WORDS])
-            else:
-                words.append(anything())
-        elif what < 0.2:
-            where = [chance.choice([*paths.values(), *WORDS])]
-        else:
-            flag = chance.choice(sorted(options))
-            # Numbers where numbers belong: most is to get past the parser.
-            number = flag not in ("--channel", "--profile", "--start", "--resume", "--device", "--scheduler", "--job")
-            pool = NUMBERS if number and chance.random() < 0.8 else [*WORDS, *paths.values()]
-            given[flag] = [str(chance.choice(pool)) for _ in given.get(flag, [""])]
-    if given.get("--steps") == ["auto"]:  # right, and slow
-        given["--steps"] = ["3"]
-    argv = [command]
-    for flag, values in given.items():
-        argv += [f"{flag}={values[0]}"] if len(values) == 1 and chance.random() < 0.7 else [flag, *values]
-    argv += [f"--out={one}" for one in where if command != "report"]
-    argv += [paths.get(word, word) for word in words]
-    return [paths.get(word, word) for word in [*argv, "--quiet", "--json"]]
-
-
-def damaged_results(paths: dict[str, str], chance: random.Random, folder: Path) -> str:
-    """A folder of results of which a file is damaged; what was done to it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(paths[chance.choice(["RESULTS", "FITTED"])], folder)
-    for late in ("report.html", "rois.zip", "labels.tif"):
-        (folder / late).unlink(missing_ok=True)
-    names = sorted(one.name for one in folder.iterdir())
-    name = chance.choice(["summary.json", "summary.json", "droplets.csv", "droplets.csv", *names])
-    path = folder / name
-    how = chance.random()
-    if how < 0.1:
-        path.unlink()
-        if chance.random() < 0.5:
-            path.mkdir()
-    elif name == "summary.json" and how < 0.8:
-        summary = json.loads(path.read_text())
-        part = summary
-        key = chance.choice(sorted(part))
-        while isinstance(part[key], dict) and part[key] and chance.random() < 0.7:
-            part = part[key]
-            key = chance.choice(sorted(part))
-        part[key] = anything_in_json(chance)
-        path.write_text(json.dumps(summary))
-    elif name == "droplets.csv" and how < 0.8:
-        table = pd.read_csv(path).astype(object)
-        column = chance.choice(list(table))
-        kind = chance.random()
-        if kind < 0.2:
-            table = table.drop(columns=column)
-        elif kind < 0.3:
-            table = table[:0]
-        elif kind < 0.4:
-            table = pd.concat([table, table[[column]]], axis=1)
-        elif len(table):
-            table.loc[chance.choice([0, len(table) - 1]), column] = chance.choice([*NUMBERS, "", "<b>", "a\nb"])
-        table.to_csv(path, index=False)
-    else:
-        path.write_bytes(damaged(path.read_bytes(), chance))
-    return f"report of damaged {name}"
-
-
-def anything_in_json(chance: random.Random) -> Any:
-    simple = [
-        None,
-        True,
-        0,
-        -1,
-        10**400,
-        2**63,
-        1e308,
-        -1e308,
-        float("nan"),
-        float("inf"),
-        0.5,
-        "",
-        "<b>",
-        "a\nb",
-        "x" * 5_000,
-    ]
-    simple += ["\udcff", "\0", [], {}, [[]], [None], ["a"], {"mean": None}, {"mean": 1, "q05": 10**400, "q95": -1}]
-    simple += [
-        {"mean": 10**400, "q05": 1e308, "q95": -1e308},
-        {"mean": "1"},
-        {"mean": 5, "q05": 9, "q95": 1},
-        [1e400, 1],
-    ]
-    return chance.choice(simple)
-
-
-def damaged_tiles(whole: Path, chance: random.Random, folder: Path) -> str:
-    """A folder of tiles, of which one file is damaged."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(whole, folder)
-    path = chance.choice(sorted((folder / "tiles").iterdir()))
-    how = chance.random()
-    if path.suffix == ".npz" and how < 0.6:
-        with np.load(path) as kept:
-            arrays = dict(kept)
-        name = chance.choice(sorted(arrays))
-        array = arrays[name]
-        kind = chance.choice(["drop", "shorter", "axis", "text", "object", "nan", "more", "bool"])
-        if kind == "drop":
-            del arrays[name]
-        elif kind == "shorter":
-            arrays[name] = array[:-1]
-        elif kind == "axis":
-            arrays[name] = array[None]
-        elif kind == "text":
-            arrays[name] = array.astype(str)
-        elif kind == "object":
-            arrays[name] = np.array([{}] * max(len(array), 1), dtype=object)
-        elif kind == "nan" and array.dtype.kind == "f":
-            arrays[name] = np.full_like(array, np.nan)
-        elif kind == "more":
-            arrays["x"] = array
-        else:
-            arrays[name] = array.astype(bool)
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-    elif path.suffix == ".json" and how < 0.6:
-        plan = json.loads(path.read_text())
-        part = plan if chance.random() < 0.5 else plan[chance.choice(["scales", "population", "evidence"])]
-        part[chance.choice(sorted(name for name in part if name != "key"))] = anything_in_json(chance)
-        path.write_text(json.dumps(plan))
-    else:
-        path.write_bytes(damaged(path.read_bytes(), chance))
-    return f"tiles with damaged {path.name}"
 
 
 def main(folder: Path, count: int, number: int, wanted: list[str]) -> None:

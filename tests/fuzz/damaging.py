@@ -1,7 +1,8 @@
 """A program of its own, so that a hang or a full memory stays in it: damages files of every kind and reads them.
 
-``python damaging.py FOLDER COUNT SEED [KIND...]`` prints one JSON object: how many files were read and refused, the
-most memory that reading one took, and what went wrong. Each name is written to FOLDER/now before its file is read.
+``PYTHONPATH=tests python tests/fuzz/damaging.py FOLDER COUNT SEED [KIND...]`` prints one JSON object: how many files
+were read and refused, the most memory that reading one took, and what went wrong. Each name is written to FOLDER/now
+before its file is read.
 """
 
 import io
@@ -62,7 +63,7 @@ def png_of_sixteen_bits() -> bytes:
 
 
 def nd2_stack() -> bytes:
-    from nikon_files import nd2_file  # beside this program
+    from images.nikon_files import nd2_file
 
     return bytes(nd2_file(np.moveaxis(STACK, 1, 3), ("DAPI", "GFP"), 16, 0.5))
 

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fuzz.damaging import damaged
+
 COUNT = int(os.environ.get("PYRODROP_FUZZ", "60"))
 SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
 PROGRAM = Path(__file__).with_name("damaging.py")
@@ -44,8 +46,8 @@ def test_damaged_files_are_read_rightly_or_refused_in_one_line(tmp_path: Path) -
 def test_the_fuzz_itself_sees_a_wrong_picture_and_a_traceback(tmp_path: Path) -> None:
     """What is asserted above is only worth something if each fault would be found."""
     code = (
-        "import sys, numpy; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import damaging\n"
-        "path = Path(sys.argv[2])\n"
+        "import sys, numpy; from pathlib import Path; from fuzz import damaging\n"
+        "path = Path(sys.argv[1])\n"
         "path.write_bytes(damaging.FILES['png gray']())\n"
         "right = damaging.read_image(path).pixels.numpy()\n"
         "print(damaging.fault(path, 'png gray', right, None))\n"
@@ -56,7 +58,7 @@ def test_the_fuzz_itself_sees_a_wrong_picture_and_a_traceback(tmp_path: Path) ->
         "print(damaging.fault(path, 'png gray', right, None))\n"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code, str(PROGRAM.parent), str(tmp_path / "i")],
+        [sys.executable, "-c", code, str(tmp_path / "i")],
         capture_output=True,
         text=True,
         check=True,
@@ -72,11 +74,6 @@ def test_the_fuzz_itself_sees_a_wrong_picture_and_a_traceback(tmp_path: Path) ->
 
 def test_the_same_seed_damages_in_the_same_way() -> None:
     """So that a fault can be looked into again."""
-    sys.path.insert(0, str(PROGRAM.parent))
-    try:
-        from damaging import damaged
-    finally:
-        sys.path.remove(str(PROGRAM.parent))
     content = bytes(range(256)) * 4
     first, second = ([damaged(content, chance) for _ in range(50)] for chance in (random.Random(3), random.Random(3)))
     assert first == second

@@ -51,7 +51,7 @@ def test_wrong_command_lines_are_done_rightly_or_refused_in_one_line(tmp_path: P
 def test_the_fuzz_itself_sees_a_traceback_and_a_second_line(tmp_path: Path) -> None:
     """What is asserted above is only worth something if each fault would be found."""
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import wronging\n"
+        "import sys; from fuzz import wronging\n"
         "def seen(broken):\n"
         "    wronging.cli.main = broken\n"
         "    print(wronging.wrong('fit', wronging.ran(['fit'])))\n"
@@ -61,7 +61,7 @@ def test_the_fuzz_itself_sees_a_traceback_and_a_second_line(tmp_path: Path) -> N
         "def right(_): print('pyrodrop fit: a', file=sys.stderr); return 2\n"
         "for broken in (raising, talking, nan, right): seen(broken)\n"
     )
-    done = run("-c", code, str(PROGRAM.parent))
+    done = run("-c", code)
     lines = done.stdout.splitlines()
     assert "KeyError" in lines[0], done.stderr
     assert lines[1].startswith("said ")

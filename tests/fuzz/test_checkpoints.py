@@ -48,18 +48,18 @@ def test_spoiled_checkpoints_can_be_used_or_are_refused_in_one_line(tmp_path: Pa
 def test_the_fuzz_itself_sees_a_traceback_and_another_state(tmp_path: Path) -> None:
     """What is asserted above is only worth something if each fault would be found."""
     code = (
-        "import sys, torch; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import spoiling\n"
-        "folder = Path(sys.argv[2]); path = folder / 'whole'\n"
+        "import sys, torch; from pathlib import Path; from fuzz import odd_checkpoints, spoiling\n"
+        "folder = Path(sys.argv[1]); path = folder / 'whole'\n"
         "state = spoiling.states(folder)['fit']\n"
-        "path.write_bytes(spoiling.packed(state))\n"
+        "path.write_bytes(odd_checkpoints.packed(state))\n"
         "print(spoiling.fault(path, state)[1])\n"
-        "path.write_bytes(spoiling.packed(state | {'seconds': 3.0}))\n"
+        "path.write_bytes(odd_checkpoints.packed(state | {'seconds': 3.0}))\n"
         "print(spoiling.fault(path, state)[1])\n"
         "def broken(*_, **__): raise KeyError('x')\n"
         "spoiling.pyrodrop.load = broken\n"
         "print(spoiling.fault(path, state)[1])\n"
     )
-    done = run("-c", code, str(PROGRAM.parent), str(tmp_path))
+    done = run("-c", code, str(tmp_path))
     assert done.stdout.splitlines() == ["", "another state than was saved", "loading raised KeyError: \"'x'\""], (
         done.stderr
     )
@@ -68,10 +68,10 @@ def test_the_fuzz_itself_sees_a_traceback_and_another_state(tmp_path: Path) -> N
 def test_code_in_a_checkpoint_would_be_seen_if_it_were_run(tmp_path: Path) -> None:
     """Loaded as Python's pickles are, what the fuzz makes does write its file."""
     code = (
-        "import sys, torch; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import spoiling\n"
-        "made = spoiling.with_code({'kind': 'x'}, Path(sys.argv[2]) / 'run')\n"
-        "(Path(sys.argv[2]) / 'bad.pt').write_bytes(made['eval as a further entry'])\n"
-        "torch.load(Path(sys.argv[2]) / 'bad.pt', weights_only=False)\n"
+        "import sys, torch; from pathlib import Path; from fuzz.odd_checkpoints import with_code\n"
+        "made = with_code({'kind': 'x'}, Path(sys.argv[1]) / 'run')\n"
+        "(Path(sys.argv[1]) / 'bad.pt').write_bytes(made['eval as a further entry'])\n"
+        "torch.load(Path(sys.argv[1]) / 'bad.pt', weights_only=False)\n"
     )
-    run("-c", code, str(PROGRAM.parent), str(tmp_path))
+    run("-c", code, str(tmp_path))
     assert (tmp_path / "run").exists()

@@ -1,0 +1,120 @@
+"""Folders of results in which a file is damaged: of one image, of a large one in tiles, of many."""
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from fuzz.damaging import damaged
+from fuzz.wrong_words import NUMBERS
+
+
+def damaged_results(paths: dict[str, str], chance: random.Random, folder: Path) -> str:
+    """A folder of results of which a file is damaged; what was done to it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(paths[chance.choice(["RESULTS", "FITTED"])], folder)
+    for late in ("report.html", "rois.zip", "labels.tif"):
+        (folder / late).unlink(missing_ok=True)
+    names = sorted(one.name for one in folder.iterdir())
+    name = chance.choice(["summary.json", "summary.json", "droplets.csv", "droplets.csv", *names])
+    path = folder / name
+    how = chance.random()
+    if how < 0.1:
+        path.unlink()
+        if chance.random() < 0.5:
+            path.mkdir()
+    elif name == "summary.json" and how < 0.8:
+        summary = json.loads(path.read_text())
+        part = summary
+        key = chance.choice(sorted(part))
+        while isinstance(part[key], dict) and part[key] and chance.random() < 0.7:
+            part = part[key]
+            key = chance.choice(sorted(part))
+        part[key] = anything_in_json(chance)
+        path.write_text(json.dumps(summary))
+    elif name == "droplets.csv" and how < 0.8:
+        table = pd.read_csv(path).astype(object)
+        column = chance.choice(list(table))
+        kind = chance.random()
+        if kind < 0.2:
+            table = table.drop(columns=column)
+        elif kind < 0.3:
+            table = table[:0]
+        elif kind < 0.4:
+            table = pd.concat([table, table[[column]]], axis=1)
+        elif len(table):
+            table.loc[chance.choice([0, len(table) - 1]), column] = chance.choice([*NUMBERS, "", "<b>", "a\nb"])
+        table.to_csv(path, index=False)
+    else:
+        path.write_bytes(damaged(path.read_bytes(), chance))
+    return f"report of damaged {name}"
+
+
+def anything_in_json(chance: random.Random) -> Any:
+    simple = [
+        None,
+        True,
+        0,
+        -1,
+        10**400,
+        2**63,
+        1e308,
+        -1e308,
+        float("nan"),
+        float("inf"),
+        0.5,
+        "",
+        "<b>",
+        "a\nb",
+        "x" * 5_000,
+    ]
+    simple += ["\udcff", "\0", [], {}, [[]], [None], ["a"], {"mean": None}, {"mean": 1, "q05": 10**400, "q95": -1}]
+    simple += [
+        {"mean": 10**400, "q05": 1e308, "q95": -1e308},
+        {"mean": "1"},
+        {"mean": 5, "q05": 9, "q95": 1},
+        [1e400, 1],
+    ]
+    return chance.choice(simple)
+
+
+def damaged_tiles(whole: Path, chance: random.Random, folder: Path) -> str:
+    """A folder of tiles, of which one file is damaged."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(whole, folder)
+    path = chance.choice(sorted((folder / "tiles").iterdir()))
+    how = chance.random()
+    if path.suffix == ".npz" and how < 0.6:
+        with np.load(path) as kept:
+            arrays = dict(kept)
+        name = chance.choice(sorted(arrays))
+        array = arrays[name]
+        kind = chance.choice(["drop", "shorter", "axis", "text", "object", "nan", "more", "bool"])
+        if kind == "drop":
+            del arrays[name]
+        elif kind == "shorter":
+            arrays[name] = array[:-1]
+        elif kind == "axis":
+            arrays[name] = array[None]
+        elif kind == "text":
+            arrays[name] = array.astype(str)
+        elif kind == "object":
+            arrays[name] = np.array([{}] * max(len(array), 1), dtype=object)
+        elif kind == "nan" and array.dtype.kind == "f":
+            arrays[name] = np.full_like(array, np.nan)
+        elif kind == "more":
+            arrays["x"] = array
+        else:
+            arrays[name] = array.astype(bool)
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    elif path.suffix == ".json" and how < 0.6:
+        plan = json.loads(path.read_text())
+        part = plan if chance.random() < 0.5 else plan[chance.choice(["scales", "population", "evidence"])]
+        part[chance.choice(sorted(name for name in part if name != "key"))] = anything_in_json(chance)
+        path.write_text(json.dumps(plan))
+    else:
+        path.write_bytes(damaged(path.read_bytes(), chance))
+    return f"tiles with damaged {path.name}"
