@@ -112,7 +112,7 @@ def single_runs(parts: list[list[str]], folder: Path) -> tuple[float, float]:
 def finished(count: int, paths: list[str], folder: Path) -> dict[str, float]:
     """A run of which all is done: many images whose results are put there as a batch would have put them."""
     from pyrodrop.workflows.batch_keys import Contents, key_of
-    from pyrodrop.workflows.batch_results import folder_name, read_record
+    from pyrodrop.workflows.batch_results import folder_name, read_record, write_record
 
     many, out = folder / "many", folder / "out-many"
     many.mkdir()
@@ -131,7 +131,8 @@ def finished(count: int, paths: list[str], folder: Path) -> dict[str, float]:
         record = read_record(there)
         assert record is not None
         (there / "batch.json").unlink()
-        (there / "batch.json").write_text(json.dumps(record | {"key": key}))
+        about = {name: value for name, value in record.items() if name not in ("key", "files", "hashes")}
+        write_record(there, key, about)
     argv = ("batch", str(many), *JOB, "--out", str(out))
     first, second = timed(*argv), timed(*argv)
     told = json.loads((out / "summary.json").read_text())

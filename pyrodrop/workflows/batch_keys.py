@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.results.whole import write_whole
+from pyrodrop.workflows.digests import read_sealed, write_sealed
 
 # Within this time of its last change a file may change again without a trace: clocks of disks are coarse.
 _SETTLED_NS = 2_000_000_000
@@ -81,15 +81,15 @@ class Contents:
     def remember(self) -> None:
         """Write what has been learned."""
         if self._new:
-            write_whole(self._memory, lambda temporary: temporary.write_text(json.dumps(self._known)))
+            write_sealed({"files": self._known}, self._memory)
             self._new = False
 
 
 def _read(memory: Path) -> dict[str, list[Any]]:
     try:
-        known = json.loads(memory.read_text())
-        if all(len(entry) == 5 and len(entry[3]) == 64 and entry[4] >= 1 for entry in known.values()):
+        known = read_sealed(memory)["files"]
+        if all(len(entry) == 5 for entry in known.values()):
             return dict(known)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return {}

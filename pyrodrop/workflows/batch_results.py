@@ -1,16 +1,18 @@
 """The folder of one image's results: it appears whole or not at all, and can be told whole from damaged."""
 
 import contextlib
-import json
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyrodrop.workflows.folder import write_json
+from pyrodrop.workflows.digests import read_sealed, write_sealed
 
 # Says whose results a folder holds, and how long each of its files is; written last.
 RECORD = "batch.json"
+# Of these, which the tables of all images are made from, it also has a hash of what they hold.
+_TABLED = ("droplets.csv", "summary.json")
 _LONGEST_STEM = 100
 
 
@@ -23,14 +25,31 @@ def folder_name(path: str, frame: int | None, key: str) -> str:
 def read_record(folder: str | os.PathLike[str], key: str | None = None) -> dict[str, Any] | None:
     """The record of a folder of results; None if there is none, it is of another key, or a file is not as it was."""
     try:
-        with open(os.path.join(folder, RECORD), "rb") as file:
-            record = json.load(file)
+        record = read_sealed(os.path.join(folder, RECORD))
         with os.scandir(folder) as entries:
             sizes = {entry.name: entry.stat().st_size for entry in entries}
         whole = all(sizes.get(name) == size for name, size in record["files"].items())
-        return record if whole and (key is None or record["key"] == key) else None
+        if not whole or (key is not None and record["key"] != key):
+            return None
+        return record if _hashes(folder, record["hashes"]) == record["hashes"] else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def write_record(folder: Path, key: str, about: Mapping[str, Any]) -> None:
+    """Write the record of the results in a folder, which says of which key they are and what else is known of them."""
+    files = {entry.name: entry.stat().st_size for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)}
+    hashes = _hashes(folder, [name for name in _TABLED if name in files])
+    write_sealed({"key": key, **about, "files": files, "hashes": hashes}, folder / RECORD)
+
+
+def _hashes(folder: str | os.PathLike[str], names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of some files of a folder, in hexadecimal digits."""
+    made = {}
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as file:
+            made[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return made
 
 
 def publish(made: Path, folder: Path, key: str, record: Mapping[str, Any]) -> None:
@@ -48,8 +67,7 @@ def publish(made: Path, folder: Path, key: str, record: Mapping[str, Any]) -> No
     Raises:
         OSError: if they cannot be moved.
     """
-    files = {entry.name: entry.stat().st_size for entry in sorted(os.scandir(made), key=lambda entry: entry.name)}
-    write_json({"key": key, **record, "files": files}, made / RECORD)
+    write_record(made, key, record)
     _to_disk(made)
     for _ in range(3):
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyrodrop.results.whole import write_whole
-from pyrodrop.workflows.folder import write_json
+from pyrodrop.workflows.digests import read_sealed, write_sealed
 
 DROPLETS, IMAGES, SUMMARY, PARQUET = "droplets.csv", "summary.csv", "summary.json", "droplets.parquet"
 _WHOLE_NUMBERS = ("frame", "id")
@@ -47,7 +47,7 @@ def put_together(entries: Sequence[Entry], out: Path, about: Mapping[str, Any]) 
     """
     state = _state_of(entries, about)
     known = _known(out)
-    if known is not None and known["state"] == state and _sizes(out, known["tables"]) == known["tables"]:
+    if known is not None and known["state"] == state and _hashes(out, known["tables"]) == known["tables"]:
         return known
     failures = [
         {"image": e.name, **({} if e.frame is None else {"frame": e.frame}), "reason": e.reason}
@@ -67,10 +67,10 @@ def put_together(entries: Sequence[Entry], out: Path, about: Mapping[str, Any]) 
         "failed": len(failures),
         "droplets": rows,
         "failures": failures,
-        "tables": _sizes(out, tables),
+        "tables": _hashes(out, tables),
         "state": state,
     }
-    write_json(summary, out / SUMMARY)
+    write_sealed(summary, out / SUMMARY)
     return summary
 
 
@@ -82,14 +82,20 @@ def _state_of(entries: Iterable[Entry], about: Mapping[str, Any]) -> str:
 
 def _known(out: Path) -> dict[str, Any] | None:
     try:
-        known = json.loads((out / SUMMARY).read_text())
+        known = read_sealed(out / SUMMARY)
         return known if {"state", "tables"} <= known.keys() else None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return None
 
 
-def _sizes(out: Path, tables: Iterable[str]) -> dict[str, int]:
-    return {name: (out / name).stat().st_size for name in tables if (out / name).is_file()}
+def _hashes(out: Path, tables: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of those of the tables that are there, in hexadecimal digits."""
+    made = {}
+    for name in tables:
+        if (out / name).is_file():
+            with (out / name).open("rb") as file:
+                made[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return made
 
 
 def _has_parquet() -> bool:

@@ -1,7 +1,6 @@
 """An image larger than memory: measured in tiles, as if it were one."""
 
 import hashlib
-import json
 import os
 import time
 from dataclasses import replace
@@ -13,6 +12,7 @@ from tqdm import tqdm
 import pyrodrop
 from pyrodrop.images import CHANNELS, ImageError
 from pyrodrop.images.white_level import BRIGHTEST, positive_white
+from pyrodrop.workflows.digests import read_sealed, write_sealed
 from pyrodrop.workflows.folder import open_folder, write_json
 from pyrodrop.workflows.measure import PROFILES
 from pyrodrop.workflows.settings import SettingError, one_of, positive, positive_whole, whole
@@ -58,7 +58,7 @@ def measure_tiles(
         out: the folder.
         tile_px: longest side of a tile in px, at least 64. Memory grows with its square, times ``workers``.
         halo_px: width of the halo in px; None for the width of the largest droplet that the sampled tiles show, twice
-            that of all but a hundredth of them, and at least 64.
+            that of all but a hundredth of them, and at least 128.
         profile: as for ``pyrodrop.measure``, chosen once for all tiles.
         channel: as for ``measure_image``, one of them; gray where not given.
         frame: which picture of several, from 0.
@@ -103,7 +103,7 @@ def measure_tiles(
             for stale in parts.glob("*.npz"):
                 stale.unlink()
             plan = planned(side_by_side, tiles, seen, channel, profiles, halo_px)
-            write_json({"key": key, "digest": _digest(plan.as_dict()), **plan.as_dict()}, parts / _PLAN)
+            write_sealed({"key": key, **plan.as_dict()}, parts / _PLAN)
         missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
         asked = [(tile, plan, channel, seed, _path(parts, tile)) for tile in missing]
         with tqdm(total=len(tiles), initial=len(tiles) - len(missing), unit="tile", disable=not progress) as bar:
@@ -158,15 +158,10 @@ def _path(parts: Path, tile: Tile) -> Path:
 def _kept_plan(parts: Path, key: str) -> Plan | None:
     """The plan of an earlier call for the same, or None."""
     try:
-        found = json.loads((parts / _PLAN).read_text())
-        whole = found.pop("key") == key and found.pop("digest") == _digest(found)
-        return Plan.of_dict(found) if whole else None
+        found = read_sealed(parts / _PLAN)
+        return Plan.of_dict(found) if found.pop("key") == key else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _digest(plan: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
 
 
 def _is_done(path: Path) -> bool:

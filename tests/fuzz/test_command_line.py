@@ -1,7 +1,8 @@
 """Wrong command lines by the thousand: done rightly or one clear line, never a traceback, a hang or a full memory.
 
-Of the quick commands some dozen, the same ones in each run. PYRODROP_FUZZ=5000 runs each that many times, also fit,
-measure, and folders of results and of tiles with damaged files; with PYRODROP_FUZZ_SEED other ones.
+Of the quick commands some dozen, and as many finished batches with a damaged file, the same ones in each run.
+PYRODROP_FUZZ=5000 does each that many times, also fit, measure, batch, and folders of results and of tiles with damaged
+files; with PYRODROP_FUZZ_SEED other ones.
 """
 
 import json
@@ -21,7 +22,8 @@ PROGRAM = Path(__file__).with_name("wronging.py")
 HANGS_AFTER = 900 + COUNT * 60
 QUICK = ("prior", "channels", "simulate", "report")
 # Those that fit and measure take seconds each time that they are given something right.
-KINDS = (*QUICK, "fit", "measure", "results", "tiles") if "PYRODROP_FUZZ" in os.environ else QUICK
+SLOW = ("fit", "measure", "batch", "results", "tiles") if "PYRODROP_FUZZ" in os.environ else ()
+KINDS = (*QUICK, "batches", *SLOW)
 
 
 def run(*argv: str) -> "subprocess.CompletedProcess[str]":

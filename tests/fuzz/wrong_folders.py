@@ -1,4 +1,4 @@
-"""Folders of results in which a file is damaged: of one image, of a large one in tiles, of many."""
+"""Folders of results in which a file is damaged: of one image, of a large one in tiles, of a batch."""
 
 import json
 import random
@@ -118,3 +118,33 @@ def damaged_tiles(whole: Path, chance: random.Random, folder: Path) -> str:
     else:
         path.write_bytes(damaged(path.read_bytes(), chance))
     return f"tiles with damaged {path.name}"
+
+
+def damaged_batch(whole: Path, chance: random.Random, folder: Path) -> str:
+    """A folder that a batch has written, of which one file is damaged."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(whole, folder)
+    inner = [one for one in folder.rglob("*") if one.is_file() and one.suffix in (".json", ".csv", ".parquet", ".png")]
+    own = [one for one in inner if one.name in (".hashes.json", "batch.json") or one.parent == folder]
+    path = chance.choice([*own, *own, *own, *inner])
+    how = chance.random()
+    if how < 0.1:
+        path.unlink()
+        kind = chance.random()
+        if kind < 0.3:
+            path.mkdir()
+        elif kind < 0.5:
+            path.symlink_to(path)
+    elif path.suffix == ".json" and how < 0.7:
+        content = json.loads(path.read_text())
+        part = content
+        while part:
+            key = chance.choice(sorted(part) if isinstance(part, dict) else range(len(part)))
+            if not isinstance(part[key], dict | list) or not part[key] or chance.random() < 0.3:
+                part[key] = anything_in_json(chance)
+                break
+            part = part[key]
+        path.write_text(json.dumps(content if chance.random() < 0.9 else anything_in_json(chance)))
+    else:
+        path.write_bytes(damaged(path.read_bytes(), chance))
+    return f"batch with damaged {path.name if path.parent == folder else f'NAME-KEY/{path.name}'}"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz.wrong_folders import damaged_results, damaged_tiles
+from fuzz.wrong_folders import damaged_batch, damaged_results, damaged_tiles
 from fuzz.wrong_words import BASES, spoiled
 
 from pyrodrop import cli
@@ -154,98 +154,136 @@ def content_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def main(folder: Path, count: int, number: int, wanted: list[str]) -> None:
-    """Run so many wrong command lines of every command."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # so that tiles are measured in this process
-    paths = things(folder / "things")
-    home = folder / "home"
-    home.mkdir()
-    os.chdir(home)
-    faults: dict[str, str] = {}
-    met = Counter[str]()
+class Looks:
+    """What was seen so far: how commands ended, and each fault once.
 
-    def look(kind: str, argv: list[str], kept: Path | None, again: Callable[[Ran], str] = lambda _: "") -> None:
-        (folder / "now").write_text(ascii(argv)[:3_000])
+    Args:
+        folder: where FOLDER/now says what is being run; commands run in FOLDER/home.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder, folder / "home"
+        self.met = Counter[str]()
+        self.faults: dict[str, str] = {}
+        self.home.mkdir()
+        os.chdir(self.home)
+
+    def at(
+        self, kind: str, argv: list[str], kept: Path | None = None, again: Callable[[Ran], str] = lambda _: ""
+    ) -> None:
+        """Run a command line, which may not change the folder ``kept`` where it is refused."""
+        (self.folder / "now").write_text(ascii(argv)[:3_000])
         before = {} if kept is None else content_of(kept)
         run = ran(argv)
-        met[f"{kind}: {run.status}"] += 1
+        self.met[f"{kind}: {run.status}"] += 1
         found = wrong(argv[0], run) or again(run)
         if not found and kept is not None and run.status == 2 and content_of(kept) != before:
             found = "refused, and changed what was there"
-        if not found and any(part.startswith(".pyrodrop") for part in os.listdir(home)):
+        if not found and any(part.startswith(".pyrodrop") for part in os.listdir(self.home)):
             found = "left a part of a file"
         short = found.split(":")[0] + found[-60:]
-        if found and short not in faults:
-            faults[short] = f"{ascii(argv)[:600]} -> {found}"
+        if found and short not in self.faults:
+            self.faults[short] = f"{kind}: {ascii(argv)[:600]} -> {found}"
 
-    def limited() -> None:
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
 
-    tiled = folder / "tiled"
+def limit_memory() -> None:
+    """From here on this process may take so much more."""
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
+
+
+def scheduler() -> Any:
+    """A scheduler with one worker, within this process."""
+    import dask
+    from distributed import LocalCluster
+
+    dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    return LocalCluster(n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None)
+
+
+def tiles_argv(folder: Path) -> list[str]:
+    """The command that measures a small image, which is made here, in four tiles."""
     import tifffile
 
     from pyrodrop.images.simulate import simulate
 
-    large = folder / "large.tif"
     channel = simulate(6, (70, 70), seed=2, kind="gray")[0].pixels[..., 0]
-    tifffile.imwrite(large, (channel.clamp(0, 1) * 60_000).numpy().astype(np.uint16))
-    tile = [
-        "measure",
-        str(large),
-        "--tiles",
-        "64",
-        "--profile",
-        "gaussian",
-        "--white-level",
-        "60000",
-        "--quiet",
-        "--json",
-    ]
-    if not wanted or "tiles" in wanted:
-        first = ran([*tile, "--out", str(tiled)])
-        assert first.status == 0, (first.error, first.said)
-    cluster: Any = None
-    if not wanted or "batch" in wanted:
-        from distributed import LocalCluster
+    tifffile.imwrite(folder / "large.tif", (channel.clamp(0, 1) * 60_000).numpy().astype(np.uint16))
+    options = ["--tiles", "64", "--profile", "gaussian", "--white-level", "60000", "--quiet", "--json"]
+    return ["measure", str(folder / "large.tif"), *options]
 
-        cluster = LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
-        )
+
+def batch_argv(folder: Path, address: str) -> list[str]:
+    """The command that fits three small images, which are made here."""
+    from pyrodrop.images import write_png
+    from pyrodrop.images.simulate import simulate
+
+    (folder / "images").mkdir()
+    for number in range(3):
+        path = folder / "images" / f"{number}.png"
+        write_png(simulate(2, (20, 24), seed=number)[0], path)
+        os.utime(path, (1_700_000_000, 1_700_000_000))  # long ago, so that their hashes are remembered
+    job = ["--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps", "2", "--device", "cpu"]
+    return ["batch", str(folder / "images"), *job, "--scheduler", address, "--quiet", "--json"]
+
+
+def look_at_damaged(
+    looks: Looks, argv: list[str], count: int, chance: random.Random, damage: Callable[..., str], tables: list[str]
+) -> None:
+    """Run a command to its end, and again on what it left, of which something is damaged: the same tables come out."""
+    whole, damaged = looks.folder / f"whole {argv[0]}", looks.folder / "damaged"
+    first = ran([*argv, "--out", str(whole)])
+    assert first.status == 0, (first.error, first.said)
+
+    def content(folder: Path) -> list[bytes]:
+        # A batch's folders of results are named after what they are of.
+        return [path.read_bytes() for table in tables for path in sorted(folder.glob(table))]
+
+    right = content(whole)
+
+    def same(run: Ran) -> str:
+        return "another table" if run.status == 0 and content(damaged) != right else ""
+
+    for _ in range(count):
+        kind = damage(whole, chance, damaged)
+        looks.at(kind, [*argv, "--out", str(damaged)], None, same)
+
+
+def main(folder: Path, count: int, number: int, wanted: list[str]) -> None:
+    """Run so many wrong command lines of every command."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # so that tiles are measured in this process
+    paths = things(folder / "things")
+    looks = Looks(folder)
+    asked = wanted or [*BASES, "results", "tiles", "batches"]
+    if {"batch", "batches"} & set(asked):
+        cluster = scheduler()
         paths["SCHEDULER"] = cluster.scheduler_address
-        import dask
-
-        dask.config.set({"distributed.comm.timeouts.connect": "1s"})
-    limited()
-    for command in BASES:
-        if wanted and command not in wanted:
-            continue
+    limit_memory()
+    for command in [command for command in BASES if command in asked]:
         chance = random.Random(f"{number} {command}")
         for _ in range(count // 5 if command == "batch" else count):
             out = folder / "out"
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(paths["FITTED"], out)
-            look(command, spoiled(command, chance, paths, str(out)), out)
-            for one in home.iterdir():
+            looks.at(command, spoiled(command, chance, paths, str(out)), out)
+            for one in looks.home.iterdir():
                 shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
-    if not wanted or "results" in wanted:
+    if "results" in asked:
         chance = random.Random(f"{number} results")
         for _ in range(count):
             kind = damaged_results(paths, chance, folder / "damaged")
-            look(kind, ["report", str(folder / "damaged"), "--quiet", "--json"], None)
-    if not wanted or "tiles" in wanted:
-        chance = random.Random(f"{number} tiles")
-        table = (tiled / "droplets.csv").read_bytes()
-
-        def same(run: Ran) -> str:
-            if run.status == 0 and (folder / "damaged" / "droplets.csv").read_bytes() != table:
-                return "another table"
-            return ""
-
-        for _ in range(max(count // 5, 5)):
-            kind = damaged_tiles(tiled, chance, folder / "damaged")
-            look(kind, [*tile, "--out", str(folder / "damaged")], None, same)
-    print(json.dumps({"met": met, "faults": list(faults.values())}))
+            looks.at(kind, ["report", str(folder / "damaged"), "--quiet", "--json"])
+    if "tiles" in asked:
+        chance, argv = random.Random(f"{number} tiles"), tiles_argv(folder)
+        look_at_damaged(looks, argv, max(count // 5, 5), chance, damaged_tiles, ["droplets.csv"])
+    if "batches" in asked:
+        chance, argv = random.Random(f"{number} batches"), batch_argv(folder, paths["SCHEDULER"])
+        tables = ["droplets.csv", "*-*/droplets.csv"]
+        look_at_damaged(looks, argv, count, chance, damaged_batch, tables)
+        for _ in range(count):
+            kind = damaged_batch(folder / "whole batch", chance, folder / "damaged")
+            looks.at(f"report of {kind}", ["report", str(folder / "damaged"), "--quiet", "--json"])
+    print(json.dumps({"met": looks.met, "faults": list(looks.faults.values())}))
     sys.stdout.flush()
     os._exit(0)  # threads of a scheduler and pipes are not waited for
 

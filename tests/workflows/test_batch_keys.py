@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrodrop.workflows.batch_keys import Contents, key_of, mark_of
+from pyrodrop.workflows.digests import read_sealed, write_sealed
 
 SETTINGS = {"channel": "hue", "n_droplets": 5, "device": "cpu", "seed": None}
 OLD = 1_600_000_000_000_000_000
@@ -56,10 +57,21 @@ def test_what_is_remembered_is_not_read_again(tmp_path: Path) -> None:
     contents = Contents(memory, one)
     contents.of(path)
     contents.remember()
-    known = json.loads(memory.read_text())
-    known[path][3:] = ["f" * 64, 7]  # only what is not read again can come out like this
-    memory.write_text(json.dumps(known))
+    known = read_sealed(memory)
+    known["files"][path][3:] = ["f" * 64, 7]  # only what is not read again can come out like this
+    write_sealed(known, memory)
     assert Contents(memory, one).of(path)[:2] == ("f" * 64, 7)
+
+
+def test_a_memory_that_was_altered_is_begun_anew(tmp_path: Path) -> None:
+    path, memory = aged(tmp_path / "image", b"one"), tmp_path / "memory"
+    contents = Contents(memory, one)
+    right = contents.of(path)
+    contents.remember()
+    known = json.loads(memory.read_text())
+    known["files"][path][4] = 10**9  # so many pictures, nobody would wait for
+    memory.write_text(json.dumps(known))
+    assert Contents(memory, one).of(path) == right
 
 
 @pytest.mark.parametrize("change", ["size", "time", "replaced"])
@@ -92,4 +104,4 @@ def test_a_damaged_memory_is_begun_anew(tmp_path: Path, damage: str) -> None:
     contents = Contents(memory, one)
     assert contents.of(path).hash == hashlib.sha256(b"one").hexdigest()
     contents.remember()
-    assert list(json.loads(memory.read_text())) == [path]
+    assert list(read_sealed(memory)["files"]) == [path]

@@ -19,7 +19,7 @@ def make(folder: Path, **files: str) -> Path:
 def test_published_results_are_whole_and_say_whose_they_are(tmp_path: Path) -> None:
     publish(make(tmp_path / "run" / "made", table="1,2", picture=""), tmp_path / "there", KEY, {"image": "a.png"})
     record = read_record(tmp_path / "there", KEY)
-    assert record == {"key": KEY, "image": "a.png", "files": {"table": 3, "picture": 0}}
+    assert record == {"key": KEY, "image": "a.png", "files": {"table": 3, "picture": 0}, "hashes": {}}
     assert not (tmp_path / "run" / "made").exists()
     assert read_record(tmp_path / "there", "f" * 64) is None
     assert read_record(tmp_path / "nowhere") is None
@@ -41,6 +41,18 @@ def test_damaged_results_are_not_taken_and_are_replaced(tmp_path: Path, damage: 
     publish(make(tmp_path / "run" / "made", table="3,4"), there, KEY, {})
     assert read_record(there, KEY) is not None
     assert (there / "table").read_text() == "3,4"
+
+
+@pytest.mark.parametrize("name", ["droplets.csv", "summary.json", RECORD])
+def test_what_the_tables_are_made_from_is_told_altered_at_the_same_length(tmp_path: Path, name: str) -> None:
+    there, made = tmp_path / "there", make(tmp_path / "run" / "made")
+    (made / "droplets.csv").write_text("x_px\n1.5\n")
+    (made / "summary.json").write_text('{"count": 11}')
+    publish(made, there, KEY, {"seconds": 1.5})
+    before = (there / name).read_text()
+    (there / name).write_text(before.replace("1", "7", 1))
+    assert (there / name).read_text() != before
+    assert read_record(there, KEY) is None
 
 
 def test_the_slower_of_two_runs_leaves_the_results_of_the_faster_alone(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pyrodrop.workflows.batch_keys import mark_of
 from pyrodrop.workflows.batch_tables import DROPLETS, IMAGES, PARQUET, SUMMARY, Entry, put_together
+from pyrodrop.workflows.digests import read_sealed
 
 
 def result(out: Path, name: str, table: str, summary: dict[str, object], frame: int | None = None) -> Entry:
@@ -66,7 +67,7 @@ def test_every_image_has_a_row_with_its_numbers_or_why_it_failed(entries: list[E
 
 def test_the_summary_counts_and_names_what_failed(entries: list[Entry], tmp_path: Path) -> None:
     told = put_together(entries, tmp_path, {"job": "fit"})
-    assert told == json.loads((tmp_path / SUMMARY).read_text())
+    assert told == read_sealed(tmp_path / SUMMARY)
     assert (told["job"], told["images"], told["done"], told["failed"], told["droplets"]) == ("fit", 3, 2, 1, 3)
     assert told["failures"] == [{"image": "bad.png", "reason": "bad.png is cut, alas"}]
 
@@ -78,7 +79,19 @@ def test_the_tables_of_the_same_results_are_left_alone(entries: list[Entry], tmp
     assert before == {name: mark_of(str(tmp_path / name)) for name in before}
 
 
-@pytest.mark.parametrize("change", ["fewer", "other key", "settings", "cut table", "no summary", "damaged summary"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "fewer",
+        "other key",
+        "settings",
+        "cut table",
+        "altered table",
+        "no summary",
+        "damaged summary",
+        "altered summary",
+    ],
+)
 def test_the_tables_of_other_results_or_damaged_ones_are_written_again(
     entries: list[Entry], tmp_path: Path, change: str
 ) -> None:
@@ -96,10 +109,16 @@ def test_the_tables_of_other_results_or_damaged_ones_are_written_again(
         (tmp_path / DROPLETS).write_text("image")
     elif change == "no summary":
         (tmp_path / SUMMARY).unlink()
+    elif change == "altered table":
+        text = (tmp_path / DROPLETS).read_text()
+        (tmp_path / DROPLETS).write_text(text.replace("0", "5"))
+    elif change == "altered summary":
+        told = json.loads((tmp_path / SUMMARY).read_text())
+        (tmp_path / SUMMARY).write_text(json.dumps(told | {"images": 77}))
     else:
         (tmp_path / SUMMARY).write_text("{")
     told = put_together(entries, tmp_path, about)
-    assert told == json.loads((tmp_path / SUMMARY).read_text())
+    assert told == read_sealed(tmp_path / SUMMARY)
     assert told["images"] == len(entries)
     assert told["settings"] == about["settings"]
     assert len(pd.read_csv(tmp_path / DROPLETS)) == told["droplets"] == (4 if change == "other key" else 3)

@@ -74,7 +74,7 @@ def matched(some: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[Any], NDA
 def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
     image, truth = droplets_on_seams(seed)
     one = pyrodrop.measure(image, profile="gaussian")
-    summary = measure_tiles(image, tmp_path, tile_px=TILE_PX, profile="gaussian", progress=False)
+    summary = measure_tiles(image, tmp_path, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
     whole, tiled = one.table[one.table["presence"] >= 0.5], likely(tmp_path)
     assert summary["tiles"]["number"] == 4
     assert summary["tiles"]["seen_twice"] >= 13  # those on seams
@@ -93,7 +93,7 @@ def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
 
 def test_ids_run_from_top_to_bottom_over_all_tiles(tmp_path: Path) -> None:
     image, _ = droplets_on_seams(5)
-    measure_tiles(image, tmp_path, tile_px=TILE_PX, profile="gaussian", progress=False)
+    measure_tiles(image, tmp_path, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
     table = pd.read_csv(tmp_path / "droplets.csv")
     assert list(table["id"]) == list(range(len(table)))
     assert (np.diff(table["y_px"]) >= 0).all()
@@ -113,7 +113,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
     code = (
         "import sys; from pyrodrop.workflows.tiles import measure_tiles\n"
-        f"measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, profile='gaussian', progress=False)"
+        f"measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, halo_px=64, profile='gaussian', progress=False)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(path), str(out)])
     while process.poll() is None and not list((out / "tiles").glob("[0-9]*.npz")):
@@ -123,14 +123,19 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     before = {part.name: part.stat().st_mtime_ns for part in (out / "tiles").glob("[0-9]*.npz")}
     assert 1 <= len(before) < 4
     assert not (out / "summary.json").exists()
-    resumed = measure_tiles(path, out, tile_px=TILE_PX, profile="gaussian", progress=False)
+    resumed = measure_tiles(path, out, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
     assert resumed["tiles"]["done_before"] == len(before)
     assert all((out / "tiles" / name).stat().st_mtime_ns == when for name, when in before.items())
-    measure_tiles(path, straight, tile_px=TILE_PX, profile="gaussian", progress=False)
+    measure_tiles(path, straight, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
     same_droplets(out, straight)
     # A damaged part is done again; other settings do all again.
     shutil.copy(path, out / "tiles" / "0001-0001.npz")
-    assert measure_tiles(path, out, tile_px=TILE_PX, profile="gaussian", progress=False)["tiles"]["done_before"] == 3
+    assert (
+        measure_tiles(path, out, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)["tiles"][
+            "done_before"
+        ]
+        == 3
+    )
     same_droplets(out, straight)
     assert measure_tiles(path, out, tile_px=300, profile="gaussian", progress=False)["tiles"]["done_before"] == 0
 
@@ -142,7 +147,7 @@ def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -
     tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
     code = (
         "import sys; from pyrodrop.workflows.tiles import measure_tiles\n"
-        f"measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, profile='gaussian', progress=False)"
+        f"measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, halo_px=64, profile='gaussian', progress=False)"
     )
     for seconds in np.random.default_rng(6).uniform(1, 8, 4):
         process = subprocess.Popen([sys.executable, "-c", code, str(path), str(out)])
@@ -150,8 +155,8 @@ def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -
             process.wait(seconds)
         process.kill()
         process.wait()
-    measure_tiles(path, out, tile_px=TILE_PX, profile="gaussian", progress=False)
-    measure_tiles(path, straight, tile_px=TILE_PX, profile="gaussian", progress=False)
+    measure_tiles(path, out, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
+    measure_tiles(path, straight, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
     same_droplets(out, straight)
 
 
@@ -160,7 +165,9 @@ def test_two_workers_say_what_one_says(tmp_path: Path) -> None:
     path = tmp_path / "large.tif"
     tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
     for name, workers in (("one", 1), ("two", 2)):
-        measure_tiles(path, tmp_path / name, tile_px=TILE_PX, profile="gaussian", workers=workers, progress=False)
+        measure_tiles(
+            path, tmp_path / name, tile_px=TILE_PX, halo_px=64, profile="gaussian", workers=workers, progress=False
+        )
     same_droplets(tmp_path / "one", tmp_path / "two")
 
 
