@@ -21,6 +21,8 @@ from pyrodrop.models.settle_factor import step
 from pyrodrop.models.settle_posterior import far_of
 from pyrodrop.render import SHAPES
 
+# A droplet that the image's border cuts may have its centre so many radii beyond it.
+BEYOND = 2.0
 # By which factor a droplet's radius may change from where it starts; how far it may go is ``far_of``.
 FAR_FACTOR = 2.0
 # The same of one step, against wild steps far from the quadratic.
@@ -57,7 +59,7 @@ def start_of(
 ) -> State:
     """The state to start from: no heights if none are given, a level background.
 
-    A droplet that the image's border cuts may have its centre beyond it, as far as it may go from where it is found.
+    A droplet that the image's border cuts may have its centre beyond it, by ``BEYOND`` radii.
     """
     count, height, width = problem.channels.shape
     a = np.zeros((count, len(x)))
@@ -69,7 +71,7 @@ def start_of(
     shape = np.zeros(SHAPES[problem.profile])
     shape[:1] = np.log(edge_px)
     r = np.maximum(r, SMALLEST_PX)
-    out = far_of(r)
+    out = np.maximum(far_of(r), BEYOND * r)
     x, y = np.clip(x, -0.5 - out, width - 0.5 + out), np.clip(y, -0.5 - out, height - 0.5 + out)
     return State(x, y, np.log(r), a, shape, bg)
 
@@ -77,14 +79,20 @@ def start_of(
 def descend(problem: Problem, state: State, max_steps: int, home: State, rest: float = REST) -> Descent:
     """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each.
 
-    ``home`` is where the droplets were found: they may go only so far from there. The fit rests when a step gains, and
+    ``home`` is where the droplets were found: they may go only so far from there, those that the border cuts also out
+    of the image. The fit rests when a step gains, and
     would gain by the quadratic, less than ``rest`` in log density, and a hundredth of it more for each droplet.
     """
     count = len(problem.channels)
     n, shapes = len(state.x), SHAPES[problem.profile]
-    far = far_of(np.exp(home.log_r))
+    r = np.exp(home.log_r)
+    far = far_of(r)
     low = np.stack([home.x - far, home.y - far, home.log_r], 1)
     high = np.stack([home.x + far, home.y + far, home.log_r], 1)
+    for axis, (place, side) in enumerate(((home.x, problem.channels.shape[2]), (home.y, problem.channels.shape[1]))):
+        before, after = place - r < -0.5, place + r > side - 0.5
+        low[before, axis] = np.minimum(low[before, axis], -0.5 - BEYOND * r[before])
+        high[after, axis] = np.maximum(high[after, axis], side - 0.5 + BEYOND * r[after])
     low[:, 2] = np.maximum(home.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
     high[:, 2] += np.log(FAR_FACTOR)
     freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.border / count, 1.0)

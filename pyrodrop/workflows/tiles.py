@@ -58,7 +58,7 @@ def measure_tiles(
         out: the folder.
         tile_px: longest side of a tile in px, at least 64. Memory grows with its square, times ``workers``.
         halo_px: width of the halo in px; None for the width of the largest droplet that the sampled tiles show, twice
-            that of all but a hundredth of them, and at least 128.
+            that of all but a hundredth of them, and at least 64.
         profile: as for ``pyrodrop.measure``, chosen once for all tiles.
         channel: as for ``measure_image``, one of them; gray where not given.
         frame: which picture of several, from 0.

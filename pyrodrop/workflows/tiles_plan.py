@@ -18,10 +18,8 @@ _SAMPLES, _FIRST_HALO = 4, 64
 # The halo is so many times as wide as all but a hundredth of the droplets that were seen, as wide as the largest of
 # them, and at least so many px. With once and 32, droplets that the halo's own border cuts moved one at a seam by up
 # to 0.06 px and once left a trace that was taken for a droplet. One faint broad thing that is no droplet is not to
-# widen the halo of every tile; where a tile has one of its own that is wider than its halo, it widens that. At a border
-# the background is freest, and may be told from a broad faint droplet least: with 64 px three such were told among
-# 11,000, all within 100 px of the halo's border and 35 px of a seam, and with 126 px none.
-_WIDTHS, _NEARLY_ALL, _LEAST_HALO = 2, 0.99, 128
+# widen the halo of every tile; where a tile has one of its own that is wider than its halo, it widens that.
+_WIDTHS, _NEARLY_ALL, _LEAST_HALO = 2, 0.99, 64
 # Of the population so many circles are remembered; more say nothing new.
 _REMEMBERED = 4_000
 

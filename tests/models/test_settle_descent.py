@@ -8,7 +8,6 @@ from pyrodrop.models.settle import settle
 from pyrodrop.models.settle_descent import start_of
 from pyrodrop.models.settle_equations import Problem, columns_of, compiled, equations_of, residual_of
 from pyrodrop.models.settle_factor import step
-from pyrodrop.models.settle_posterior import far_of
 
 WIDTH, HEIGHT = 60, 40
 
@@ -38,15 +37,16 @@ def test_a_droplet_starts_no_further_out_than_it_may_go() -> None:
     problem = Problem(image, "gaussian", image_scales(image + np.random.default_rng(0).normal(size=image.shape), 4.0))
     far_out, r = np.array([-50.0, 200.0, 10.0]), np.array([4.0, 10.0, 1.0])
     made = start_of(problem, far_out, far_out, r)
-    assert made.x == pytest.approx([-0.5 - far_of(r)[0], WIDTH - 0.5 + far_of(r)[1], 10.0])
-    assert made.y == pytest.approx([-0.5 - far_of(r)[0], HEIGHT - 0.5 + far_of(r)[1], 10.0])
+    assert made.x == pytest.approx([-0.5 - 2 * r[0], WIDTH - 0.5 + 2 * r[1], 10.0])
+    assert made.y == pytest.approx([-0.5 - 2 * r[0], HEIGHT - 0.5 + 2 * r[1], 10.0])
 
 
-def test_a_centre_beyond_the_border_is_found_there() -> None:
-    image = 0.2 + gaussian(-1.5, 20.0, 4.0, 0.5) + np.random.default_rng(1).normal(0, 0.01, (HEIGHT, WIDTH))
+@pytest.mark.parametrize("out", [1.5, 6.0])
+def test_a_centre_beyond_the_border_is_found_there(out: float) -> None:
+    image = 0.2 + gaussian(-out, 20.0, 4.0, 0.5) + np.random.default_rng(1).normal(0, 0.01, (HEIGHT, WIDTH))
     made = settle(image, [0.0], [19.0], [4.5], profile="gaussian")
     spread = np.sqrt(np.diagonal(made.covariance[0]))
-    assert abs(made.x[0] + 1.5) < 4 * spread[0]
+    assert abs(made.x[0] + out) < 4 * spread[0]
     assert abs(made.y[0] - 20.0) < 4 * spread[1]
     assert not made.at_bound[0]
     assert made.reduced_chi_square[0] == pytest.approx(1, abs=0.15)

@@ -20,7 +20,7 @@ def test_a_plan_survives_the_disk() -> None:
 
 
 def test_the_halo_is_as_wide_as_the_largest_droplet_and_not_made_by_it_alone() -> None:
-    assert halo_of(np.zeros(0)) == halo_of(np.full(5, 3.0)) == 128
-    assert halo_of(np.full(500, 40.0)) == 160
-    assert halo_of(np.array([*[40.0] * 499, 60.0])) == 160
-    assert halo_of(np.array([*[40.0] * 499, 90.0])) == 180
+    assert halo_of(np.zeros(0)) == halo_of(np.full(5, 3.0)) == 64
+    assert halo_of(np.full(500, 20.0)) == 80
+    assert halo_of(np.array([*[20.0] * 499, 30.0])) == 80
+    assert halo_of(np.array([*[20.0] * 499, 90.0])) == 180
