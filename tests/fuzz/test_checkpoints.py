@@ -7,8 +7,9 @@ spoils each that many times, with PYRODROP_FUZZ_SEED other ones.
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from fuzz.apart import run
 
 COUNT = int(os.environ.get("PYRODROP_FUZZ", "25"))
 SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
@@ -17,21 +18,10 @@ PROGRAM = Path(__file__).with_name("spoiling.py")
 HANGS_AFTER = 600 + COUNT * 10
 
 
-def run(*argv: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, *argv],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HANGS_AFTER,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-
-
 def test_spoiled_checkpoints_can_be_used_or_are_refused_in_one_line(tmp_path: Path) -> None:
     now = tmp_path / "now"
     try:
-        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED))
+        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED), seconds=HANGS_AFTER)
     except subprocess.TimeoutExpired:
         raise AssertionError(f"loading {tmp_path / 'spoiled.pt'} hangs: {now.read_text()}") from None
     assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
@@ -59,7 +49,7 @@ def test_the_fuzz_itself_sees_a_traceback_and_another_state(tmp_path: Path) -> N
         "spoiling.pyrodrop.load = broken\n"
         "print(spoiling.fault(path, state)[1])\n"
     )
-    done = run("-c", code, str(tmp_path))
+    done = run("-c", code, str(tmp_path), seconds=HANGS_AFTER)
     assert done.stdout.splitlines() == ["", "another state than was saved", "loading raised KeyError: \"'x'\""], (
         done.stderr
     )
@@ -73,5 +63,5 @@ def test_code_in_a_checkpoint_would_be_seen_if_it_were_run(tmp_path: Path) -> No
         "(Path(sys.argv[1]) / 'bad.pt').write_bytes(made['eval as a further entry'])\n"
         "torch.load(Path(sys.argv[1]) / 'bad.pt', weights_only=False)\n"
     )
-    run("-c", code, str(tmp_path))
+    run("-c", code, str(tmp_path), seconds=HANGS_AFTER)
     assert (tmp_path / "run").exists()

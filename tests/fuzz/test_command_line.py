@@ -8,10 +8,10 @@ files; with PYRODROP_FUZZ_SEED other ones.
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fuzz.apart import run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pipes and limits as Linux has them")
 
@@ -26,21 +26,10 @@ SLOW = ("fit", "measure", "batch", "results", "tiles") if "PYRODROP_FUZZ" in os.
 KINDS = (*QUICK, "batches", *SLOW)
 
 
-def run(*argv: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, *argv],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HANGS_AFTER,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-
-
 def test_wrong_command_lines_are_done_rightly_or_refused_in_one_line(tmp_path: Path) -> None:
     now = tmp_path / "now"
     try:
-        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED), *KINDS)
+        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED), *KINDS, seconds=HANGS_AFTER)
     except subprocess.TimeoutExpired:
         raise AssertionError(f"it hangs: {now.read_text()}") from None
     assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
@@ -63,7 +52,7 @@ def test_the_fuzz_itself_sees_a_traceback_and_a_second_line(tmp_path: Path) -> N
         "def right(_): print('pyrodrop fit: a', file=sys.stderr); return 2\n"
         "for broken in (raising, talking, nan, right): seen(broken)\n"
     )
-    done = run("-c", code)
+    done = run("-c", code, seconds=HANGS_AFTER)
     lines = done.stdout.splitlines()
     assert "KeyError" in lines[0], done.stderr
     assert lines[1].startswith("said ")

@@ -8,9 +8,9 @@ import json
 import os
 import random
 import subprocess
-import sys
 from pathlib import Path
 
+from fuzz.apart import run
 from fuzz.damaging import damaged
 
 COUNT = int(os.environ.get("PYRODROP_FUZZ", "60"))
@@ -23,18 +23,11 @@ HANGS_AFTER = 300 + COUNT * 5
 def test_damaged_files_are_read_rightly_or_refused_in_one_line(tmp_path: Path) -> None:
     now = tmp_path / "now"
     try:
-        run = subprocess.run(
-            [sys.executable, str(PROGRAM), str(tmp_path), str(COUNT), str(SEED)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=HANGS_AFTER,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED), seconds=HANGS_AFTER)
     except subprocess.TimeoutExpired:
         raise AssertionError(f"reading {tmp_path / 'damaged'} hangs: {now.read_text()}") from None
-    assert run.returncode == 0, f"{now.read_text()}: {run.stderr}"
-    found = json.loads(run.stdout)
+    assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
+    found = json.loads(done.stdout)
     assert found["faults"] == []
     assert found["most_kilobytes"] < 2**20
     # Damage was done, and was seen, in every kind of file.
@@ -57,14 +50,8 @@ def test_the_fuzz_itself_sees_a_wrong_picture_and_a_traceback(tmp_path: Path) ->
         "damaging.read_image = broken\n"
         "print(damaging.fault(path, 'png gray', right, None))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "i")],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert run.stdout.splitlines() == [
+    done = run("-c", code, str(tmp_path / "i"), seconds=HANGS_AFTER)
+    assert done.stdout.splitlines() == [
         "('read', '')",
         "('read', 'another picture than was written')",
         "('read', 'a picture of (40, 56, 1)')",

@@ -26,6 +26,11 @@ from pyrodrop.workflows.tiles import measure_tiles
 
 SIZE, TILE_PX = (400, 500), 250
 SEAMS = (200, 250)  # row and column at which the tiles of TILE_PX of an image of SIZE meet
+MEASURE = f"""
+import sys
+from pyrodrop.workflows.tiles import measure_tiles
+measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, halo_px=64, profile="gaussian", progress=False)
+"""
 
 
 def same_droplets(one: Path, other: Path) -> None:
@@ -111,11 +116,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     image, _ = droplets_on_seams(3)
     path, out, straight = tmp_path / "large.tif", tmp_path / "killed", tmp_path / "straight"
     tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
-    code = (
-        "import sys; from pyrodrop.workflows.tiles import measure_tiles\n"
-        f"measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, halo_px=64, profile='gaussian', progress=False)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(path), str(out)])
+    process = subprocess.Popen([sys.executable, "-c", MEASURE, str(path), str(out)])
     while process.poll() is None and not list((out / "tiles").glob("[0-9]*.npz")):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -145,12 +146,8 @@ def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -
     image, _ = droplets_on_seams(6)
     path, out, straight = tmp_path / "large.tif", tmp_path / "killed", tmp_path / "straight"
     tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
-    code = (
-        "import sys; from pyrodrop.workflows.tiles import measure_tiles\n"
-        f"measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, halo_px=64, profile='gaussian', progress=False)"
-    )
     for seconds in np.random.default_rng(6).uniform(1, 8, 4):
-        process = subprocess.Popen([sys.executable, "-c", code, str(path), str(out)])
+        process = subprocess.Popen([sys.executable, "-c", MEASURE, str(path), str(out)])
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
         process.kill()
