@@ -90,9 +90,9 @@ def descend(problem: Problem, state: State, max_steps: int, home: State, rest: f
     low = np.stack([home.x - far, home.y - far, home.log_r], 1)
     high = np.stack([home.x + far, home.y + far, home.log_r], 1)
     for axis, (place, side) in enumerate(((home.x, problem.channels.shape[2]), (home.y, problem.channels.shape[1]))):
-        before, after = place - r < -0.5, place + r > side - 0.5
-        low[before, axis] = np.minimum(low[before, axis], -0.5 - BEYOND * r[before])
-        high[after, axis] = np.maximum(high[after, axis], side - 0.5 + BEYOND * r[after])
+        start, end = place - r < -0.5, place + r > side - 0.5  # which droplets the border cuts there
+        low[start, axis] = np.minimum(low[start, axis], -0.5 - BEYOND * r[start])
+        high[end, axis] = np.maximum(high[end, axis], side - 0.5 + BEYOND * r[end])
     low[:, 2] = np.maximum(home.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
     high[:, 2] += np.log(FAR_FACTOR)
     freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.border / count, 1.0)
