@@ -80,8 +80,8 @@ def descend(problem: Problem, state: State, max_steps: int, home: State, rest: f
     """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each.
 
     ``home`` is where the droplets were found: they may go only so far from there, those that the border cuts also out
-    of the image. The fit rests when a step gains, and
-    would gain by the quadratic, less than ``rest`` in log density, and a hundredth of it more for each droplet.
+    of the image. The fit rests when a step gains, and would gain by the quadratic, less than ``rest`` in log density,
+    and a hundredth of it more for each droplet.
     """
     count = len(problem.channels)
     n, shapes = len(state.x), SHAPES[problem.profile]
