@@ -96,12 +96,13 @@ def read_results(folder: str | Path) -> ResultFolder:
             raise ResultError(f"{path} holds no {name}; {advice}")
     try:
         summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    except ValueError as error:
+        known = finite(summary)
+    except (ValueError, RecursionError) as error:  # the latter of lists in lists in lists
         raise ResultError(f"{path / 'summary.json'} is not readable JSON ({error}); {advice}") from error
     if not isinstance(summary, dict):
         raise ResultError(f"{path / 'summary.json'} holds no JSON object; {advice}")
     _check_sizes(summary, path / "summary.json", advice)
-    return ResultFolder(path, finite(summary), _read_table(path / "droplets.csv", advice))
+    return ResultFolder(path, known, _read_table(path / "droplets.csv", advice))
 
 
 def _check_sizes(summary: Mapping[str, Any], path: Path, advice: str) -> None:

@@ -74,7 +74,7 @@ def publish(made: Path, folder: Path, key: str, record: Mapping[str, Any]) -> No
             made.rename(folder)
         except OSError:
             # A folder can only take the place of one that is empty or not there.
-            if not folder.exists():
+            if not os.path.lexists(folder):
                 raise
         else:
             _to_disk(folder.parent)

@@ -1,5 +1,7 @@
 """Files of our own that carry their digest: what a disk or a hand has altered is seen, and not taken for true."""
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -33,8 +35,10 @@ def read_sealed(path: str | os.PathLike[str]) -> dict[str, Any]:
         OSError: if the file cannot be read.
         ValueError: if it is not as it was written.
     """
-    with open(path, "rb") as file:
+    if not os.path.isfile(path):  # to open a pipe is to wait for whoever writes to it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+    with open(path, "rb") as file, contextlib.suppress(RecursionError):  # of lists in lists in lists
         content = json.load(file)
-    if not isinstance(content, dict) or content.pop(_DIGEST, None) != digest_of(content):
-        raise AlteredError(f"{path} is not as it was written")
-    return content
+        if isinstance(content, dict) and content.pop(_DIGEST, None) == digest_of(content):
+            return content
+    raise AlteredError(f"{path} is not as it was written")

@@ -1,5 +1,6 @@
 """The folder of an image's results appears whole, and damage is seen."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ def test_damaged_results_are_not_taken_and_are_replaced(tmp_path: Path, damage: 
     publish(make(tmp_path / "run" / "made", table="3,4"), there, KEY, {})
     assert read_record(there, KEY) is not None
     assert (there / "table").read_text() == "3,4"
+
+
+@pytest.mark.parametrize("what", ["a file", "a pipe", "a link to itself", "a link to nowhere"])
+def test_what_is_no_folder_gives_way_to_results(tmp_path: Path, what: str) -> None:
+    there = tmp_path / "there"
+    if what == "a file":
+        there.touch()
+    elif what == "a pipe":
+        os.mkfifo(there)
+    else:
+        there.symlink_to(there if what == "a link to itself" else tmp_path / "nowhere")
+    publish(make(tmp_path / "run" / "made", table="1,2"), there, KEY, {})
+    assert read_record(there, KEY) is not None
+    assert (there / "table").read_text() == "1,2"
 
 
 @pytest.mark.parametrize("name", ["droplets.csv", "summary.json", RECORD])
