@@ -58,3 +58,25 @@ def test_the_fuzz_itself_sees_a_traceback_and_a_second_line(tmp_path: Path) -> N
     assert lines[1].startswith("said ")
     assert "NaN in JSON" in lines[2]
     assert lines[3:] == [""]
+
+
+def test_the_fuzz_itself_sees_another_table_and_other_counts(tmp_path: Path) -> None:
+    """A batch that takes what is damaged for finished, or that tells something else."""
+    code = (
+        "import random, shutil, sys; from pathlib import Path; from fuzz import wronging\n"
+        "def main(argv):\n"
+        "    out = Path(argv[-1]); out.mkdir(exist_ok=True)\n"
+        "    if out.name != 'damaged': (out / 'droplets.csv').write_text('right')\n"
+        "    print('{\"done\": %d}' % done[out.name == 'damaged']); return 0\n"
+        "def damage(whole, chance, folder):\n"
+        "    shutil.rmtree(folder, ignore_errors=True); shutil.copytree(whole, folder)\n"
+        "    (folder / 'droplets.csv').write_text(text); return 'damaged'\n"
+        "wronging.cli.main = main\n"
+        "looks = wronging.Looks(Path(sys.argv[1]))\n"
+        "for text, done in (('right', (3, 3)), ('wrong', (3, 3)), ('right', (3, 2))):\n"
+        "    looks.faults.clear()\n"
+        "    wronging.look_at_damaged(looks, ['batch'], 1, random.Random(0), damage, ['droplets.csv'])\n"
+        "    print([fault.rpartition(' -> ')[2] for fault in looks.faults.values()])\n"
+    )
+    done = run("-c", code, str(tmp_path), seconds=HANGS_AFTER)
+    assert done.stdout.splitlines() == ["[]", "['another table']", "['other counts']"], done.stderr

@@ -1,6 +1,7 @@
-"""Folders of results in which a file is damaged: of one image, of a large one in tiles, of a batch."""
+"""Folders of results, what makes them, and a file in them damaged: of one image, of one in tiles, of a batch."""
 
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -10,6 +11,32 @@ import numpy as np
 import pandas as pd
 from fuzz.damaging import damaged
 from fuzz.wrong_words import NUMBERS
+
+
+def tiles_argv(folder: Path) -> list[str]:
+    """The command that measures a small image, which is made here, in four tiles."""
+    import tifffile
+
+    from pyrodrop.images.simulate import simulate
+
+    channel = simulate(6, (70, 70), seed=2, kind="gray")[0].pixels[..., 0]
+    tifffile.imwrite(folder / "large.tif", (channel.clamp(0, 1) * 60_000).numpy().astype(np.uint16))
+    options = ["--tiles", "64", "--profile", "gaussian", "--white-level", "60000", "--quiet", "--json"]
+    return ["measure", str(folder / "large.tif"), *options]
+
+
+def batch_argv(folder: Path, address: str) -> list[str]:
+    """The command that fits three small images, which are made here."""
+    from pyrodrop.images import write_png
+    from pyrodrop.images.simulate import simulate
+
+    (folder / "images").mkdir()
+    for number in range(3):
+        path = folder / "images" / f"{number}.png"
+        write_png(simulate(2, (20, 24), seed=number)[0], path)
+        os.utime(path, (1_700_000_000, 1_700_000_000))  # long ago, so that their hashes are remembered
+    job = ["--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps", "2", "--device", "cpu"]
+    return ["batch", str(folder / "images"), *job, "--scheduler", address, "--quiet", "--json"]
 
 
 def damaged_results(paths: dict[str, str], chance: random.Random, folder: Path) -> str:
@@ -120,21 +147,43 @@ def damaged_tiles(whole: Path, chance: random.Random, folder: Path) -> str:
     return f"tiles with damaged {path.name}"
 
 
+def no_file(path: Path, chance: random.Random) -> None:
+    """Put something else in the place of a file or a folder, or nothing."""
+    what = chance.choice(["nothing", "an empty file", "a folder", "a pipe", "a loop", "to nowhere", "endless", "deep"])
+    if what == "an empty file":
+        path.touch()
+    elif what == "a folder":
+        path.mkdir()
+    elif what == "a pipe":
+        os.mkfifo(path)
+    elif what in ("a loop", "to nowhere", "endless"):
+        path.symlink_to({"a loop": path, "to nowhere": path.with_name("nowhere"), "endless": "/dev/zero"}[what])
+    elif what == "deep":
+        path.write_text('{"a": ' + "[" * 100_000)
+
+
 def damaged_batch(whole: Path, chance: random.Random, folder: Path) -> str:
     """A folder that a batch has written, of which one file is damaged."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(whole, folder)
-    inner = [one for one in folder.rglob("*") if one.is_file() and one.suffix in (".json", ".csv", ".parquet", ".png")]
+    inner = [
+        one
+        for one in sorted(folder.rglob("*"))
+        if one.is_file() and one.suffix in (".json", ".csv", ".parquet", ".png")
+    ]
     own = [one for one in inner if one.name in (".hashes.json", "batch.json") or one.parent == folder]
     path = chance.choice([*own, *own, *own, *inner])
+    name = path.name if path.parent == folder else f"NAME-KEY/{path.name}"
     how = chance.random()
-    if how < 0.1:
+    if how < 0.1:  # an image's whole folder, or that of what is under way
+        images = sorted(one for one in folder.iterdir() if one.is_dir())
+        path = chance.choice([*images, folder / ".under-way"])
+        name = "NAME-KEY" if path in images else path.name
+        shutil.rmtree(path, ignore_errors=True)
+        no_file(path, chance)
+    elif how < 0.25:
         path.unlink()
-        kind = chance.random()
-        if kind < 0.3:
-            path.mkdir()
-        elif kind < 0.5:
-            path.symlink_to(path)
+        no_file(path, chance)
     elif path.suffix == ".json" and how < 0.7:
         content = json.loads(path.read_text())
         part = content
@@ -147,4 +196,4 @@ def damaged_batch(whole: Path, chance: random.Random, folder: Path) -> str:
         path.write_text(json.dumps(content if chance.random() < 0.9 else anything_in_json(chance)))
     else:
         path.write_bytes(damaged(path.read_bytes(), chance))
-    return f"batch with damaged {path.name if path.parent == folder else f'NAME-KEY/{path.name}'}"
+    return f"batch with damaged {name}"

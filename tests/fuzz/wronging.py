@@ -19,11 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from fuzz.wrong_folders import damaged_batch, damaged_results, damaged_tiles
+from fuzz.wrong_folders import batch_argv, damaged_batch, damaged_results, damaged_tiles, tiles_argv
 from fuzz.wrong_words import BASES, spoiled
 
 from pyrodrop import cli
+from pyrodrop.workflows.batch_results import RECORD, read_record
 
 MEMORY = 2**30
 HANGS_AFTER = 300
@@ -201,32 +201,6 @@ def scheduler() -> Any:
     return LocalCluster(n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None)
 
 
-def tiles_argv(folder: Path) -> list[str]:
-    """The command that measures a small image, which is made here, in four tiles."""
-    import tifffile
-
-    from pyrodrop.images.simulate import simulate
-
-    channel = simulate(6, (70, 70), seed=2, kind="gray")[0].pixels[..., 0]
-    tifffile.imwrite(folder / "large.tif", (channel.clamp(0, 1) * 60_000).numpy().astype(np.uint16))
-    options = ["--tiles", "64", "--profile", "gaussian", "--white-level", "60000", "--quiet", "--json"]
-    return ["measure", str(folder / "large.tif"), *options]
-
-
-def batch_argv(folder: Path, address: str) -> list[str]:
-    """The command that fits three small images, which are made here."""
-    from pyrodrop.images import write_png
-    from pyrodrop.images.simulate import simulate
-
-    (folder / "images").mkdir()
-    for number in range(3):
-        path = folder / "images" / f"{number}.png"
-        write_png(simulate(2, (20, 24), seed=number)[0], path)
-        os.utime(path, (1_700_000_000, 1_700_000_000))  # long ago, so that their hashes are remembered
-    job = ["--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps", "2", "--device", "cpu"]
-    return ["batch", str(folder / "images"), *job, "--scheduler", address, "--quiet", "--json"]
-
-
 def look_at_damaged(
     looks: Looks, argv: list[str], count: int, chance: random.Random, damage: Callable[..., str], tables: list[str]
 ) -> None:
@@ -235,14 +209,25 @@ def look_at_damaged(
     first = ran([*argv, "--out", str(whole)])
     assert first.status == 0, (first.error, first.said)
 
-    def content(folder: Path) -> list[bytes]:
+    def content(folder: Path) -> dict[str, bytes]:
         # A batch's folders of results are named after what they are of.
-        return [path.read_bytes() for table in tables for path in sorted(folder.glob(table))]
+        found = [path for table in tables for path in folder.glob(table)]
+        return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+    def counts(run: Ran) -> list[Any]:
+        return [strict(run.told).get(name) for name in ("images", "done", "failed", "droplets")]
 
     right = content(whole)
+    records = [path.parent.name for path in whole.glob(f"*/{RECORD}")]
 
     def same(run: Ran) -> str:
-        return "another table" if run.status == 0 and content(damaged) != right else ""
+        if run.status != 0:
+            return ""
+        if content(damaged) != right:
+            return "another table"
+        if counts(run) != counts(first):
+            return "other counts"
+        return "" if all(read_record(damaged / one) is not None for one in records) else "a damaged record was left"
 
     for _ in range(count):
         kind = damage(whole, chance, damaged)
