@@ -15,6 +15,7 @@ Picture = NDArray[np.float32]
 
 # Of a stitched image of a whole slide.
 _LONGEST_SIDE = 10_000_000
+_DEEPEST = 32  # lists and objects within one another; a summary holds three
 NEEDED_COLUMNS = ("id", "x_px", "y_px", "radius_px")
 
 
@@ -121,16 +122,22 @@ def is_results(folder: Path) -> bool:
     return (folder / "summary.json").is_file() and not (folder / "summary.csv").is_file()
 
 
-def finite(value: Any) -> Any:
-    """JSON values, where a number that is not finite, which JSON does not know, becomes None."""
+def finite(value: Any, depth: int = 0) -> Any:
+    """JSON values, where a number that is not finite, which JSON does not know, becomes None.
+
+    Raises:
+        ValueError: for lists in lists in lists, which no summary holds.
+    """
+    if depth > _DEEPEST:
+        raise ValueError(f"lists or objects within one another, more than {_DEEPEST} deep")
     if isinstance(value, str):  # half of a pair of surrogates is no character, and in no file
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, int) and abs(value) >= 2**63:
         return None
     if isinstance(value, dict):
-        return {finite(str(name)): finite(item) for name, item in value.items()}
+        return {finite(str(name)): finite(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [finite(item, depth + 1) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -198,6 +198,7 @@ def test_the_same_folder_gives_the_same_page(make_results: Any, tmp_path: Path) 
         ("summary.json", "[]", "no JSON object"),
         ("summary.json", "[" * 100_000, "is not readable JSON"),
         ("summary.json", '{"a": ' + "[" * 700 + "]" * 700 + "}", "is not readable JSON"),
+        ("summary.json", '{"a": ' + "[" * 40 + "]" * 40 + "}", "more than 32 deep"),
         ("droplets.csv", None, "holds no droplets.csv"),
         ("droplets.csv", "", "not a readable table"),
         ("droplets.csv", "id,x_px\n1,2\n", "lacks the column y_px, radius_px"),
