@@ -26,7 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: all done; 1: some of the work failed, which is named, or disk or memory are full or closed; 2: wrong
     usage or unreadable input; 130: interrupted; 143: ended by SIGTERM.
     """
-    given = command_parser().parse_args(argv)
+    parser = command_parser()
+    given = parser.parse_args(argv)
+    if given.command is None:
+        parser.error("no command was given; to begin, run pyrodrop measure, which needs no image")
     # Heavy imports wait until it is known what they are for, so that --help answers at once.
     from pyrodrop.workflows.termination import Terminated, terminated_by_signal
 

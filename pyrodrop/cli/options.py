@@ -44,28 +44,30 @@ def _count(text: str) -> int | str:
 _CHANNEL = Setting(
     "--channel",
     "channel",
-    f"{', '.join(CHANNELS)}, or one that the file names (default: of fit hue, as in the post; of measure gray, and all "
-    "takes all colours at once; saturation for the embedded micrograph)",
+    f"{', '.join(CHANNELS)}, or one that the file names; for measure also all, every channel at once (default: gray "
+    "for measure, hue for fit, saturation for the micrograph that pyrodrop makes)",
     (("metavar", "NAME"),),
 )
-_SCALE = Setting("--scale", "scale", "resize the image first (default 1)", (("type", float), ("metavar", "S")))
+_SCALE = Setting(
+    "--scale", "scale", "resize the image first: 0.5 halves its sides (default 1)", (("type", float), ("metavar", "S"))
+)
 _FRAME = Setting(
     "--frame",
     "frame",
-    "picture of a file that holds several, from 0",
+    "which picture of a file that holds several, from 0",
     (("type", int), ("metavar", "N")),
     of_many=False,
 )
 _WHITE = Setting(
     "--white-level",
     "white",
-    "level of the file that is white (default: from the file)",
+    "level of the file that is white, 4095 for a camera of 12 bits (default: from the file)",
     (("type", float), ("metavar", "L")),
 )
 _PIXEL_SIZE = Setting(
     "--pixel-size",
     "pixel_size_um",
-    "micrometres a pixel of the file (default: from the file)",
+    "side of a pixel of the file in micrometres (default: from the file)",
     (("type", float), ("metavar", "UM")),
 )
 _FILE = (_SCALE, _FRAME, _WHITE, _PIXEL_SIZE)
@@ -79,22 +81,27 @@ JOBS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "--droplets",
             "n_droplets",
-            "number of droplets (default 500, the true number for the embedded micrograph; auto: is found)",
+            "number of droplets; auto finds it (default 500, the true number for the micrograph that pyrodrop makes)",
             (("type", _count), ("metavar", "N|auto")),
         ),
         Setting(
             "--steps",
             "steps",
-            "iterations (default auto, until the loss has stopped falling; 20000 with --start uniform)",
+            "iterations; auto goes on until the loss stops falling (default auto, 20000 with --start uniform)",
             (("type", _count), ("metavar", "N|auto")),
         ),
         Setting(
             "--error-scale",
             "error_scale",
-            "standard deviation of the noise (default 0.05, and 0.02 for the embedded micrograph)",
+            "standard deviation of the noise (default 0.05, and 0.02 for the micrograph that pyrodrop makes)",
             (("type", float), ("metavar", "S")),
         ),
-        Setting("--learning-rate", "learning_rate", "of Adam (default 0.01)", (("type", float), ("metavar", "R"))),
+        Setting(
+            "--learning-rate",
+            "learning_rate",
+            "learning rate of Adam (default 0.01)",
+            (("type", float), ("metavar", "R")),
+        ),
         Setting(
             "--start", "start", "where the fit starts (default peaks; uniform as in the post)", (("choices", STARTS),)
         ),
@@ -118,7 +125,7 @@ JOBS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "--profile",
             "profile",
-            "of a droplet: gaussian, disc, radial (default auto: chosen by evidence)",
+            "how the height of a droplet falls from its centre (default auto: the one with the most evidence)",
             (("choices", PROFILES),),
         ),
         Setting(

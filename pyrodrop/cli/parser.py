@@ -7,19 +7,29 @@ from typing import Any, NoReturn
 from pyrodrop.cli.options import DEFAULT_JOB, JOBS
 from pyrodrop.cli.printing import one_line
 
-_MEASURE = """Finds the droplets of images, with no threshold and no radius to guess, and writes droplets.csv,
-summary.json with count and sizes and how sure they are, and figures. Without IMAGE it measures a micrograph that the
-package makes itself, and compares with its truth."""
-_FIT = """Fits droplets to a channel of an image and writes droplets.csv, summary.json, fit.pt, losses.csv and
-figures. Without IMAGE it fits a micrograph that the package makes itself, and compares with its truth."""
+_START = """To begin, no image is needed: run pyrodrop measure, then pyrodrop report pyrodrop-measure, and open
+report.html in that folder. pyrodrop COMMAND --help tells what a command takes."""
+_MEASURE = """Finds the droplets of images and measures them, with no threshold, radius or number to give. Writes
+droplets.csv (a row for each droplet), summary.json (count and sizes, with their 90 % intervals) and figures; look at
+overlay.png first. Without IMAGE it measures a micrograph that pyrodrop makes itself, and compares with its truth."""
+_FIT = """Fits a number of round Gaussian spots to one channel of an image. Writes droplets.csv (a row for each
+droplet), summary.json, losses.csv, fit.pt (to resume from) and figures. Without IMAGE it fits a micrograph that
+pyrodrop makes itself, and compares with its truth."""
 _REPORT = """Writes report.html (one page that holds everything), rois.zip (for ImageJ's ROI Manager) and labels.tif (a
-label image) into a folder of results; for a folder of such folders also a page that compares them."""
-_BATCH = """Does one job to many images, one at a time on every core or GPU, and puts together one table. What was done
-before, by content, settings and version, is not done again."""
+label image) into a folder of results. For a folder of such folders it also writes a page that compares them."""
+_BATCH = """Does one job to many images, one at a time on every core or GPU, and puts the results into one table. Images
+that were done before, with the same content, settings and version, are not done again."""
+_PRIOR = """Samples one of the three priors of the post that pyrodrop grew from, with NUTS, and draws what it says of
+images: where centres are and how large radii (centres), with a colour for each droplet (colours), or as an image
+(rendered)."""
+_CHANNELS = """Draws the channels L, a, b, hue, saturation and value of a colour image, to choose one for --channel of
+measure and fit: one in which each droplet is a single spot."""
+_SIMULATE = """Makes a colour micrograph of droplets whose places and radii are known, and writes the image and the
+truth, a row for each droplet."""
 _PATHS = "image files, folders of images, and patterns such as 'run*/**/*.tif'"
 _SCHEDULER = "a Dask scheduler, as tcp://host:8786 or the file that it writes (default: workers of its own)"
 _WORKERS_PER_GPU = "worker processes that share one GPU (default 1)"
-_TOGETHER = "fit so many images side by side in a worker (default 1, on a GPU up to 64)"
+_TOGETHER = "with --job fit, fit N images side by side in a worker (default 1, on a GPU up to 64)"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,51 +44,36 @@ class _CommandParser(_Parser):
             option, _, value = word.partition("=")
             if option.startswith("--") and value == "--":
                 self.error(f"argument {option}: expected a value, got '--'")
-        return super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # told here, so that the message names the command
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
 
 def command_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="pyrodrop", description="Reads droplets out of microscope images with honest probability.")
+    parser = _Parser(
+        prog="pyrodrop",
+        description="Reads droplets out of microscope images: how many, how large, and how sure that is.",
+        epilog=_START,
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_CommandParser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_CommandParser)
 
-    fit = commands.add_parser("fit", help="fit droplets to a channel of an image", description=_FIT)
-    fit.add_argument("image", nargs="?", metavar="IMAGE", help="an image file; without one, the embedded micrograph")
-    for setting in JOBS["fit"]:
-        setting.add_to(fit)
-    _common(fit, "pyrodrop-fit", seed=True, device=True)
-
-    measure = commands.add_parser("measure", help="how many droplets, how large, how sure", description=_MEASURE)
-    measure.add_argument("images", nargs="*", metavar="IMAGE", help="image files; without one, the embedded micrograph")
+    measure = commands.add_parser("measure", help="count and measure the droplets of images", description=_MEASURE)
+    measure.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="image files; without one, the micrograph that pyrodrop makes"
+    )
     for setting in JOBS["measure"]:
         setting.add_to(measure)
     _common(measure, "pyrodrop-measure", seed=True, device=True)
 
-    prior = commands.add_parser("prior", help="sample one of the post's priors with NUTS and draw it")
-    prior.add_argument("prior", choices=("centres", "colours", "rendered"))
-    prior.add_argument("--size", type=int, nargs=2, default=(1014, 760), metavar=("W", "H"), help="of the image in px")
-    prior.add_argument("--droplets", type=int, default=100, metavar="N", help="number of droplets (default 100)")
-    prior.add_argument("--warmup", type=int, metavar="N", help="warm-up iterations (default: the post's)")
-    prior.add_argument("--samples", type=int, metavar="N", help="draws (default: the post's)")
-    _common(prior, "pyrodrop-prior", seed=True, device=True)
-
-    channels = commands.add_parser("channels", help="show the Lab and HSV channels of an image")
-    channels.add_argument("image", metavar="IMAGE", help="an image file in colour")
-    channels.add_argument("--scale", type=float, default=1.0, metavar="S", help="resize the image first (default 1)")
-    _common(channels, "pyrodrop-channels")
-
-    simulate = commands.add_parser("simulate", help="make a micrograph of a known truth")
-    simulate.add_argument("--droplets", type=int, metavar="N", help="number of droplets")
-    simulate.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), help="of the image in px")
-    _common(simulate, "pyrodrop-simulate", seed=True)
-
-    report = commands.add_parser("report", help="write results as a page, ImageJ ROIs and a mask", description=_REPORT)
+    report = commands.add_parser("report", help="write results as a page, ImageJ ROIs and labels", description=_REPORT)
     report.add_argument(
-        "folder", metavar="DIR", help="a folder that fit or measure has written, or one of such folders"
+        "folder", metavar="DIR", help="a folder that measure, fit or batch has written, or a folder of such folders"
     )
     _printing(report)
 
-    batch = commands.add_parser("batch", help="fit or measure many images, on Dask", description=_BATCH)
+    batch = commands.add_parser("batch", help="measure or fit many images, here or on a cluster", description=_BATCH)
     batch.add_argument("paths", nargs="+", metavar="PATH", help=_PATHS)
     batch.add_argument("--job", choices=tuple(JOBS), default=DEFAULT_JOB, help=f"what to do (default {DEFAULT_JOB})")
     batch.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
@@ -88,15 +83,52 @@ def command_parser() -> argparse.ArgumentParser:
     _common(batch, "pyrodrop-batch", seed=True, device=True)
     for setting in dict.fromkeys(setting for job in JOBS.values() for setting in job if setting.of_many):
         setting.add_to(batch)
+
+    channels = commands.add_parser("channels", help="draw the channels of an image", description=_CHANNELS)
+    channels.add_argument("image", metavar="IMAGE", help="an image file in colour")
+    channels.add_argument("--scale", type=float, default=1.0, metavar="S", help="resize the image first (default 1)")
+    _common(channels, "pyrodrop-channels")
+
+    fit = commands.add_parser("fit", help="fit a given number of droplets to one channel", description=_FIT)
+    fit.add_argument(
+        "image", nargs="?", metavar="IMAGE", help="an image file; without one, the micrograph that pyrodrop makes"
+    )
+    for setting in JOBS["fit"]:
+        setting.add_to(fit)
+    _common(fit, "pyrodrop-fit", seed=True, device=True)
+
+    prior = commands.add_parser("prior", help="sample one of the post's priors and draw it", description=_PRIOR)
+    prior.add_argument(
+        "prior", choices=("centres", "colours", "rendered"), metavar="PRIOR", help="centres, colours or rendered"
+    )
+    prior.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(1014, 760),
+        metavar=("W", "H"),
+        help="of the image in px (default 1014 760)",
+    )
+    prior.add_argument("--droplets", type=int, default=100, metavar="N", help="number of droplets (default 100)")
+    prior.add_argument("--warmup", type=int, metavar="N", help="warm-up iterations (default: the post's)")
+    prior.add_argument("--samples", type=int, metavar="N", help="draws (default: the post's)")
+    _common(prior, "pyrodrop-prior", seed=True, device=True)
+
+    simulate = commands.add_parser("simulate", help="make a micrograph of known truth", description=_SIMULATE)
+    simulate.add_argument("--droplets", type=int, metavar="N", help="number of droplets (default 60)")
+    simulate.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), help="of the image in px (default 400 300)")
+    _common(simulate, "pyrodrop-simulate", seed=True)
     return parser
 
 
 def _common(parser: argparse.ArgumentParser, out: str, seed: bool = False, device: bool = False) -> None:
     parser.add_argument("--out", default=out, metavar="DIR", help=f"folder of the results (default {out})")
     if seed:
-        parser.add_argument("--seed", type=int, metavar="N", help="seed of all random numbers")
+        parser.add_argument(
+            "--seed", type=int, metavar="N", help="seed of all random numbers; the same seed gives the same numbers"
+        )
     if device:
-        parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute")
+        parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute (default auto)")
     _printing(parser)
 
 

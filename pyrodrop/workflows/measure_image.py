@@ -1,6 +1,7 @@
 """From images to folders of results: ``pyrodrop measure``."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from pyrodrop.results.comparison import compare
 from pyrodrop.results.histogram import size_histogram
 from pyrodrop.results.posterior import write_whole
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json
-from pyrodrop.workflows.measure import PROFILES, measure
+from pyrodrop.workflows.measure import PROFILES, channels_of, measure
 from pyrodrop.workflows.measurement import Measurement
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
 from pyrodrop.workflows.tiles import measure_tiles
@@ -129,8 +130,14 @@ def measure_image(
         image = read_image(path, scale, frame=frame, white=white or "brightest", pixel_size_um=pixel_size_um)
         channel = channel or ("gray" if "gray" in image.channels else image.channels[0])
     subject = image if channel == "all" else image.channel(channel)
+    seed = whole("seed", 0 if seed is None else seed)
+    channels_of(subject)  # refuses what cannot be measured, before anything is said or written
     folder = open_folder(out)
-    made = measure(subject, profile=profile, pixel_size_um=image.pixel_size_um, seed=0 if seed is None else seed)
+    if progress:
+        height, width = image.size
+        where = f"{path or EMBEDDED}, {width} x {height} px, {channel}"
+        print(f"measuring {where} (the very first run compiles first)", file=sys.stderr, flush=True)
+    made = measure(subject, profile=profile, pixel_size_um=image.pixel_size_um, seed=seed)
     compared = None if truth is None or channel != COLOUR_CHANNEL else compare(made.table, truth)
     return write_measurement(made, image, path or EMBEDDED, channel, folder, compared) | {"results": str(folder)}
 

@@ -211,7 +211,14 @@ def test_wrong_usage_is_one_line(argv: list[str], capsys: pytest.CaptureFixture[
     assert left.value.code == 2
     assert shown.out == ""
     assert shown.err.count("\n") == 1
+    assert shown.err.startswith(" ".join(["pyrodrop", *(argv[:1] if argv != ["paint"] else [])]) + ": ")
     assert "--help" in shown.err
+
+
+def test_no_command_is_answered_with_what_to_begin_with(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([])
+    assert "run pyrodrop measure" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,18 @@ def test_the_command_line_says_what_failed(picture: Path, tmp_path: Path, capsys
     assert main(["measure", str(tmp_path / "missing.png"), *arguments]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["measure", str(picture), "--json", *arguments]) == 0
-    assert json.loads(capsys.readouterr().out)["n_droplets"] == 8
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["n_droplets"] == 8
+    assert shown.err == ""
+
+
+def test_what_is_being_measured_is_said_before_it_takes_its_time(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure_images([str(picture)], str(tmp_path / "out"), profile="gaussian")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"measuring {picture}, ")
 
 
 def test_a_channel_that_is_not_there_is_refused_before_anything_is_written(picture: Path, tmp_path: Path) -> None:
