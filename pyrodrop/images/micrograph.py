@@ -128,12 +128,24 @@ def read_image(
             where only proportions matter, as in measuring.
         pixel_size_um: width of a pixel of the file in micrometres, in place of what its metadata say.
 
+    Returns:
+        The ``Micrograph``: ``channel(name)`` gives one channel, (H, W), and ``channels`` lists their names.
+
     Raises:
         ImageError: the file is missing, a folder, empty, no image, cut, damaged, smaller than 2 x 2 pixels,
             too large (``PIL.Image.MAX_IMAGE_PIXELS``), holds no such frame, or several and none was chosen;
             holds NaN, infinite or negative pixels, or pixels that are not square; or would be read wrongly,
             as with an uncertain white level; or an argument is not usable.
         ImportError: torchvision does not go with the installed torch.
+
+    Example:
+        >>> import os, tempfile, pyrodrop
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (60, 40), "teal").save(os.path.join(folder, "micrograph.png"))
+        ...     image = pyrodrop.read_image(os.path.join(folder, "micrograph.png"), scale=0.5, pixel_size_um=0.4)
+        >>> image.size, round(image.pixel_size_um, 3), image.channels[:2]
+        ((20, 30), 0.8, ('hue', 'saturation'))
     """
     path = Path(path)
     # Before the file, which may take long to decode.

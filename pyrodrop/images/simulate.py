@@ -78,6 +78,12 @@ def simulate(
 
     Raises:
         ValueError: an argument out of its range, or no room for so many droplets.
+
+    Example:
+        >>> import pyrodrop
+        >>> image, truth = pyrodrop.simulate(12, (96, 128), seed=1)
+        >>> image.size, tuple(image.channel("saturation").shape), len(truth)
+        ((96, 128), (96, 128), 12)
     """
     _check(n_droplets, size, kind, amplitude, radius_px, separation, margin, background, noise)
     height, width = size

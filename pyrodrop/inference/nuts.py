@@ -55,13 +55,14 @@ def sample_nuts(
     deterministic: bool = True,
     **kwargs: Any,
 ) -> Draws:
-    """Draw from a model's posterior with the No-U-Turn sampler.
+    """Draw from a model's posterior with the No-U-Turn sampler (Hoffman and Gelman, 2014), as Pyro's NUTS does.
 
     Chains are a batch dimension and share what warm-up learns: a step size and a diagonal mass matrix. A model
     without a flat density (discrete sites, for one) is sampled by Pyro's own NUTS instead, with a warning.
 
     Args:
-        model: a Pyro model; further positional and keyword arguments are passed to it.
+        model: a Pyro model.
+        args, kwargs: its arguments.
         num_warmup, num_samples: iterations of adaptation, then draws that are kept, in each chain.
         num_chains: the number of chains.
         seed: of all random numbers. No global generator is touched.
@@ -85,6 +86,14 @@ def sample_nuts(
     Raises:
         ValueError: for counts out of range, where no finite density is found to start from, and for a covariance
             without initial positions, or one that is not positive definite.
+
+    Example:
+        >>> import pyrodrop
+        >>> draws = pyrodrop.sample_nuts(
+        ...     pyrodrop.models.centres, 100, 80, 5, num_warmup=50, num_samples=20, seed=0, progress=False
+        ... )
+        >>> {name: tuple(site.shape) for name, site in draws.items()}
+        {'x': (20, 5), 'y': (20, 5), 'r': (20, 5)}
     """
     if num_samples < 1 or num_warmup < 0 or num_chains < 1:
         raise ValueError(

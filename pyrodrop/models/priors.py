@@ -24,7 +24,11 @@ def centres(w: int, h: int, n_droplets: int) -> None:
 def colours(w: int, h: int, n_droplets: int) -> None:
     """The post's model 2: model 1, and each droplet's hue, saturation and value.
 
-    h ~ Uniform(0, 1), s ~ Beta(2, 2), v ~ Beta(5, 2): biased towards brighter values.
+    h ~ Uniform(0, 1), s ~ Beta(2, 2), v ~ Beta(5, 2): biased towards brighter values. Each of shape (n_droplets,).
+
+    Args:
+        w, h: width and height of the image in px.
+        n_droplets: the number of droplets.
     """
     with pyro.plate("droplets", n_droplets):
         _centres_and_radii(w, h)
@@ -34,7 +38,14 @@ def colours(w: int, h: int, n_droplets: int) -> None:
 
 
 def rendered(w: int, h: int, n_droplets: int) -> None:
-    """The post's second model 2: model 1 and its image, the deterministic site ``val`` of shape (h, w)."""
+    """The post's second model 2: model 1 and its image, the deterministic site ``val`` of shape (h, w).
+
+    val = sum_k exp(-distance_k^2 / (2 r_k^2)) at every pixel: spots of height 1 that add up, on a ground of 0.
+
+    Args:
+        w, h: width and height of the image in px.
+        n_droplets: the number of droplets.
+    """
     with pyro.plate("droplets", n_droplets):
         x, y, r = _centres_and_radii(w, h)
     pyro.deterministic("val", render(x, y, r, torch.ones_like(r), r.new_zeros(r.shape[:-1]), (h, w)))

@@ -56,6 +56,16 @@ def render(
 
     Raises:
         ValueError: an unknown profile or kernel, or shapes, dtypes or devices that do not go together.
+
+    Example:
+        >>> import torch, pyrodrop
+        >>> x, y, r = torch.tensor([10.0, 30.0]), torch.tensor([12.0, 8.0]), torch.tensor([3.0, 5.0])
+        >>> r.requires_grad_()
+        tensor([3., 5.], requires_grad=True)
+        >>> image = pyrodrop.render(x, y, r, torch.tensor([0.5, 0.3]), torch.tensor(0.1), (24, 40))
+        >>> image.sum().backward()
+        >>> tuple(image.shape), tuple(r.grad.shape)
+        ((24, 40), (2,))
     """
     tensors = _together(x, y, r, amplitude, bg)
     shape = _shape_of(profile, shape, tensors[0])

@@ -41,6 +41,12 @@ def to_arviz(
     Raises:
         ModuleNotFoundError: without the extra ``bayes``.
         ValueError: if there are no draws, or their shapes do not go together.
+
+    Example:
+        >>> import torch, pyrodrop
+        >>> data = pyrodrop.to_arviz({"bg": torch.zeros(50), "r": torch.ones(50, 3)})
+        >>> dict(data["posterior"]["r"].sizes)
+        {'chain': 1, 'draw': 50, 'droplet': 3}
     """
     arviz = _arviz()
     import xarray

@@ -70,13 +70,27 @@ _FURTHER = (
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a folder that a fit or a measurement has written.
 
-    What the folder does not hold is left out of the page.
+    What the folder does not hold is left out of the page. The regions for ImageJ and the label image, which
+    ``pyrodrop report`` also writes, are made by ``pyrodrop.workflows.report.report``.
+
+    Args:
+        folder: a folder with ``droplets.csv`` and ``summary.json``, as ``pyrodrop measure`` and ``pyrodrop fit`` write
+            them.
 
     Returns:
         The path of the page.
 
     Raises:
         ResultError: if the folder holds no results, or damaged ones.
+
+    Example:
+        >>> import tempfile, pyrodrop
+        >>> from pyrodrop.workflows.measure_image import measure_image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     said = measure_image(None, folder, profile="gaussian", progress=False)
+        ...     page = pyrodrop.write_report(folder)
+        >>> page.name
+        'report.html'
     """
     run = read_results(folder)
     text = report_text(run)

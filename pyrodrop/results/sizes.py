@@ -125,6 +125,13 @@ def size_statistics(
     Raises:
         ValueError: shapes that do not go together, diameters not positive, probabilities outside [0, 1], or
             ``cut`` without ``size``.
+
+    Example:
+        >>> import numpy as np, pyrodrop
+        >>> diameters = np.random.default_rng(0).lognormal(2.0, 0.2, size=(1, 200))  # known, of 200 droplets
+        >>> sizes = pyrodrop.size_statistics(diameters, pixel_size_um=0.5)
+        >>> sizes.unit, bool(sizes["dn50"].q05 < np.median(diameters) / 2 < sizes["dn50"].q95)
+        ('um', True)
     """
     sample = _Sample.of(diameters_px, presence, cut, size)
     scale = 1.0 if pixel_size_um is None else float(pixel_size_um)

@@ -38,16 +38,16 @@ _TABLE_DRAWS = 1_000
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A fitted channel. It can be resumed, sampled, tabled and saved; none of these changes it.
+    """A fitted channel, as ``pyrodrop.fit`` returns it. It can be resumed, sampled, tabled and saved; none changes it.
 
     Attributes:
-        channel: what was fitted, (H, W), on the CPU.
-        settings: what was asked for.
-        state: parameters of the guide, the optimiser's and the generator's state.
-        losses: one negative ELBO per iteration since the first start, (steps,).
-        seconds: time spent on it.
+        channel: the channel that was fitted, (H, W), on the CPU.
+        settings: the settings of the fit.
+        state: parameters of the guide, and the states of the optimiser and of the random generator.
+        losses: the loss, a negative ELBO, of every iteration since the first start, (steps,).
+        seconds: time spent on it, over all runs.
         settled: whether the last run ended because the loss had stopped falling; None if that was not asked for.
-        agreement: of several starts; None of one.
+        agreement: how far the starts agree, where there were several; None of a single one.
     """
 
     channel: Tensor
@@ -84,14 +84,29 @@ class Fit:
         """Go on for more steps: the same numbers as if the fit had never stopped.
 
         Args:
-            steps: the number of further steps, or "auto", as for ``fit``.
+            steps: the number of further iterations, at least 1, or "auto", as for ``pyrodrop.fit``.
             progress: show a progress bar on standard error.
             checkpoint: where to save the fit every 20 seconds and at the end.
+
+        Returns:
+            A new fit, whose ``losses`` go on where those of this one end.
+
+        Raises:
+            SettingError: if steps is no such number.
         """
         return go_on(self, steps_wanted(steps), progress, checkpoint)
 
     def latent(self, n: int, seed: int = 0) -> dict[str, Tensor]:
-        """Draws as ``sample`` gives them, without the images ``val`` and ``diff``."""
+        """Draws as ``sample`` gives them, without the images ``val`` and ``diff``, and so in less time and memory.
+
+        Args:
+            n: the number of draws, at least 1.
+            seed: of the draws.
+
+        Returns:
+            The sites by name: bg (n,), x and y (n, N) as fractions of width and height, r (n, N) in px, and
+            amplitude (n, N).
+        """
         generator = torch.Generator().manual_seed(seed)
         loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
         eps = torch.randn(positive_whole("n", n), len(loc), generator=generator, dtype=loc.dtype)
@@ -101,7 +116,7 @@ class Fit:
         """Draws from the guide's posterior.
 
         Args:
-            n: the number of draws.
+            n: the number of draws, at least 1.
             seed: of the draws.
 
         Returns:
@@ -151,7 +166,15 @@ class Fit:
         return nuts_around(density, loc, scale, *chains, dense=dense, rounds=rounds, **how)
 
     def table(self, pixel_size_um: float | None = None) -> "pd.DataFrame":
-        """The droplet table, one row per droplet; see ``pyrodrop.results.table.droplet_table``."""
+        """The droplet table, one row per droplet, from 1,000 draws of the guide.
+
+        Args:
+            pixel_size_um: side of a pixel in micrometres; adds the columns x_um, y_um and radius_um.
+
+        Returns:
+            id, then x_px, y_px, radius_px and amplitude, each with _sd, _q05 and _q95 beside it, presence (one for
+            all) and flags; see ``pyrodrop.results.table.droplet_table``.
+        """
         height, width = self.size
         latent = self.latent(_TABLE_DRAWS)
         draws = {
@@ -209,19 +232,24 @@ def fit(
     compiled: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Fit:
-    """Fit droplets to a channel with a mean-field guide: the post's model 3.
+    """Fit a number of droplets to a channel by stochastic variational inference, as the post does with its model 3.
+
+    The model is ``pyrodrop.models.channel_fit``: round Gaussian spots with amplitudes between 0 and 1 on a level
+    background, and noise of a known standard deviation. The guide is Pyro's ``AutoNormal``, which takes all numbers
+    as independent; its loss is the negative evidence lower bound with one sample (Kucukelbir et al., 2017).
 
     Args:
-        channel: the channel, (H, W), finite.
-        n_droplets: the number of droplets, or "auto": as many as earn their keep under the model's evidence.
-        error_scale: standard deviation of the noise, in units of the channel.
-        steps: the number of iterations, or "auto": until the mean loss of the latest 100 iterations lies less than
-            ``tolerance`` of itself below that of the 100 before, and 20,000 at the most.
-        learning_rate: Adam's; from the peaks it halves every 200 iterations, to no less than a hundredth.
+        channel: the channel, an array or tensor (H, W), finite; a fit makes sense for values in about 0 to 1.
+        n_droplets: the number of droplets, at least 1, or "auto": as many as earn their keep under the model's
+            evidence.
+        error_scale: standard deviation of the noise, positive, in units of the channel.
+        steps: the number of iterations, at least 1, or "auto": until the mean loss of the latest 100 iterations lies
+            less than ``tolerance`` of itself below that of the 100 before, and 20,000 at the most.
+        learning_rate: Adam's, positive; from the peaks it halves every 200 iterations, to no less than a hundredth.
         start: "peaks" starts at the peaks of the image; "uniform" as the post does, uniformly in (-2, 2) in
             unconstrained space.
-        seed: the same seed, machine and version give the same numbers.
-        device: auto, cpu or cuda.
+        seed: of all random numbers; the same seed, machine and version give the same result.
+        device: "auto", "cpu" or "cuda"; auto takes a GPU where there is one.
         progress: show a progress bar on standard error.
         restarts: the number of different starts, fitted side by side; the best is kept, and ``agreement`` says how
             far the others agree.
@@ -231,9 +259,20 @@ def fit(
         compiled: compile the step with torch's compiler; None does so from iteration 2,000 on.
         checkpoint: where to save the fit every 20 seconds and at the end.
 
+    Returns:
+        The ``Fit``: ``table()`` has a row for each droplet, ``losses`` the loss of every iteration, ``sample(n)``
+        draws from the posterior.
+
     Raises:
         ImageError: if the channel is not a finite two-dimensional image.
         SettingError: if a setting is out of its range, or CUDA is asked for where there is none.
+
+    Example:
+        >>> import pyrodrop
+        >>> image, truth = pyrodrop.simulate(6, (48, 64), seed=2, kind="gray", radius_px=(3, 6), noise=0.03)
+        >>> fit = pyrodrop.fit(image.channel("gray"), 6, error_scale=0.03, steps=100, progress=False)
+        >>> len(fit.table()), len(fit.losses), tuple(fit.sample(5)["val"].shape)
+        (6, 100, (5, 48, 64))
     """
     begun = time.monotonic()
     pixels = as_channel(channel).cpu()

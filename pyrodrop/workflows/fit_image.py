@@ -1,5 +1,6 @@
 """From an image to a folder of results: ``pyrodrop fit``."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,6 +97,10 @@ def fit_image(
             given.setdefault("error_scale", _EMBEDDED_NOISE)
         check_settings(n_droplets=n_droplets, device=device, **given)
         folder = open_folder(out)
+        if progress:
+            height, width = pixels.shape
+            where = f"{subject.name}, {width} x {height} px, {subject.channel}"
+            print(f"fitting {where} (the very first run compiles first)", file=sys.stderr, flush=True)
         fitted = fit(
             pixels,
             n_droplets,

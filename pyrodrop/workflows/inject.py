@@ -82,8 +82,21 @@ def inject(
         seed: of places and order.
         drawing: profile and whatever else ``pyrodrop.render`` takes.
 
+    Returns:
+        A ``Recovery``: ``curve`` has the share found for each radius and contrast, ``droplets`` a row for each
+        droplet put in.
+
     Raises:
         SettingError: no radii or contrasts, some that are not usable, or no room for the droplets.
+
+    Example:
+        >>> import pyrodrop
+        >>> image, _ = pyrodrop.simulate(2, (80, 100), seed=1, kind="gray", radius_px=(4, 6), noise=0.02)
+        >>> def find(channel):
+        ...     return pyrodrop.fit(channel, "auto", error_scale=0.02, steps=10, progress=False).table()
+        >>> recovery = pyrodrop.inject(image.channel("gray"), find, [3.0], [0.3], each=4, per_image=4)
+        >>> len(recovery.droplets), len(recovery.curve)
+        (4, 1)
     """
     _check(channel, radii_px, contrasts, separation)
     each, per_image = positive_whole("each", each), positive_whole("per_image", per_image)

@@ -13,9 +13,22 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> fit.Fit | measur
         path: the file; it holds data and never code.
         device: where a fit is to go on, as for ``pyrodrop.fit``.
 
+    Returns:
+        A ``Fit`` or a ``Measurement``, whichever was saved.
+
     Raises:
         CheckpointError: if the file is missing, damaged or something else.
         SettingError: if the device is not there.
+
+    Example:
+        >>> import os, tempfile, pyrodrop
+        >>> image, truth = pyrodrop.simulate(4, (40, 48), seed=2, kind="gray", radius_px=(3, 5))
+        >>> fit = pyrodrop.fit(image.channel("gray"), 4, steps=20, progress=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fit.save(os.path.join(folder, "fit.pt"))
+        ...     further = pyrodrop.load(os.path.join(folder, "fit.pt")).resume(10, progress=False)
+        >>> len(further.losses)
+        30
     """
     state = load_state(path, (fit.KIND, measurement.KIND), {})
     if state["kind"] == measurement.KIND:

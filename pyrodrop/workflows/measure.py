@@ -41,16 +41,26 @@ def measure(
         image: a channel, an array or tensor of shape (H, W) as for ``fit``; several of them, (C, H, W), which then
             share centres and radii while each has its own amplitude; or a ``Micrograph``, which is measured in all
             its channels and brings its pixel size.
-        profile: "gaussian", "disc" or "radial", or "auto" for that with the greatest evidence.
-        pixel_size_um: side of a pixel in micrometres, positive; the micrograph's where not given.
-        seed: of the posterior draws.
+        profile: how the height of a droplet falls from its centre: "gaussian", "disc" or "radial", or "auto" for the
+            one with the greatest evidence.
+        pixel_size_um: side of a pixel in micrometres, positive; the micrograph's where not given. With it, sizes are
+            in micrometres.
+        seed: of the posterior draws, not negative.
 
     Returns:
-        A ``Measurement``; its ``table``, ``count`` and ``sizes`` are what one takes home.
+        A ``Measurement``: ``table`` has a row for each droplet, ``count`` how many there are, ``sizes`` how large
+        they are, each with a 90 % interval, and ``warnings`` what to be wary of.
 
     Raises:
-        ImageError: the image is no image.
-        SettingError: a setting out of its range.
+        ImageError: if the image is not a finite image of at least 8 x 8 px and 1 to 16 channels.
+        SettingError: if a setting is out of its range.
+
+    Example:
+        >>> import pyrodrop
+        >>> image, truth = pyrodrop.simulate(8, (80, 100), seed=3, kind="gray", profile="disc", radius_px=(4, 8))
+        >>> m = pyrodrop.measure(image, profile="disc")
+        >>> m.count.quantile(0.5), list(m.sizes.statistics)[:3], m.sizes.unit
+        (8, ['dn10', 'dn50', 'dn90'], 'px')
     """
     started = time.perf_counter()
     one_of("profile", profile, ("auto", *PROFILES))

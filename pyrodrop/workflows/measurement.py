@@ -29,7 +29,7 @@ _NEEDS: dict[str, type] = dict.fromkeys(_TENSORS, Tensor) | {"names": list, "dra
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Droplets of one image, measured. N droplets, C channels.
+    """The droplets of one image, as ``pyrodrop.measure`` returns them: N droplets, in an image of C channels.
 
     Attributes:
         channels: what was measured, (C, H, W), float32.
@@ -42,7 +42,8 @@ class Measurement:
         presence: probability that each droplet is there, (N,).
         at_bound: droplets that the fit held back at an edge of where it looked, (N,).
         noise: standard deviation of a pixel's noise, (C,).
-        background: background, (C, H, W), and ``residual``, channels less all that the model says, (C, H, W).
+        background: the smooth background, (C, H, W).
+        residual: channels less all that the model says, (C, H, W).
         losses: negative log density at the start of the last joint fit and after each of its steps, (steps + 1,).
         reduced_chi_square: mean squared residual over the square of the white noise that the image itself shows.
         pixel_size_um: side of a pixel in micrometres, None where it is not known.
