@@ -16,7 +16,7 @@ def main() -> None:
     made = pyrodrop.measure(image.channel(COLOUR_CHANNEL), pixel_size_um=image.pixel_size_um)
     diameters = 2 * made.draws["radius_px"].double().numpy()
 
-    figure, axes = plots.figure(1, 3, panel=(4.2, 3.4))
+    figure, axes = plots.figure(1, 3, panel=(3.6, 2.9))
     plots.image_panel(axes[0], image.pixels, "a micrograph")
     plots.overlay(axes[1], image.pixels, made.table[made.table["presence"] >= 0.5])
     binned = size_histogram(diameters, made.presence.numpy(), pixel_size_um=image.pixel_size_um)
@@ -24,7 +24,7 @@ def main() -> None:
     axes[2].set_title("their sizes")
     for panel in axes[:2]:
         panel.set_axis_off()
-    figure.savefig(Path(__file__).parent / "_static" / "pyrodrop.png", dpi=90)
+    figure.savefig(Path(__file__).parent / "_static" / "pyrodrop.png", dpi=150)
 
 
 if __name__ == "__main__":
