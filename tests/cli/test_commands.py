@@ -37,6 +37,7 @@ def test_fit_writes_its_files_and_says_its_summary(
     assert lines["results"] == str(folder)
     assert lines.keys() == {*summary, "results"}
     assert (lines["steps"], lines["n_droplets"], lines["seed"]) == ("4", "3", "5")
+    assert shown.err.startswith(f"fitting {image}, 40 x 30 px, ")  # before anything is compiled
     assert "4/4" in shown.err  # the bar
     assert "it/s" in shown.err
     assert "4/4" not in shown.out
