@@ -109,13 +109,20 @@ def diagnose(values: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Te
 
     Returns:
         R-hat and effective sample size by site, each of the site's shape; both empty with fewer than 4 draws.
-        R-hat of a number that never moves is nan, and counts as not converged.
+        R-hat of a number that never moves is nan, and counts as not converged. Effective sizes are at most n log10(n)
+        of n draws in all, as in Stan.
     """
     if not values or next(iter(values.values())).shape[1] < 4:
         return {}, {}
     doubles = {name: v.detach().double().cpu() for name, v in values.items()}
     r_hat = {name: split_gelman_rubin(v) for name, v in doubles.items()}
-    return r_hat, {name: effective_sample_size(v) for name, v in doubles.items()}
+    return r_hat, {name: _bounded(effective_sample_size(v), v.shape[0] * v.shape[1]) for name, v in doubles.items()}
+
+
+def _bounded(effective: Tensor, n: int) -> Tensor:
+    """Of draws that alternate, the sum of correlations may come out at or below 0, and Pyro's size as negative."""
+    most = n * math.log10(n)
+    return torch.where((effective <= 0) | (effective > most), effective.new_tensor(most), effective)
 
 
 def _below(r_hat: Tensor) -> bool:
