@@ -114,7 +114,7 @@ class Ledger:
     def _count(self, name: str = "", reason: str | None = None) -> None:
         self.settled += 1
         if reason is not None:
-            self.say(f"{name}: {reason}")
+            self.say(reason if name in reason else f"{name}: {reason}")
         self._progress.count(self.images, failed=reason is not None)
 
 
