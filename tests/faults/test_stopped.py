@@ -14,6 +14,7 @@ from faults.processes import (
     BATCH,
     FIT,
     MOMENTS,
+    RUN,
     all_gone,
     children,
     nothing_damaged,
@@ -144,3 +145,23 @@ def test_a_batch_stopped_at_any_moment_goes_on_to_the_same_results(
     nothing_damaged(out)
     assert tables(out) == tables(undisturbed_batch)
     assert not (out / ".under-way").exists()
+
+
+def test_a_batch_that_a_person_interrupts_says_how_far_it_is(images: Path, tmp_path: Path) -> None:
+    """Ctrl-C goes to all processes of a terminal at once."""
+    out = tmp_path / "out"
+    # Where the tests run in the background, the signal would be ignored.
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{RUN}"
+    process = start("batch", str(images), *BATCH, "--out", str(out), code=code)
+    assert wait_for(lambda: bool(list(out.glob(".under-way/*/*.1/results"))), process)
+    workers = children(process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, messages = process.communicate()
+    assert all_gone(workers)
+    assert process.returncode == 130
+    (said,) = own(messages)
+    assert said.startswith("pyrodrop batch: interrupted with ")
+    assert said.endswith(" of 4 images done; run again to go on")
+    assert "Traceback" not in messages
+    assert not (out / ".under-way").exists()
+    nothing_damaged(out)
