@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _check_names(given)
             results = _COMMANDS[given.command](given)
             show(results, given.json)
-    except KeyboardInterrupt:
-        return _refuse(given, "interrupted", 130)
+    except KeyboardInterrupt as error:
+        return _refuse(given, str(error) or "interrupted", 130)
     except Terminated as error:
         return _refuse(given, str(error), 143)
     except BrokenPipeError:  # whoever read the results has read enough

@@ -114,7 +114,7 @@ JOBS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "--resume",
             "resume",
-            "go on from this checkpoint for --steps more iterations",
+            "go on from this checkpoint for --steps more iterations (0: write its results)",
             (("metavar", "FIT.PT"),),
             of_many=False,
         ),

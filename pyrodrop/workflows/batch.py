@@ -71,8 +71,11 @@ def batch(
     ledger = Ledger(sources, folder.absolute(), job, settings, progress)
     try:
         _do_what_is_missing(ledger, scheduler, workers, workers_per_gpu, together)
-    except Terminated as ended:
-        ended.message = f"ended by SIGTERM with {ledger.settled} of {ledger.images} images done; run again to go on"
+    except (Terminated, KeyboardInterrupt) as ended:
+        so_far = f"with {ledger.settled} of {ledger.images} images done; run again to go on"
+        if isinstance(ended, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"interrupted {so_far}") from ended
+        ended.message = f"ended by SIGTERM {so_far}"
         raise
     finally:
         ledger.close()

@@ -133,6 +133,11 @@ def outcomes(
     resources: dict[str, int] | None = None
     more = True
     idle = 0.0
+
+    def hand_out(group: tuple[Task, ...]) -> Any:
+        # No result is ever taken for another's: what is there already is seen on disk and not by the scheduler.
+        return client.submit(do_together, group, resources=resources, pure=False)
+
     while more or under_way:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         if on_gpu and any("GPU" in worker["resources"] for worker in workers):
@@ -143,7 +148,7 @@ def outcomes(
         while more and len(under_way) < wanted:
             group = tuple(itertools.islice(tasks, together(max(free, 1), resources is not None)))
             if group:
-                under_way[_hand_out(client, group, 1, resources)] = group, 1
+                under_way[hand_out(group)] = group, 1
             else:
                 more = False
         if not under_way:
@@ -172,7 +177,7 @@ def outcomes(
                     if attempts(task) >= MOST_ATTEMPTS or times >= _MOST_HANDED_OUT:
                         yield task, Outcome(killed(max(attempts(task), 1)))
                     else:
-                        under_way[_hand_out(client, (task,), times + 1, resources)] = (task,), times + 1
+                        under_way[hand_out((task,))] = (task,), times + 1
             future.release()
 
 
@@ -187,9 +192,3 @@ def _silence() -> None:
 
     if not dask.config.get("logging", None):
         dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
-
-
-def _hand_out(client: Any, group: tuple[Task, ...], times: int, resources: dict[str, int] | None) -> Any:
-    # No result is ever taken for another's: what is there already is seen on disk and not by the scheduler.
-    key = f"pyrodrop-{os.path.basename(group[0].run)}-{group[0].key}-{times}"
-    return client.submit(do_together, group, key=key, resources=resources, pure=False)

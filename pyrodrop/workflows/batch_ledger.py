@@ -1,15 +1,13 @@
 """What is known of every image of a batch while it runs."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 import pyrodrop
 from pyrodrop.workflows.batch_keys import Content, Contents, key_of
+from pyrodrop.workflows.batch_progress import BatchProgress
 from pyrodrop.workflows.batch_results import folder_name, read_record
 from pyrodrop.workflows.batch_sources import Source
 from pyrodrop.workflows.batch_tables import Entry
@@ -25,7 +23,7 @@ class Ledger:
         sources: the images.
         folder: of the results, absolute.
         job, settings: what is done to all of them.
-        progress: show a bar and the failures on standard error.
+        progress: show how far it is and the failures on standard error.
 
     Attributes:
         images: how many there are, as far as is known: files may turn out to hold several.
@@ -42,8 +40,7 @@ class Ledger:
         self.settings = dict(settings)
         self.images = len(sources)
         self.found = self.settled = 0
-        self._bar = tqdm(total=len(sources), unit="image", disable=not progress, dynamic_ncols=True)
-        self._failed = 0
+        self._progress = BatchProgress(len(sources), progress)
         self._contents = Contents(folder / HASHES, _frames)
         self._entries: list[Entry] = []
         # By folder: images of one name and content share their results.
@@ -106,23 +103,19 @@ class Ledger:
 
     def say(self, message: str) -> None:
         """Tell whoever watches."""
-        if not self._bar.disable:
-            self._bar.write(message, file=sys.stderr)
+        self._progress.say(message)
 
     def close(self) -> None:
-        """Remember the contents of the files, and leave the bar as it is."""
-        self._bar.close()
+        """Remember the contents of the files, and leave what is shown as it is."""
+        self._progress.close()
         with suppress(OSError):  # they can be found out again
             self._contents.remember()
 
     def _count(self, name: str = "", reason: str | None = None) -> None:
         self.settled += 1
-        self._bar.total = self.images
         if reason is not None:
-            self._failed += 1
-            self.say(f"{name}: {reason}")
-            self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
-        self._bar.update()
+            self.say(reason if name in reason else f"{name}: {reason}")
+        self._progress.count(self.images, failed=reason is not None)
 
 
 def _frames(path: str) -> int:

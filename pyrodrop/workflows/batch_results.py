@@ -13,12 +13,13 @@ from pyrodrop.workflows.digests import read_sealed, write_sealed
 RECORD = "batch.json"
 # Of these, which the tables of all images are made from, it also has a hash of what they hold.
 _TABLED = ("droplets.csv", "summary.json")
-_LONGEST_STEM = 100
+# A name has 255 bytes at most, and a character up to four of them; what follows the stem takes its share.
+_LONGEST_STEM = 200
 
 
 def folder_name(path: str, frame: int | None, key: str) -> str:
     """The name of the folder of an image's results: that of the image, and the beginning of the key."""
-    stem = Path(path).stem[:_LONGEST_STEM]
+    stem = os.fsencode(Path(path).stem)[:_LONGEST_STEM].decode(errors="ignore") or "image"
     return f"{stem}-{key[:8]}" if frame is None else f"{stem}-frame{frame}-{key[:8]}"
 
 

@@ -13,7 +13,8 @@ from pyrodrop.workflows.digests import read_sealed, write_sealed
 
 DROPLETS, IMAGES, SUMMARY, PARQUET = "droplets.csv", "summary.csv", "summary.json", "droplets.parquet"
 _WHOLE_NUMBERS = ("frame", "id")
-_BATCH_ROWS = 50_000
+# The name of a file may be no text: what is none of it is written as an escape.
+_ERRORS = "backslashreplace"
 
 
 class Entry(NamedTuple):
@@ -114,7 +115,7 @@ def _write_droplets(entries: Sequence[Entry], path: Path) -> None:
     """One row a droplet, whatever their number: no more than one image's are ever in memory."""
     frames = any(entry.frame is not None for entry in entries)
     columns = dict.fromkeys(name for _, header, _ in _rows(entries) for name in header)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors=_ERRORS) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", *(["frame"] if frames else []), *columns])
         for entry, header, rows in _rows(entries):
@@ -153,7 +154,11 @@ def _write_parquet(table: Path, kinds: Mapping[str, str], path: Path) -> None:
         names = next(csv.reader(file))
     schema = pa.schema([(name, types[name]) for name in names])
     how = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=False)
-    with pa.csv.open_csv(table, convert_options=how) as batches, pa.parquet.ParquetWriter(path, schema) as writer:
+    lines = pa.csv.ParseOptions(newlines_in_values=True)  # as a name of a file may have them
+    with (
+        pa.csv.open_csv(table, parse_options=lines, convert_options=how) as batches,
+        pa.parquet.ParquetWriter(path, schema) as writer,
+    ):
         for batch in batches:
             writer.write_batch(batch)
 
@@ -171,7 +176,7 @@ def _write_images(entries: Sequence[Entry], path: Path) -> None:
             row |= {"state": "failed", "folder": "", "reason": entry.reason}
         rows.append(row)
     columns = dict.fromkeys(name for row in rows for name in row)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors=_ERRORS) as file:
         writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -170,7 +170,8 @@ def _begin(task: Task) -> Path | None:
 
 
 def _attempt(task: Task, number: int) -> Path:
-    return Path(task.run) / f"{task.key}.{number}"
+    # Not by the key, which copies of one image under other names have in common.
+    return Path(task.run) / f"{Path(task.folder).name}.{number}"
 
 
 def _line(error: BaseException) -> str:

@@ -29,7 +29,7 @@ def _side_by_side(tasks: dict[int, Task]) -> set[int]:
     done: set[int] = set()
     try:
         for number, task in tasks.items():
-            folder = Path(task.run) / f"{task.key}.together"
+            folder = Path(task.run) / f"{Path(task.folder).name}.together"
             with suppress(OSError):  # tried before, or the disk is full, which is told when it is done alone
                 claim(folder)
                 claimed[number] = folder

@@ -68,7 +68,8 @@ def fit_image(
         scale: the image is resized by this first.
         frame, white, pixel_size_um: as for ``pyrodrop.read_image``.
         resume: a checkpoint to go on from, of a fit of the same channel of the same image.
-        steps, n_droplets, device, settings: as for ``pyrodrop.fit``; None stands for its default.
+        steps, n_droplets, device, settings: as for ``pyrodrop.fit``; None stands for its default. With ``resume``,
+            ``steps=0`` writes the results of the checkpoint as it is.
         progress: show progress and messages on standard error.
 
     Returns:
@@ -80,7 +81,10 @@ def fit_image(
     given = {name: value for name, value in settings.items() if value is not None}
     if steps is None:  # the post's start needs the post's 20,000 iterations, the peaks do not
         steps = 20_000 if settings.get("start") == "uniform" else "auto"
-    steps_wanted(steps)
+    # A run that was ended while it drew figures has all its steps in its checkpoint, and no table yet.
+    as_it_is = resume is not None and steps == 0
+    if not as_it_is:
+        steps_wanted(steps)
     if resume is not None:
         if n_droplets is not None or given:
             named = ", ".join(sorted(given) + ["n_droplets"] * (n_droplets is not None))
@@ -89,7 +93,8 @@ def fit_image(
         if begun.channel.shape != pixels.shape or not torch.equal(begun.channel, pixels):
             raise SettingError(f"{resume} is a fit of another image, channel or scale; give those it was made with")
         folder = open_folder(out)
-        fitted = begun.resume(steps, progress=progress, checkpoint=folder / "fit.pt")
+        checkpoint = folder / "fit.pt"
+        fitted = begun if as_it_is else begun.resume(steps, progress=progress, checkpoint=checkpoint)
     else:
         if n_droplets is None:
             n_droplets = 500 if subject.truth is None else len(subject.truth)

@@ -3,12 +3,14 @@
 import csv
 import json
 import os
+import random
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import torch
 from PIL import Image
@@ -76,6 +78,13 @@ def wait_for(condition: Any, process: "subprocess.Popen[str]") -> bool:
     return bool(condition())
 
 
+def some_time(most: float) -> None:
+    """Wait for a time drawn at random, which a test that fails tells."""
+    seconds = random.uniform(0.0, most)
+    print(f"then {seconds:.3f} s")
+    time.sleep(seconds)
+
+
 def nothing_damaged(folder: Path) -> None:
     """Every file that a person can see can be read to its end."""
     for path in folder.rglob("*"):
@@ -88,11 +97,15 @@ def nothing_damaged(folder: Path) -> None:
                 header, *rows = csv.reader(file)
             assert all(len(row) == len(header) for row in rows)
             assert path.read_text().endswith("\n")
+        elif path.suffix == ".parquet":
+            pd.read_parquet(path)
         elif path.suffix == ".pt":
             torch.load(path, weights_only=True)
         elif path.suffix == ".png":
             with Image.open(path) as picture:
                 picture.load()
+        else:  # whatever comes to be written must be looked at here, too
+            raise AssertionError(f"{path} is of no kind that can be looked at")
 
 
 def tables(out: Path) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from faults.processes import BATCH, FIT, MOMENTS, nothing_damaged, own, run, tables
 
@@ -74,24 +75,32 @@ def test_a_folder_that_may_not_be_written_to(image: str, images: Path, closed: P
             assert list(closed.iterdir()) == []
 
 
-def test_a_corrupt_file_among_many_good_ones(images: Path, undisturbed_batch: Path, tmp_path: Path) -> None:
-    """A few good ones, whose results are those of a run without it; a thousand in the long variant."""
+def test_a_corrupt_file_among_a_thousand_good_ones(images: Path, undisturbed_batch: Path, tmp_path: Path) -> None:
+    """In 250 folders; their results are those of a run without it. In the long variant no two have one content."""
     good = sorted(images.glob("*.png"))
     folder, out = tmp_path / "images", tmp_path / "out"
-    shutil.copytree(images, folder)
-    many = 1000 if MOMENTS >= 100 else len(good)
-    for number in range(len(good), many):
-        # A byte behind the end of a PNG is no part of the picture, and makes another content of it.
-        content = good[number % len(good)].read_bytes() + str(number).encode()
-        (folder / f"{number}.png").write_bytes(content)
+    for number in range(1000 // len(good)):
+        (folder / f"{number}").mkdir(parents=True)
+        for path in good:
+            # A byte behind the end of a PNG is no part of the picture, and makes another content of it.
+            other = str(number).encode() if number and MOMENTS >= 100 else b""
+            (folder / f"{number}" / path.name).write_bytes(path.read_bytes() + other)
     whole = good[0].read_bytes()
-    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
-    status, told, messages = run("batch", str(folder), *BATCH, "--out", str(out), "--quiet", "--json")
+    cut = folder / "100" / "cut.png"
+    cut.write_bytes(whole[: len(whole) // 2])
+    status, told, messages = run("batch", str(folder / "**" / "*.png"), *BATCH, "--out", str(out), "--json")
     summary = json.loads(told)
-    assert (status, summary["done"], summary["failed"]) == (1, many, 1)
-    assert summary["failures"][0]["image"] == str(folder / "cut.png")
+    assert (status, summary["done"], summary["failed"]) == (1, 1000, 1)
+    assert summary["failures"][0]["image"] == str(cut)
     assert "Traceback" not in messages
+    assert len([line for line in messages.splitlines() if str(cut) in line]) == 1
+    assert messages.splitlines()[-1].startswith("1001 of 1001 images")
     for name, table in tables(undisturbed_batch).items():
         if name != "droplets.csv":
             assert (out / name).read_bytes() == table
+    whole_table = pd.read_csv(out / "droplets.csv")
+    assert whole_table["image"].nunique() == 1000
+    expected = pd.read_csv(undisturbed_batch / "droplets.csv").drop(columns="image")
+    for _, rows in whole_table.groupby(whole_table["image"].str.split("/").str[-2]):
+        pd.testing.assert_frame_equal(rows.drop(columns="image").reset_index(drop=True), expected)
     nothing_damaged(out)

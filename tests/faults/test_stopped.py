@@ -5,19 +5,32 @@ The moments are drawn at random: a few of them, and with PYRODROP_FAULTS=100 in 
 
 import json
 import os
-import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from faults.processes import BATCH, FIT, MOMENTS, all_gone, children, nothing_damaged, own, run, start, tables, wait_for
+from faults.processes import (
+    BATCH,
+    FIT,
+    MOMENTS,
+    RUN,
+    all_gone,
+    children,
+    nothing_damaged,
+    own,
+    run,
+    some_time,
+    start,
+    tables,
+    wait_for,
+)
 
 import pyrodrop
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them")
 STEPS = 600
+MEASURE = ("--channel", "saturation", "--profile", "gaussian", "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +45,7 @@ def finish_fit(image: str, out: Path) -> None:
     """Go on from the checkpoint, or begin again where there is none."""
     argv = ["fit", image, *FIT, "--steps", str(STEPS), "--out", str(out), "--quiet"]
     if (out / "fit.pt").exists():
-        left = STEPS - len(pyrodrop.load(out / "fit.pt", device="cpu").losses)
-        if left == 0:
-            return
+        left = STEPS - len(pyrodrop.load(out / "fit.pt", device="cpu").losses)  # 0 if it was stopped while it drew
         argv = ["fit", image, "--channel", "saturation", "--device", "cpu", "--resume", str(out / "fit.pt")]
         argv += ["--steps", str(left), "--out", str(out), "--quiet"]
     assert run(*argv)[0] == 0
@@ -55,9 +66,9 @@ def test_a_fit_stopped_at_any_moment_goes_on_to_the_same_numbers(
     # From the first checkpoint on every second time: before it lie the imports, which take most of the time.
     if moment % 2 == 0:
         wait_for((tmp_path / "fit.pt").exists, process)
-        time.sleep(random.random())
+        some_time(1)
     else:
-        time.sleep(8 * random.random())
+        some_time(8)
     process.send_signal(how)
     _, messages = process.communicate()
     nothing_damaged(tmp_path)
@@ -71,26 +82,38 @@ def test_a_fit_stopped_at_any_moment_goes_on_to_the_same_numbers(
     finish_fit(image, tmp_path)
     nothing_damaged(tmp_path)
     same_fit(tmp_path, undisturbed_fit)
+    assert tables(tmp_path) == tables(undisturbed_fit)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_measurement(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("measurement")
+    assert run("measure", str(images / "0.png"), *MEASURE, "--out", str(out))[0] == 0
+    return out
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
+@pytest.mark.parametrize("moment", range(MOMENTS))
 def test_a_measurement_stopped_at_any_moment_is_the_same_when_made_again(
-    how: signal.Signals, images: Path, tmp_path: Path
+    how: signal.Signals, moment: int, images: Path, undisturbed_measurement: Path, tmp_path: Path
 ) -> None:
-    whole, out = tmp_path / "whole", tmp_path / "out"
-    argv = ("measure", str(images / "0.png"), "--channel", "saturation", "--profile", "gaussian", "--quiet")
-    assert run(*argv, "--out", str(whole))[0] == 0
-    for _ in range(max(MOMENTS // 2, 1)):
-        process = start(*argv, "--out", str(out))
-        time.sleep(12 * random.random())
-        process.send_signal(how)
-        process.communicate()
-        if how == signal.SIGTERM:
-            assert process.returncode in (0, 143, -signal.SIGTERM)
-        if out.exists():
-            nothing_damaged(out)
-    assert run(*argv, "--out", str(out))[0] == 0
-    assert tables(out) == tables(whole)
+    argv = ("measure", str(images / "0.png"), *MEASURE, "--out", str(tmp_path))
+    process = start(*argv)
+    # While it writes every second time, which is soon over.
+    if moment % 2 == 0:
+        wait_for(lambda: any(tmp_path.iterdir()), process)
+        some_time(1)
+    else:
+        some_time(12)
+    process.send_signal(how)
+    _, messages = process.communicate()
+    if how == signal.SIGTERM:
+        assert process.returncode in (0, 143, -signal.SIGTERM)
+    assert "Traceback" not in messages
+    nothing_damaged(tmp_path)
+    assert run(*argv)[0] == 0
+    nothing_damaged(tmp_path)
+    assert tables(tmp_path) == tables(undisturbed_measurement)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
@@ -102,9 +125,9 @@ def test_a_batch_stopped_at_any_moment_goes_on_to_the_same_results(
     process = start("batch", str(images), *BATCH, "--out", str(out), "--quiet")
     if moment % 2 == 0:
         wait_for(lambda: bool(list(out.glob(".under-way/*/*.1/results"))), process)
-        time.sleep(2 * random.random())
+        some_time(2)
     else:
-        time.sleep(12 * random.random())
+        some_time(12)
     workers = children(process)
     process.send_signal(how)
     _, messages = process.communicate()
@@ -122,3 +145,23 @@ def test_a_batch_stopped_at_any_moment_goes_on_to_the_same_results(
     nothing_damaged(out)
     assert tables(out) == tables(undisturbed_batch)
     assert not (out / ".under-way").exists()
+
+
+def test_a_batch_that_a_person_interrupts_says_how_far_it_is(images: Path, tmp_path: Path) -> None:
+    """Ctrl-C goes to all processes of a terminal at once."""
+    out = tmp_path / "out"
+    # Where the tests run in the background, the signal would be ignored.
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{RUN}"
+    process = start("batch", str(images), *BATCH, "--out", str(out), code=code)
+    assert wait_for(lambda: bool(list(out.glob(".under-way/*/*.1/results"))), process)
+    workers = children(process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, messages = process.communicate()
+    assert all_gone(workers)
+    assert process.returncode == 130
+    (said,) = own(messages)
+    assert said.startswith("pyrodrop batch: interrupted with ")
+    assert said.endswith(" of 4 images done; run again to go on")
+    assert "Traceback" not in messages
+    assert not (out / ".under-way").exists()
+    nothing_damaged(out)

@@ -13,15 +13,15 @@ from faults.processes import BATCH, nothing_damaged, own, run, start, tables
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them")
 
 
-def kill_whoever_works_on(key: str, out: Path, times: int, process: "subprocess.Popen[str]") -> int:
+def kill_whoever_works_on(name: str, out: Path, times: int, process: "subprocess.Popen[str]") -> int:
     """Kill the workers of an image as often as asked, while they work on it; how often it was done."""
     for number in range(1, times + 1):
-        worker = next(iter(out.glob(f".under-way/*/{key}.{number}/worker.json")), None)
+        worker = next(iter(out.glob(f".under-way/*/{name}.{number}/worker.json")), None)
         while worker is None or not worker.read_text().endswith("}"):
             if process.poll() is not None:
                 return number - 1
             time.sleep(0.002)
-            worker = next(iter(out.glob(f".under-way/*/{key}.{number}/worker.json")), None)
+            worker = next(iter(out.glob(f".under-way/*/{name}.{number}/worker.json")), None)
         os.kill(json.loads(worker.read_text())["pid"], signal.SIGKILL)
     return times
 
@@ -30,11 +30,10 @@ def kill_whoever_works_on(key: str, out: Path, times: int, process: "subprocess.
 def test_an_image_whose_worker_dies_is_tried_again_twice_and_then_reported(
     times: int, images: Path, undisturbed_batch: Path, tmp_path: Path
 ) -> None:
-    (victim,) = undisturbed_batch.glob("1-*/batch.json")
-    key = json.loads(victim.read_text())["key"]
+    (victim,) = undisturbed_batch.glob("1-*")
     out = tmp_path / "out"
     process = start("batch", str(images), *BATCH, "--out", str(out), "--quiet", "--json")
-    assert kill_whoever_works_on(key, out, times, process) == times
+    assert kill_whoever_works_on(victim.name, out, times, process) == times
     told, messages = process.communicate()
     summary = json.loads(told)
     assert "Traceback" not in messages

@@ -244,6 +244,24 @@ def test_images_of_one_name_and_content_share_their_results(images: Path, done: 
     assert folders(again).keys() == folders(done.out).keys()
 
 
+def test_copies_of_an_image_have_results_of_their_own_whatever_their_names(images: Path, tmp_path: Path) -> None:
+    names = ["a.png", "copy.png", "two\nlines.png"] + ([os.fsdecode(b"\xff.png")] if sys.platform == "linux" else [])
+    (tmp_path / "images").mkdir()
+    for name in names:
+        shutil.copy(images / "a.png", tmp_path / "images" / name)
+    done = run(tmp_path / "out", str(tmp_path / "images"), *SETTINGS, "--workers", "2")
+    assert (done.status, done.told["done"], done.told["found"]) == (0, len(names), 0)
+    assert len(folders(done.out)) == len(names)
+    table = pd.read_csv(done.out / "droplets.csv")
+    assert len(table) == 2 * len(names)
+    assert (table.groupby("image")["x_px"].apply(list).map(tuple).nunique(), table["image"].nunique()) == (
+        1,
+        len(names),
+    )
+    if (done.out / "droplets.parquet").exists():
+        assert pd.read_parquet(done.out / "droplets.parquet")["image"].tolist() == table["image"].tolist()
+
+
 def test_every_picture_of_a_stack_is_an_image(tmp_path: Path) -> None:
     pixels = [(pyrodrop.simulate(2, (30, 40), seed)[0].pixels[..., 0] * 255).byte().numpy() for seed in range(3)]
     tifffile.imwrite(tmp_path / "stack.tif", np.stack(pixels), photometric="minisblack")

@@ -87,4 +87,6 @@ def test_what_a_person_adds_to_results_does_no_harm(tmp_path: Path) -> None:
 def test_folders_are_named_after_image_frame_and_key() -> None:
     assert folder_name("/a/b/drops.ome.tif", None, KEY) == "drops.ome-01234567"
     assert folder_name("/a/b/drops.tif", 3, KEY) == "drops-frame3-01234567"
-    assert len(folder_name("/a/" + "x" * 251 + ".png", None, KEY)) < 255
+    for letter in ("x", "\u6db2"):
+        longest = "/a/" + letter * (251 // len(letter.encode())) + ".png"
+        assert len(folder_name(longest, 12345, KEY).encode()) <= 255

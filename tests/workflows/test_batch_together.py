@@ -117,7 +117,7 @@ def test_where_a_group_has_died_each_is_done_alone_and_none_is_blamed(
     """What a worker leaves that is killed at a group is a folder for each image of it."""
     tasks = tasks_of(images, tmp_path)[:2]
     for task in tasks:
-        (Path(task.run) / f"{task.key}.together").mkdir()
+        (Path(task.run) / f"{Path(task.folder).name}.together").mkdir()
         assert attempts(task) == 0
     assert do_together(tasks) == [Outcome(), Outcome()]
     for name, task in zip(NAMES, tasks, strict=False):

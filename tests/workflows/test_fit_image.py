@@ -86,6 +86,20 @@ def test_a_fit_goes_on_from_its_folder(results: tuple[Path, dict[str, Any]], ima
         assert (tmp_path / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_the_results_of_a_checkpoint_can_be_written_as_it_is(
+    results: tuple[Path, dict[str, Any]], image: str, tmp_path: Path
+) -> None:
+    """A run that is killed while it draws its figures has a whole checkpoint, and nothing else."""
+    folder, _ = results
+    said = fit_image(image, str(tmp_path), resume=str(folder / "fit.pt"), steps=0, **QUICK)
+    assert said["steps"] == 30
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in folder.iterdir()}
+    for name in ("droplets.csv", "losses.csv", "summary.json"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    with pytest.raises(SettingError, match="steps is 0"):
+        fit_image(image, str(tmp_path), steps=0, **QUICK)
+
+
 def test_a_fit_of_something_else_is_not_gone_on_from(
     results: tuple[Path, dict[str, Any]], image: str, tmp_path: Path
 ) -> None:
