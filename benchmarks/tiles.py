@@ -1,9 +1,10 @@
 """How do time and memory of measuring in tiles grow with the image? python benchmarks/tiles.py --droplets 1000 10000
 
 Simulated images with one droplet in 2,560 px, so that 100,000 droplets have 16,000 x 16,000 px. An image is drawn band
-by band onto the disk and never held whole. ``pyrodrop measure --tiles`` runs on it in a process of its own, whose
-memory and whose workers' memory the system tells. With --folder an interrupted benchmark goes on where it was: what
-is done is kept, and the seconds and peaks of all attempts count.
+by band onto the disk and never held whole. ``pyrodrop measure --tiles`` runs on it in a process of its own, of which,
+and of whose workers, the system tells the memory: all that is resident, libraries and other files in part, and what is
+the process's own. With --folder an interrupted benchmark goes on where it was: what is done is kept, and the seconds
+and peaks of all attempts count.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,8 +42,11 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS
 IMPORTED = """
 from pathlib import Path
 import pyrodrop.workflows.measure_image, pyrodrop.models.recognise, scipy.stats
-print(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))
+kept = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(*(kept[name].split()[0] for name in ("VmHWM", "RssAnon")))
 """
+NO_PEAKS = {"parent": 0.0, "worker": 0.0, "together": 0.0, "parent_own": 0.0, "worker_own": 0.0}
+GROWING = ("seconds", "seconds_besides_tiles", "parent_own_above_import_mb", "worker_own_above_import_mb")
 INTERVAL_SAVED = 2.0  # seconds between what is written of a run that may be interrupted
 
 
@@ -79,7 +84,7 @@ def measured(number: int, given: argparse.Namespace, folder: Path) -> dict[str, 
     image, truth = made_image(number, given.seed, home)
     record: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     if record.get("settings") != settings:
-        record = {"settings": settings, "seconds": 0.0, "peaks_mb": [0.0, 0.0, 0.0], "attempts": 0, "done": False}
+        record = {"settings": settings, "seconds": 0.0, "peaks_mb": NO_PEAKS, "attempts": 0, "done": False}
     if not record["done"]:
         record["attempts"] += 1
         options = ["--tiles", str(given.tiles), "--workers", str(given.workers)]
@@ -88,8 +93,8 @@ def measured(number: int, given: argparse.Namespace, folder: Path) -> dict[str, 
     side = summary["width"]
     # Where a run was interrupted, the seconds of a tile that was lost count in the wall time and not in the tiles'.
     tiles = summary["tiles"]
-    parent, worker, together = record["peaks_mb"]
-    base = imported_mb()
+    peaks = record["peaks_mb"]
+    base, own = imported_mb()
     run = {
         "droplets": number,
         "side_px": side,
@@ -101,9 +106,12 @@ def measured(number: int, given: argparse.Namespace, folder: Path) -> dict[str, 
         "seconds_a_tile": tiles["seconds"] / tiles["number"],
         "seconds_besides_tiles": record["seconds"] - tiles["seconds"] / min(given.workers, tiles["number"]),
         "imported_mb": base,
-        "parent_above_import_mb": parent - base,
-        "worker_above_import_mb": worker - base,
-        "together_mb": together,
+        "imported_own_mb": own,
+        "parent_above_import_mb": peaks["parent"] - base,
+        "worker_above_import_mb": peaks["worker"] - base,
+        "parent_own_above_import_mb": peaks["parent_own"] - own,
+        "worker_own_above_import_mb": peaks["worker_own"] - own,
+        "together_mb": peaks["together"],
         **found(pd.read_csv(out / "droplets.csv"), truth),
         "count": summary["count"],
         "profile": summary["profile"],
@@ -134,19 +142,24 @@ def plain(image: Path, out: Path, truth: pd.DataFrame) -> dict[str, Any]:
 def watched(argv: list[str], record: dict[str, Any], kept: Path) -> None:
     """Run a command; add its seconds to the record, and keep the peaks of memory, written down as it goes on.
 
-    Peaks are those that the system keeps of each process (VmHWM), so that none is missed between two looks; that of
-    all processes together is the largest sum of their resident memory that a look saw.
+    Peaks are those that the system keeps of each process (VmHWM), so that none is missed between two looks. What is a
+    process's own (RssAnon), without pages of files that the system may drop at any time, is the most that a look saw,
+    and so is the sum of the resident memory of all processes.
     """
     before, begun, saved = record["seconds"], time.perf_counter(), 0.0
     process = psutil.Popen(argv, env={**os.environ, **ONE_THREAD}, stdout=subprocess.DEVNULL)
     try:
         while process.poll() is None:
-            workers = process.children(recursive=True)
-            parent = peak_mb(process.pid)
-            each = [peak_mb(worker.pid) for worker in workers]
-            together = sum(now_mb(one) for one in (process, *workers))
-            peaks = (parent, max(each, default=0.0), together)
-            record["peaks_mb"] = [max(pair) for pair in zip(record["peaks_mb"], peaks, strict=True)]
+            parent = memory_mb(process.pid)
+            each = [memory_mb(worker.pid) for worker in process.children(recursive=True)]
+            seen = {
+                "parent": parent["VmHWM"],
+                "worker": max((one["VmHWM"] for one in each), default=0.0),
+                "together": sum(one["VmRSS"] for one in (parent, *each)),
+                "parent_own": parent["RssAnon"],
+                "worker_own": max((one["RssAnon"] for one in each), default=0.0),
+            }
+            record["peaks_mb"] = {name: max(mb, seen[name]) for name, mb in record["peaks_mb"].items()}
             record["seconds"] = before + time.perf_counter() - begun
             if record["seconds"] - saved > INTERVAL_SAVED:
                 saved = record["seconds"]
@@ -170,28 +183,23 @@ def write(record: dict[str, Any], path: Path) -> None:
     temporary.replace(path)
 
 
-def peak_mb(pid: int) -> float:
-    """The most memory that a process has held, in MB; 0 where it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+def memory_mb(pid: int) -> dict[str, float]:
+    """VmHWM, VmRSS and RssAnon of a process, in MB; 0 where it has ended."""
+    found = dict.fromkeys(("VmHWM", "VmRSS", "RssAnon"), 0.0)
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name in found:
+                found[name] = int(value.split()[0]) / 1024
+    return found
 
 
-def now_mb(process: psutil.Process) -> float:
-    """The memory that a process holds, in MB; 0 where it has ended."""
-    try:
-        return float(process.memory_info().rss) / 2**20
-    except psutil.Error:
-        return 0.0
-
-
-def imported_mb() -> float:
-    """What a process holds that has only imported what measuring needs, in MB."""
+def imported_mb() -> tuple[float, float]:
+    """What a process holds that has only imported what measuring needs, and what of it is its own, in MB."""
     asked = [sys.executable, "-c", IMPORTED]
     ran = subprocess.run(asked, check=True, capture_output=True, text=True, env={**os.environ, **ONE_THREAD})
-    return int(ran.stdout) / 1024
+    whole, own = (int(kilobytes) / 1024 for kilobytes in ran.stdout.split())
+    return whole, own
 
 
 def made_image(number: int, seed: int, home: Path) -> tuple[Path, pd.DataFrame]:
@@ -276,7 +284,7 @@ def growth(runs: list[dict[str, Any]]) -> dict[str, float]:
     powers = {}
     for small, large in pairwise(runs):
         ratio = math.log(large["droplets"] / small["droplets"])
-        for name in ("seconds", "seconds_besides_tiles", "parent_above_import_mb", "worker_above_import_mb"):
+        for name in GROWING:
             power = math.log(large[name] / small[name]) / ratio if min(large[name], small[name]) > 0 else math.nan
             powers[f"{name}, {small['droplets']} to {large['droplets']}"] = power
     return powers

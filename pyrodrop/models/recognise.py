@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pyrodrop.models.finder import find
 from pyrodrop.models.finder_population import Population
 from pyrodrop.models.left_over import peaks_left_over
-from pyrodrop.models.measured import LOG_RADIUS_SD, Scales, image_scales, pixel_noise
+from pyrodrop.models.likeness import log_likeness
+from pyrodrop.models.measured import Scales, image_scales, pixel_noise
 from pyrodrop.models.packed import found_in_packed
 from pyrodrop.models.settle import Settled, settle, settle_best
 from pyrodrop.models.settle_descent import REST
@@ -24,8 +25,6 @@ Array = NDArray[np.float64]
 EXPLAINED = 2.0
 # A candidate less likely than this is dropped; a hundred of them would not make one droplet.
 LEAST = 0.01
-# So many droplets make a population to be like; narrower than this share of itself no population is taken to be.
-_POPULATION, _NARROWEST = 8, 0.2
 # Rounds of thinning out, and of looking at what is left over.
 _THINNINGS, _LOOKS = 4, 3
 # Steps of a fit that only has to tell what is there from what is not, and the gain in log density where it rests: what
@@ -150,33 +149,16 @@ def presence_of(settled: Settled, alike: Array, white: Array) -> Array:
     explained = 1 / (1 + (_left(settled, white) / EXPLAINED) ** 8)
     first = alike + (1 - alike) * explained * settled.presence()
     expected = max(float(first.sum()), 1.0)
-    odds = settled.log_bayes + np.log(expected) + log_likeness(settled, first >= 0.5)
-    needed = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
+    odds = settled.log_bayes + np.log(expected)
+    # What noise makes is alike, too: none is to speak for another unless it is there however unlike all others it is.
+    alone = _probability(odds - np.log1p((first >= 0.5).sum()))
+    members = alike + (1 - alike) * explained * alone >= 0.5
+    needed = _probability(odds + log_likeness(settled, members))
     return np.asarray(alike * settled.presence(expected, white=True) + (1 - alike) * explained * needed)
 
 
-def log_likeness(settled: Settled, members: NDArray[np.bool_]) -> Array:
-    """Log of how much likelier each droplet's radius and amplitudes are among those of the members than a priori, (N,).
-
-    The members' log radii and amplitudes are taken as Student's t with 4 degrees of freedom, whose tails leave room
-    for the odd one, around their median and as wide as their median deviation; 0 for all with too few members.
-    """
-    # Imported late: scipy.stats changes the filters of warnings.
-    from scipy.stats import norm as normal
-    from scipy.stats import t as student_t
-
-    if members.sum() < _POPULATION:
-        return np.zeros(len(members))
-    scales = settled.scales
-    places = [(np.log(settled.r), np.log(scales.radius_px), LOG_RADIUS_SD, _NARROWEST)]
-    for heights, scale in zip(settled.amplitude, scales.amplitude, strict=True):
-        places.append((heights, 0.0, float(scale), _NARROWEST * float(np.median(np.abs(heights[members])))))
-    made = np.zeros(len(members))
-    for value, mean, sd, narrowest in places:
-        centre = float(np.median(value[members]))
-        width = max(1.4826 * float(np.median(np.abs(value[members] - centre))), narrowest)
-        made += student_t.logpdf(value, 4, centre, width) - normal.logpdf(value, mean, sd)
-    return made
+def _probability(log_odds: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))
 
 
 def _thinned(channels: Array, settled: Settled, candidates: Candidates, white: Array) -> tuple[Settled, Candidates]:

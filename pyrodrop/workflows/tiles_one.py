@@ -99,15 +99,22 @@ def measure_tile(plane: Plane, tile: Tile, plan: Plan, channel: str, seed: int, 
     write_whole(path, lambda temporary: np.savez_compressed(temporary, **arrays))
 
 
-def read_tile(path: Path) -> TileResult:
-    """What ``measure_tile`` wrote; raises OSError, KeyError or ValueError where the file is not that."""
+def read_tile(path: Path, draws: int = DRAWS) -> TileResult:
+    """What ``measure_tile`` wrote, at most so many draws; raises OSError, KeyError or ValueError for any other file."""
     with np.load(path, allow_pickle=False) as stored:
         kept = dict(stored)
     if str(kept.pop("_digest")) != _digest(kept):
         raise ValueError(f"{path} is not as it was written")
     table = pd.DataFrame({name: values for name, values in kept.items() if not name.startswith("_")})
     facts = Facts(*(float(value) for value in kept["_facts"]))
-    return TileResult(table, kept["_diameters_px"], kept["_depth"], kept["_own"], facts)
+    # Copied, or all draws would stay in memory as long as some of them.
+    return TileResult(table, kept["_diameters_px"][:draws].copy(), kept["_depth"], kept["_own"], facts)
+
+
+def number_told(path: Path) -> int:
+    """How many droplets the file that ``measure_tile`` wrote tells of."""
+    with np.load(path, allow_pickle=False) as stored:
+        return len(stored["_own"])
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -63,7 +63,7 @@ def open_plane(source: object, frame: int | None = None) -> Plane:
     """A picture that is read part by part.
 
     Args:
-        source: the path of a TIFF, plain (memory-mapped) or in tiles or strips, which may be compressed; the path of a
+        source: the path of a TIFF, plain or in tiles or strips, which may be compressed; the path of a
             Zarr array, or an OME-Zarr, with the package zarr; or an array that gives parts of itself, as NumPy's,
             Zarr's and Dask's do, of shape (H, W) or (H, W, 3).
         frame: which page of a TIFF, or which plane of an array file with axes before those of the picture, from 0;
@@ -103,15 +103,13 @@ def _tiff_plane(path: Path, frame: int | None) -> Plane:
             ome = images[0] if len(images) == 1 else None
         pixel_size = tiff_pixel_size_um(tiff, page, ome, path)
         _check_page(page, path)
-        mapped = bool(page.is_memmappable)
+        plain = bool(page.is_memmappable)
+        begin, stored = page.dataoffsets[0], np.dtype(f"{tiff.byteorder}{np.dtype(page.dtype).char}")
     size = (int(page.imagelength), int(page.imagewidth))
     _check_size(size, str(path))
 
-    def read_mapped(box: Box) -> NDArray[Any]:
-        # Mapped anew for each part: pages of the file that were looked at stay in memory as long as the map does.
-        values = tifffile.memmap(path, page=number, mode="r")
-        part = np.array(values[box.top : box.bottom, box.left : box.right])
-        return part if part.ndim == 3 else part[:, :, None]
+    def read_plain(box: Box) -> NDArray[Any]:
+        return _plain_rows(path, begin, stored, (size[1], page.samplesperpixel), box)
 
     def read_segments(box: Box) -> NDArray[Any]:
         return _segments(path, number, box)
@@ -120,11 +118,27 @@ def _tiff_plane(path: Path, frame: int | None) -> Plane:
         size,
         page.samplesperpixel,
         np.dtype(page.dtype),
-        read_mapped if mapped else read_segments,
+        read_plain if plain else read_segments,
         str(path),
         pixel_size,
         page.photometric == _WHITE_IS_ZERO,
     )
+
+
+def _plain_rows(path: Path, begin: int, stored: np.dtype[Any], row: tuple[int, int], box: Box) -> NDArray[Any]:
+    """The pixels of a box (h, w, samples) of a file whose rows of (W, samples) numbers lie one after the other.
+
+    Read and not mapped: a map counts what was looked at as this process's memory, and where the file is cut short
+    while it is measured, looking at it would kill the process.
+    """
+    made = np.empty((*box.size, row[1]), stored)
+    pixel = row[1] * stored.itemsize
+    with path.open("rb", buffering=0) as stream:
+        for number, values in enumerate(made, box.top):
+            stream.seek(begin + (number * row[0] + box.left) * pixel)
+            if stream.readinto(values.view(np.uint8)) != values.nbytes:
+                raise ImageError(f"{path} is cut short: copy or export it again.")
+    return made.astype(stored.newbyteorder("="), copy=False)
 
 
 def _segments(path: Path, number: int, box: Box) -> NDArray[Any]:

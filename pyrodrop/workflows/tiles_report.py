@@ -14,7 +14,7 @@ from pyrodrop.results.sizes import Sizes, size_statistics
 from pyrodrop.results.whole import write_whole
 from pyrodrop.workflows.folder import write_figure
 from pyrodrop.workflows.tiles_grid import Tile
-from pyrodrop.workflows.tiles_one import DRAWS, Facts, read_tile
+from pyrodrop.workflows.tiles_one import DRAWS, Facts, number_told, read_tile
 from pyrodrop.workflows.tiles_plane import Plane
 from pyrodrop.workflows.tiles_seams import Seen, reconciled
 from pyrodrop.workflows.tiles_survey import Survey
@@ -43,11 +43,11 @@ def joined(tiles: Sequence[Tile], paths: Sequence[Path]) -> Whole:
 
     Memory is that of the droplets, about a kilobyte each at most, whatever the size of the image.
     """
-    results = [read_tile(path) for path in paths]
-    count = sum(len(one.depth) for one in results)
+    count = sum(number_told(path) for path in paths)
     draws = max(_LEAST_DRAWS, min(DRAWS, _DRAWS_HELD // max(count, 1)))
+    results = [read_tile(path, draws) for path in paths]
     table = pd.concat([one.table for one in results], ignore_index=True)
-    diameters = np.concatenate([one.diameters_px[:draws] for one in results], 1)
+    diameters = np.concatenate([one.diameters_px for one in results], 1)
     depth, own = (np.concatenate([getattr(one, name) for one in results]) for name in ("depth", "own"))
     tile = np.repeat(np.arange(len(results)), [len(one.depth) for one in results])
     halo = np.repeat([one.facts.halo for one in results], [len(one.depth) for one in results])

@@ -1,5 +1,6 @@
 """What is recognised: every droplet that is there, none that is not, whatever its polarity."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 from scipy.spatial.distance import cdist
 
 from pyrodrop.images.simulate import simulate
-from pyrodrop.models.recognise import Recognised, log_likeness, recognise
+from pyrodrop.models.measured import pixel_noise
+from pyrodrop.models.recognise import Recognised, presence_of, recognise
 
 ALL = ("gaussian", "disc", "radial")
 
@@ -76,12 +78,17 @@ def test_an_even_image_has_no_droplets() -> None:
     assert len(recognise(pixels[None], pixels, ALL).presence) == 0
 
 
-def test_what_is_like_the_others_is_likelier_than_what_is_not() -> None:
-    pixels, _ = drawn(2, radius_px=(4.0, 5.0), noise=0.02)
-    settled = recognise(pixels[None], pixels, ("gaussian",)).settled
-    members = np.ones(len(settled.x), bool)
-    usual = log_likeness(settled, members)
-    settled.r[0] *= 20
-    settled.amplitude[0, 0] *= -0.05
-    assert log_likeness(settled, members)[0] < usual[0] - 4
-    assert not log_likeness(settled, members & (np.arange(len(members)) < 5)).any()
+def test_what_noise_makes_is_not_there_and_does_not_speak_for_more_of_it() -> None:
+    """Peaks of the noise such as a hundred droplets' worth of pixels has, with the odds that a fit gave one of them."""
+    pixels, _ = drawn(2, radius_px=(3.0, 8.0), noise=0.01)
+    seen = recognise(pixels[None], pixels, ("gaussian",))
+    many = np.tile(np.arange(len(seen.settled.x)), 6)
+    several = {name: getattr(seen.settled, name)[many] for name in ("x", "y", "r", "misfit", "log_bayes")}
+    several |= {"log_bayes_white": seen.settled.log_bayes_white[many], "amplitude": seen.settled.amplitude[:, many]}
+    few = [0, 1, 2]
+    several["r"][few], several["amplitude"][0, few] = (2.0, 2.1, 2.2), -0.016
+    several["log_bayes"][few] = several["log_bayes_white"][few] = -3.8
+    alike = np.where(np.isin(np.arange(len(many)), few), 0.0, seen.candidates.alike[many])
+    there = presence_of(replace(seen.settled, **several), alike, pixel_noise(pixels[None]))
+    assert there[few].max() < 0.1
+    assert there[3:].min() > 0.5

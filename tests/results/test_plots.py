@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
+from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgba
 
 from pyrodrop.results import plots
@@ -23,13 +23,11 @@ def one() -> Axes:
 
 
 def circles_of(ax: Axes) -> list[tuple[float, float, float]]:
-    """Centre and radius of each circle, from the extent of its path."""
-    (collection,) = (artist for artist in ax.collections if isinstance(artist, PatchCollection))
-    found = []
-    for path in collection.get_paths():
-        extents = path.get_extents()
-        found.append((*(extents.min + extents.max) / 2, extents.width / 2))
-    return found
+    """Centre and radius of each circle, as it is drawn."""
+    (collection,) = (artist for artist in ax.collections if isinstance(artist, EllipseCollection))
+    np.testing.assert_array_equal(collection.get_widths(), collection.get_heights())
+    centres = collection.get_offsets().tolist()
+    return [(x, y, across / 2) for (x, y), across in zip(centres, collection.get_widths(), strict=True)]
 
 
 def colour_bars(ax: Axes) -> list[Axes]:

@@ -58,11 +58,8 @@ def test_centres_are_the_first_five_draws_in_five_colours() -> None:
     assert len(set(colours)) == 5
     assert colours[0] == to_rgba("tab:blue")
     for number, collection in enumerate(ax.collections):
-        centres = [path.get_extents() for path in collection.get_paths()]
-        x = [(extent.x0 + extent.x1) / 2 for extent in centres]
-        r = [extent.width / 2 for extent in centres]
-        np.testing.assert_allclose(x, draws["x"][number], atol=1e-5)
-        np.testing.assert_allclose(r, draws["r"][number], atol=1e-5)
+        np.testing.assert_allclose(collection.get_offsets()[:, 0], draws["x"][number], atol=1e-5)
+        np.testing.assert_allclose(collection.get_widths() / 2, draws["r"][number], atol=1e-5)
 
 
 def test_colours_are_the_first_draw_in_its_own_colours() -> None:

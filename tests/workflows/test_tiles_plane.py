@@ -1,5 +1,6 @@
 """Parts of large images, as the whole file has them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pyrodrop.workflows.tiles_survey import survey
         {"compression": "lzw", "rowsperstrip": 37},
         {"tile": (32, 32)},
         {"rowsperstrip": 11},
+        {"byteorder": ">"},
     ],
 )
 @pytest.mark.parametrize("samples", [1, 3])
@@ -36,6 +38,16 @@ def test_any_box_of_a_tiff_is_read_as_the_whole_file_is(how: dict[str, Any], sam
     for box in (Box(0, 123, 0, 201), Box(17, 90, 33, 150), Box(122, 123, 200, 201), Box(60, 70, 47, 49)):
         expected = pixels[box.top : box.bottom, box.left : box.right].reshape(*box.size, samples)
         np.testing.assert_array_equal(plane.read(box), expected)
+
+
+def test_a_file_that_is_cut_short_while_it_is_measured_is_told_and_kills_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "shrinking.tif"
+    tifffile.imwrite(path, np.zeros((123, 201), np.uint16))
+    plane = open_plane(path)
+    os.truncate(path, 20_000)
+    assert not plane.read(Box(0, 40, 0, 201)).any()
+    with pytest.raises(ImageError, match="cut short"):
+        plane.read(Box(0, 123, 0, 201))
 
 
 def test_levels_are_those_of_read_image(tmp_path: Path) -> None:
