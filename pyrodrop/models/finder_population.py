@@ -3,6 +3,9 @@
 Noise is ruled out first, by how far the whole rim stands out of it. Among what is left, strength
 and roundness are a mixture of one or two populations. The stronger is the droplets. The weaker is clutter, bits of
 rims and texture, unless its circles are as round as droplets are: then the image shows two kinds of droplets.
+
+Which mixture it is, the circles seldom say for certain: a likelihood of mixtures has several tops. Each top counts by
+its evidence, and so does that of one population alone.
 """
 
 import math
@@ -25,6 +28,8 @@ ROUND = -1.5  # median log roundness of a population of droplets: a rim with a t
 LEAST_SPREAD = 0.4  # standard deviation of a population at least: droplets that are alike differ by a third or so
 ALONE = 4.0  # log odds of being a droplet where nothing but droplets seems to be seen
 FEW = 4  # circles that are too few to tell two populations apart
+CUTS = 0.2, 0.5, 0.8  # quantiles at which circles are cut in two to begin with
+SAME = 1e-3  # distance of means within which two mixtures are one
 
 
 class Mixture(NamedTuple):
@@ -82,15 +87,15 @@ def presence(circles: Circles, own: Doubles, known: Population | None = None) ->
     real = _logistic(evidence(circles, own) - EVIDENT)
     features = _features(circles, own)
     known = population(circles, own) if known is None or not known.worth.any() else known
-    odds = np.full(len(own), ALONE)
-    if known.worth.any() and len(known.features) > FEW:
-        mixture = two_populations(known.features)
-        if mixture is not None and mixture.mean[0, 1] < ROUND:
-            odds = log_odds(mixture, features)
     # Droplets of one image are of one sign, or of both in number: the odds of a sign are its share of all worth.
     share = np.where(circles.sign > 0, known.worth[1], known.worth[0]) / max(float(known.worth.sum()), 1e-300)
-    odds = odds + np.log(np.clip(2.0 * share, 1e-9, 1.0))
-    return real * _logistic(odds)
+    of_sign = np.log(np.clip(2.0 * share, 1e-9, 1.0))
+    told = known.features if known.worth.any() and len(known.features) > FEW else np.zeros((0, 2))
+    alike = np.zeros(len(own))
+    for weight, mixture in mixtures(told):
+        odds = log_odds(mixture, features) if mixture is not None and _has_clutter(mixture) else ALONE
+        alike += weight * _logistic(odds + of_sign)
+    return real * alike
 
 
 def _features(circles: Circles, own: Doubles) -> Doubles:
@@ -105,30 +110,54 @@ def evidence(circles: Circles, own: Doubles) -> Doubles:
     return found
 
 
-def two_populations(features: Doubles) -> Mixture | None:
-    """The mixture of two normal distributions of features (n, 2), or None if one describes them as well.
+def mixtures(features: Doubles) -> list[tuple[float, Mixture | None]]:
+    """Mixtures of two normal distributions that features (n, 2) may be of, and None for one alone, with their weights.
 
-    By expectation and maximisation, from Otsu's cut of their sums; compared with one distribution by the Bayesian
-    information criterion.
+    By expectation and maximisation from several cuts in two, since each may end on another top of the likelihood. Of
+    Bayesian evidence by the Bayesian information criterion: a mixture has five parameters more than one distribution.
     """
     n = len(features)
-    order = np.argsort(features.sum(1), kind="stable")
-    ordered = features[order]
-    sums = np.cumsum(ordered.sum(1))
-    count = np.arange(1, n)
-    apart = (sums[-1] - sums[:-1]) / (n - count) - sums[:-1] / count
-    cut = int(np.argmax(count * (n - count) * apart**2)) + 1
-    mixture = _maximise(ordered, (np.arange(n) >= cut).astype(float))
+    if n == 0:
+        return [(1.0, None)]
+    tops: list[tuple[float, Mixture | None]] = []
+    for values in (features.sum(1), features[:, 0], features[:, 1]):
+        for cut in np.quantile(values, CUTS):
+            mixture = _ordered(_climbed(features, (values > cut).astype(float)))
+            height = float(np.logaddexp(*_log_parts(mixture, features)).sum()) - 2.5 * math.log(n)
+            if not any(top is not None and _same(mixture, top) for _, top in tops):
+                tops.append((height, mixture))
+    spread = np.maximum(features.std(0), LEAST_SPREAD)
+    tops.append((float(_log_normal(features, features.mean(0), spread).sum()), None))
+    highest = max(height for height, _ in tops)
+    weights = np.exp([height - highest for height, _ in tops])
+    return [(float(w), mixture) for w, (_, mixture) in zip(weights / weights.sum(), tops, strict=True)]
+
+
+def _climbed(features: Doubles, stronger: Doubles) -> Mixture:
+    """The top of the likelihood that is reached from a first guess (n,) of who is of the stronger population."""
+    mixture = _maximise(features, stronger)
     for _ in range(500):
-        updated = _maximise(ordered, _logistic(_difference(mixture, ordered)))
+        updated = _maximise(features, _logistic(_difference(mixture, features)))
         moved = float(np.abs(updated.mean - mixture.mean).max())
         mixture = updated
         if moved < 1e-6:
             break
-    one = float(_log_normal(ordered, ordered.mean(0), np.maximum(ordered.std(0), LEAST_SPREAD)).sum())
-    two = float(np.logaddexp(*_log_parts(mixture, ordered)).sum())
-    # Five more parameters
-    return mixture if two - one > 2.5 * math.log(n) and mixture.mean[1, 0] > mixture.mean[0, 0] else None
+    return mixture
+
+
+def _ordered(mixture: Mixture) -> Mixture:
+    """The same with the population of more worth second: its mean log worth is the sum of its features' means."""
+    order = np.argsort(mixture.mean.sum(1), kind="stable")
+    return Mixture(mixture.weight[order], mixture.mean[order], mixture.sd[order])
+
+
+def _same(one: Mixture, other: Mixture) -> bool:
+    return float(np.abs(one.mean - other.mean).max()) < SAME
+
+
+def _has_clutter(mixture: Mixture) -> bool:
+    """Whether the first population is weaker by more than droplets that are alike differ, and too astray for them."""
+    return bool(mixture.mean[1, 0] - mixture.mean[0, 0] > LEAST_SPREAD and mixture.mean[0, 1] < ROUND)
 
 
 def log_odds(mixture: Mixture, features: Doubles) -> Doubles:

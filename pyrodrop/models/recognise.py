@@ -15,7 +15,7 @@ from pyrodrop.models.measured import Scales, image_scales, pixel_noise
 from pyrodrop.models.packed import found_in_packed
 from pyrodrop.models.settle import Settled, settle, settle_best
 from pyrodrop.models.settle_descent import REST
-from pyrodrop.models.splits import needless, suspects, united
+from pyrodrop.models.splits import needless, suspects, united, within
 from pyrodrop.render import HALF_RADIUS
 
 Array = NDArray[np.float64]
@@ -76,7 +76,8 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
     there to within the noise, it is one by definition, the better the more its radius and amplitude are like
     the others' (``log_likeness``). What has only the latter to show for itself is held against
     all that the model leaves over anywhere, as against noise: in an image that the model describes badly, a small
-    thing that it happens to describe well means little.
+    thing that it happens to describe well means little. Within a droplet twice as high it means nothing: there it is
+    what the profile does not say of that one (``splits.within``).
 
     Args:
         channels: the image, (C, H, W).
@@ -115,7 +116,11 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
         )
         if better.profile != settled.profile:
             settled, candidates = _completed(channels, better, candidates, white)
-    settled = _again(channels, settled, np.ones(len(settled.x), bool), candidates, 50)
+    # Not before: as long as droplets are missing or the profile is another, such corrections lead to what is there.
+    there = presence_of(settled, candidates.alike, white) >= 0.5
+    kept = ~within(settled, there) | (candidates.alike >= 0.5)
+    candidates = candidates.those(kept)
+    settled = _again(channels, settled, kept, candidates, 50)
     return Recognised(settled, presence_of(settled, candidates.alike, white), evidence, found.population, candidates)
 
 

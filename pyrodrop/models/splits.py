@@ -1,5 +1,7 @@
 """One droplet that was taken for two: told by taking one of them out in earnest, and looking at what is left over.
 
+Or by being within the other and much lower, since then what it explains is the other's own.
+
 The evidence of a droplet lets its neighbours settle to first order only. Where two share one droplet, the one that is
 left would move to the middle and grow, which is further than that holds: each seems needed, and is not.
 """
@@ -17,6 +19,34 @@ Array = NDArray[np.float64]
 _CLOSE = 1.0
 # Radii within which a droplet's presence tells in the residual.
 _REACH = 2.0
+# Of the greater height: what lies within a droplet and is lower than that is what its profile does not say of it.
+_LOWER = 0.5
+# A droplet is within another if its centre is, by this share of its own radius: as circles shut each other out in
+# ``finder_select``, but that a broad one is not within a narrow one.
+_WITHIN = 0.4
+
+
+def within(settled: Settled, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which droplets lie within a much higher one that is there, (N,), and say how it differs from the profile.
+
+    No profile that all droplets share is exactly that of each, and what is left over of a strong one stands far out of
+    the noise.
+
+    Args:
+        settled: the joint fit.
+        there: which droplets are surely there, (N,).
+    """
+    made = np.zeros(len(settled.x), bool)
+    if not there.any():
+        return made
+    centres, half = np.stack([settled.x, settled.y], 1), settled.half_radius
+    height = np.sqrt(np.square(settled.amplitude / settled.noise[:, None]).sum(0))
+    near = cKDTree(centres).query_pairs(float(half[there].max()), output_type="ndarray")
+    one, other = np.concatenate([near, near[:, ::-1]]).T
+    apart = np.hypot(*(centres[one] - centres[other]).T)
+    inside = there[other] & (apart < half[other] - _WITHIN * half[one]) & (height[one] < _LOWER * height[other])
+    made[one[inside]] = True
+    return made
 
 
 def suspects(settled: Settled) -> NDArray[np.intp]:

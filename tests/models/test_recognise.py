@@ -66,6 +66,19 @@ def test_droplets_missed_at_first_are_found_in_what_is_left_over() -> None:
     assert len(found) == len(centres) == matched(found, np.array(centres)[:, :3])
 
 
+def test_how_a_droplet_differs_from_the_others_is_no_droplet_within_it() -> None:
+    """Discs with a brighter or darker middle each, a tenth of their height and far above the noise."""
+    x, y = np.meshgrid(np.arange(150.0), np.arange(120.0))
+    pixels = 0.2 + 0.01 * torch.randn(120, 150, generator=torch.Generator().manual_seed(4)).double().numpy()
+    centres = [(20.0 + 27 * (k % 5), 18.0 + 28 * (k // 5), 9.0 + k % 3) for k in range(20)]
+    for k, (a, b, r) in enumerate(centres):
+        away = np.hypot(x - a, y - b)
+        pixels += 0.4 / (1 + np.exp(np.clip(away - r, -60, 60)))
+        pixels += (0.03 if k % 2 else -0.03) / (1 + np.exp(np.clip(away - r / 2, -60, 60)))
+    found = likely(recognise(pixels[None], pixels, ("disc",)))
+    assert len(found) == len(centres) == matched(found, np.array(centres))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_is_recognised_in_noise(seed: int) -> None:
     pixels = 0.5 + 0.05 * torch.randn(150, 150, generator=torch.Generator().manual_seed(seed)).double().numpy()

@@ -1,11 +1,13 @@
 """One droplet that was taken for two is one again, and two that overlap stay two."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from pyrodrop.models.settle import Settled, settle
-from pyrodrop.models.splits import needless, suspects, united
+from pyrodrop.models.splits import needless, suspects, united, within
 
 NOISE = 0.02
 
@@ -61,3 +63,23 @@ def test_the_united_droplet_adds_as_much_to_the_image_as_the_two_and_lies_betwee
     assert float(one.amplitude[0, k] * one.r[k] ** 2) == pytest.approx(float(content))
     assert min(before.x) <= one.x[k] <= max(before.x)
     assert one.r[k] == max(before.r)
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ((42.0, 31.0, 5.0, 0.05), True),
+        ((42.0, 31.0, 5.0, -0.05), True),
+        ((42.0, 31.0, 5.0, 0.3), False),  # too high for what a profile does not say
+        ((52.0, 30.0, 5.0, 0.05), False),  # beside it
+        ((40.0, 30.0, 25.0, 0.05), False),  # around it
+    ],
+)
+def test_what_is_low_and_within_a_droplet_is_that_droplets_own(
+    other: tuple[float, float, float, float], expected: bool
+) -> None:
+    host = (40.0, 30.0, 8.0, 0.4)
+    x, y, r, height = (np.array(values) for values in zip(host, other, strict=True))
+    settled = replace(fitted(picture([host]), [host[:3], other[:3]]), x=x, y=y, r=r, amplitude=height[None])
+    assert within(settled, np.array([True, True])).tolist() == [False, expected]
+    assert not within(settled, np.array([False, True])).any()

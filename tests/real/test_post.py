@@ -9,6 +9,7 @@ from PIL import Image
 from skimage import color
 
 import pyrodrop
+from pyrodrop.models.finder import find
 
 pytestmark = pytest.mark.shared
 
@@ -34,3 +35,11 @@ def test_the_first_steps_of_the_posts_fit(path: Path) -> None:
     assert bool(torch.isfinite(losses).all())
     assert 5e6 < float(losses[0]) < 7e7
     assert float(losses[-10:].mean()) < 0.9 * float(losses[:10].mean())
+
+
+def test_what_is_found_in_its_quarters_adds_up_to_what_is_found_in_the_whole(path: Path) -> None:
+    gray = pyrodrop.read_image(path).channel("gray")
+    rows, columns = (slice(0, 380), slice(380, 760)), (slice(0, 507), slice(507, 1014))
+    parts = [find(gray[r, c]) for r in rows for c in columns]
+    whole = int((find(gray).presence >= 0.5).sum())
+    assert abs(sum(int((part.presence >= 0.5).sum()) for part in parts) / whole - 1) < 0.03
