@@ -14,7 +14,7 @@ RADII: dict[str, str] = {
 }
 _SHAPES = {"gaussian": "Gaussian spots", "disc": "discs with a soft edge", "radial": "discs with a radial profile"}
 # The misfit is then as large as the noise.
-_TOO_LARGE = 2.0
+TOO_LARGE = 2.0
 
 
 def radius_meaning(summary: Mapping[str, Any]) -> str:
@@ -78,7 +78,7 @@ def _found(run: ResultFolder) -> list[str]:
     with_sizes = f", with {' and '.join(found)}" if found else ""
     said = [f"It found {count.value} droplets ({count.interval}){with_sizes}; in brackets, 90 % credible intervals."]
     reduced = run.summary.get("reduced_chi_square")
-    if isinstance(reduced, int | float) and reduced > _TOO_LARGE:
+    if isinstance(reduced, int | float) and reduced > TOO_LARGE:
         said.append(
             f"The reduced chi-square is {digits(float(reduced))}, so the model does not describe all of the image."
         )

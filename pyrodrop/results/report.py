@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pyrodrop.results.droplet_rows import first_rows, flag_counts, page_columns
 from pyrodrop.results.folder import ResultFolder, read_results
-from pyrodrop.results.method_text import method_text, radius_meaning
+from pyrodrop.results.method_text import TOO_LARGE, method_text, radius_meaning
 from pyrodrop.results.numbers import decimals_for, digits, flattened, parts_of, show, with_interval
 from pyrodrop.results.page_text import as_data, page
 from pyrodrop.results.page_views import views
@@ -171,10 +171,21 @@ def warnings(run: ResultFolder) -> list[str] | None:
     """What to be wary of; None where nobody has looked."""
     said = run.summary.get("warnings")
     if isinstance(said, list):
-        return [str(line) for line in said]
+        return [str(line) for line in said] + _misfit(run, said)
     if run.summary.get("settled") is False:
         return ["the fit had not settled when its steps were over: resume it for more"]
     return None
+
+
+def _misfit(run: ResultFolder, said: list[Any]) -> list[str]:
+    """That the model plainly does not fit, where nobody has said so, as of an image in tiles."""
+    reduced = run.summary.get("reduced_chi_square")
+    if not isinstance(reduced, int | float) or reduced <= TOO_LARGE or any("chi-square" in str(line) for line in said):
+        return []
+    return [
+        f"what is left over is {digits(reduced**0.5, 2)} times the noise (reduced chi-square {digits(reduced)}): "
+        "droplets or background are not as the model says; intervals may be too narrow"
+    ]
 
 
 def sizes_of(run: ResultFolder) -> Mapping[str, Any]:

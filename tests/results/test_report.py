@@ -148,6 +148,17 @@ def test_what_the_folder_lacks_is_made_or_left_out(
     assert len(parsed(write_report(folder)).addresses()) == len(whole) - fewer
 
 
+@pytest.mark.parametrize(
+    ("reduced", "own", "times"),
+    [(46.5461, [], 1), (46.5461, ["reduced chi-square 46.5"], 0), (1.5, [], 0), ([50.0], [], 0)],
+)
+def test_a_misfit_of_which_nobody_has_warned_is_told(
+    make_results: Any, tmp_path: Path, reduced: Any, own: list[str], times: int
+) -> None:
+    text = write_report(make_results(tmp_path, reduced_chi_square=reduced, warnings=own)).read_text(encoding="utf-8")
+    assert text.count("what is left over is 6.8 times the noise (reduced chi-square 46.5)") == times
+
+
 def test_a_number_that_is_certain_is_no_figure(make_results: Any, tmp_path: Path) -> None:
     page = parsed(write_report(make_results(tmp_path, count={"mean": 27.0004, "q05": 27, "q95": 27})))
     assert "Droplets 27 27 to 27" in " ".join(page.text["dl"].split())
