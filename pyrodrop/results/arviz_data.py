@@ -74,8 +74,8 @@ def to_arviz(
         groups["observed_data"]["obs"] = (("channel", "y", "x")[-pixels.ndim :], pixels)
     made = {name: xarray.Dataset(held, coords=_coordinates(held)) for name, held in groups.items() if held}
     for dataset in made.values():
-        for name in set(dataset.data_vars) & set(_UNITS):
-            dataset[name].attrs["units"] = _UNITS[str(name)]
+        for variable in set(dataset.data_vars) & set(_UNITS):
+            dataset[variable].attrs["units"] = _UNITS[str(variable)]
     kept_attributes = {"inference_library": "pyrodrop", **_sampler_attributes(stats), **(attributes or {})}
     made["posterior"] = made["posterior"].assign_attrs(kept_attributes)
     if int(arviz.__version__.split(".")[0]) < 1:
