@@ -76,7 +76,7 @@ def prediction(axes: Sequence[Axes], val: Tensor, diff: Tensor, channel: Tensor)
     """
     both = torch.stack([val.detach().cpu(), channel.detach().cpu()])
     same = {"vmin": both.min().item(), "vmax": both.max().item()}
-    panels: tuple[tuple[str, Tensor, dict[str, float]], ...] = (
+    panels: tuple[tuple[str, Tensor, dict[str, Any]], ...] = (
         ("Prediction", val, same),
         ("Difference, absolute", diff.abs(), {}),
         ("Ground truth: the image", channel, same),
