@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pyrodrop.images.channels import channels_of, take_channel
 from pyrodrop.images.errors import ImageError
+from pyrodrop.images.notebook import picture_html
 from pyrodrop.images.pixel_size import positive_pixel_size
 from pyrodrop.images.reading import read_stored
 from pyrodrop.images.scaling import from_levels, positive_scale, resized, scaled_size
@@ -68,6 +69,17 @@ class Micrograph:
     def channels(self) -> tuple[str, ...]:
         """Names that ``channel`` knows for this image."""
         return channels_of(self.pixels, self.channel_names)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        height, width = self.size
+        known = [self.name] if self.name else []
+        known.append(f"{width} × {height} px")
+        if self.pixel_size_um is not None:
+            known.append(f"{self.pixel_size_um:.6g} µm per px")
+        if self.channel_names:
+            known.append(f"channels {', '.join(self.channel_names)}")
+        return picture_html(self.pixels.cpu().numpy(), known)
 
     def channel(self, name: str) -> Tensor:
         """One channel, float32, shape (H, W).

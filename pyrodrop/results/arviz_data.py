@@ -15,6 +15,11 @@ from pyrodrop.results.whole import write_whole
 
 Named = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
+# Sites of the post's models that are images, whatever their size.
+_IMAGES = ("val", "diff", "obs")
+_UNITS = {"x": "widths of the image", "y": "heights of the image", "r": "px"}
+_UNITS |= dict.fromkeys(("x_px", "y_px", "radius_px"), "px")
+
 
 def to_arviz(
     draws: Mapping[str, Tensor],
@@ -27,16 +32,17 @@ def to_arviz(
 
     Args:
         draws: by site name, (draws, *site shape), or (chains, draws, *site shape): what ``Fit.latent``,
-            ``Fit.sample``, ``Fit.nuts`` and ``pyrodrop.sample_nuts`` return.
+            ``Fit.sample``, ``Fit.nuts`` and ``pyrodrop.sample_nuts`` return, and ``Measurement.draws``.
         num_chains: the number of chains in the first dimension; 1 says that there is no such dimension. Draws of
             ``sample_nuts`` know it themselves, others are taken for one chain.
-        observed: the channel that was fitted, (H, W); it becomes ``obs`` in the group ``observed_data``.
+        observed: what was fitted, (H, W) or channels (C, H, W); it becomes ``obs`` in the group ``observed_data``.
         attributes: numbers and words to keep with the draws.
 
     Returns:
-        The group ``posterior`` with dimensions chain, draw and, for sites of one number a droplet, droplet; images
-        of each draw, such as ``val``, in ``posterior_predictive`` with y and x; for draws of NUTS the number of
-        leapfrog steps in ``sample_stats``.
+        The group ``posterior`` with dimensions chain, draw and, for sites of one number a droplet, droplet, which
+        counts as ``id`` of the table does; of several numbers a droplet, (C, N), channel, too; images of each draw,
+        such as ``val``, in ``posterior_predictive`` with y and x; for draws of NUTS the number of leapfrog steps in
+        ``sample_stats``. Where a unit is known, a variable has the attribute ``units``.
 
     Raises:
         ModuleNotFoundError: without the extra ``bayes``.
@@ -60,15 +66,22 @@ def to_arviz(
     groups: dict[str, Named] = {"posterior": {}, "posterior_predictive": {}, "sample_stats": {}, "observed_data": {}}
     droplets = [value.shape[2] for value in values.values() if value.ndim == 3]
     for name, value in values.items():
-        group = "posterior" if value.ndim < 4 else "posterior_predictive"
-        groups[group][name] = (("chain", "draw", *_dimensions(name, value, droplets)), value)
+        dimensions = _dimensions(name, value, droplets)
+        group = "posterior" if value.ndim < 4 or "droplet" in dimensions else "posterior_predictive"
+        groups[group][name] = (("chain", "draw", *dimensions), value)
     leapfrog = getattr(stats, "leapfrog_steps", None)
     kept = next(iter(values.values())).shape[:2]
     if leapfrog is not None and leapfrog.dim() == 2 and leapfrog.shape[0] == kept[0] and leapfrog.shape[1] >= kept[1]:
         groups["sample_stats"]["n_steps"] = (("chain", "draw"), leapfrog[:, -kept[1] :].cpu().numpy())
     if observed is not None:
-        groups["observed_data"]["obs"] = (("y", "x"), observed.detach().cpu().numpy())
+        pixels = observed.detach().cpu().numpy()
+        if pixels.ndim not in (2, 3):
+            raise ValueError(f"observed has shape {pixels.shape}: give (H, W) or (C, H, W).")
+        groups["observed_data"]["obs"] = (("channel", "y", "x")[-pixels.ndim :], pixels)
     made = {name: xarray.Dataset(held, coords=_coordinates(held)) for name, held in groups.items() if held}
+    for dataset in made.values():
+        for variable in set(dataset.data_vars) & set(_UNITS):
+            dataset[variable].attrs["units"] = _UNITS[str(variable)]
     kept_attributes = {"inference_library": "pyrodrop", **_sampler_attributes(stats), **(attributes or {})}
     made["posterior"] = made["posterior"].assign_attrs(kept_attributes)
     if int(arviz.__version__.split(".")[0]) < 1:
@@ -110,6 +123,8 @@ def _by_chain(name: str, value: Tensor, chains: int) -> NDArray[Any]:
 def _dimensions(name: str, value: NDArray[Any], droplets: list[int]) -> tuple[str, ...]:
     """Names of the dimensions of a site."""
     shape = value.shape[2:]
+    if len(shape) == 2 and name not in _IMAGES and droplets and shape[1] == droplets[0]:
+        return ("channel", "droplet")
     if len(shape) == 1:
         return ("droplet",) if shape[0] == droplets[0] else (f"{name}_dim",)
     return ("y", "x") if len(shape) == 2 else tuple(f"{name}_dim_{number}" for number in range(len(shape)))

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import pandas as pd
+
 from pyrodrop.results.batch_folder import read_batch
 from pyrodrop.results.folder import ResultError, ResultFolder, read_results
-from pyrodrop.results.numbers import parts_of, show, with_interval
+from pyrodrop.results.numbers import UNKNOWN, digits, parts_of, show, with_interval
 from pyrodrop.results.page_text import page
-from pyrodrop.results.pictures import encoded, thumbnail, with_circles
-from pyrodrop.results.report import REPORT, Fact, count_fact, figure, median_fact, sizes_of, warnings
+from pyrodrop.results.pictures import data_uri, encoded, thumbnail, with_circles
+from pyrodrop.results.report import REPORT, Fact, Figure, count_fact, median_fact, sizes_of, warnings
+from pyrodrop.results.table_figures import size_figure
 from pyrodrop.results.whole import write_whole
 
 _FILES = {
@@ -18,7 +21,6 @@ _FILES = {
     "summary.csv": "one row an image",
     "summary.json": "what was asked for, and what came of it",
 }
-_FIGURES = (("sizes.png", "Size distributions of the images.", "Size distributions of the images."),)
 _THUMBNAIL = 240
 _BAR = (6.0, 114.0)  # from and to, of the 120 units that a bar's drawing is wide
 
@@ -88,22 +90,47 @@ def batch_text(path: Path, named: Sequence[tuple[str, ResultFolder]], failed: Ma
         "batch.html.j2",
         ("table.js", "images.js"),
         name=path.resolve().name,
-        facts=_facts(runs),
+        facts=_facts(runs, unit),
         images=rows,
         failed=sorted(failed.items()),
         warned=sum(bool(row.warnings) for row in rows),
         heads=heads,
-        figures=[shown for name in _FIGURES if (shown := figure(path, *name))],
+        figures=[shown for shown in [_pooled(runs)] if shown],
+        scale=f"{digits(scale[0])} to {digits(scale[1])} {unit}" if scale else "",
         files=[(name, meaning) for name, meaning in _FILES.items() if (path / name).is_file()],
         version=", ".join(sorted({str(run.summary.get("version", "")) for run in runs})),
     )
 
 
-def _facts(runs: Sequence[ResultFolder]) -> list[Fact]:
+def _facts(runs: Sequence[ResultFolder], unit: str) -> list[Fact]:
     counted = [parts_of(run.summary.get("count")) for run in runs]
     total = sum(len(run.table) if parts is None else parts[0] for run, parts in zip(runs, counted, strict=True))
     note = "sum over the images" + ("" if all(counted) else "; some were given, not counted")
-    return [Fact("Images", show(float(len(runs)), 0)), Fact("Droplets", show(float(total), 0), note=note)]
+    found = [Fact("Images", show(float(len(runs)), 0)), Fact("Droplets", show(float(total), 0), note=note)]
+    medians = [parts[0] for run in runs if (parts := parts_of(sizes_of(run).get("dn50")))]
+    if unit and len(medians) > 1:
+        ends = f"{digits(min(medians))} to {digits(max(medians))}"
+        found.append(Fact("Median diameters", ends, unit, note="the smallest and the largest of an image"))
+    return found
+
+
+def _pooled(runs: Sequence[ResultFolder]) -> Figure | None:
+    """The sizes of the droplets of all images; None where pixels and micrometres would be mixed."""
+    sides = [run.pixel_size_um for run in runs]
+    if not runs or (any(sides) and not all(sides)):
+        return None
+    names = ("radius_px", "radius_px_sd")
+    if not all(name in run.table for run in runs for name in names):
+        return None
+    tables = [
+        pd.DataFrame({name: run.table[name] * (side or 1.0) for name in names} | {"presence": run.table["presence"]})
+        for run, side in zip(runs, sides, strict=True)
+    ]
+    drawn = size_figure(pd.concat(tables, ignore_index=True), 1.0 if all(sides) else None)
+    if drawn is None:
+        return None
+    said = "Share of the droplets by diameter, as if all images showed one population, with its 90 % band."
+    return Figure(data_uri(drawn), "Histogram of the diameters of all images with its band.", said)
 
 
 def _row(name: str, run: ResultFolder, unit: str, scale: tuple[float, float] | None) -> Row:
@@ -123,7 +150,7 @@ def _row(name: str, run: ResultFolder, unit: str, scale: tuple[float, float] | N
         Cell(
             with_interval(sauter).value + (own_unit if sauter else ""), with_interval(sauter).interval, _plain(sauter)
         ),
-        Cell(show(worst, 2), sort="" if worst is None else f"{worst:.6g}"),
+        Cell(UNKNOWN if worst is None else digits(worst), sort="" if worst is None else f"{worst:.6g}"),
     ]
     return Row(name, run.path.name, f"{quote(run.path.name)}/{REPORT}", _small(run), cells, warnings(run) or ())
 

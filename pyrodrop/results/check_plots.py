@@ -23,7 +23,7 @@ def residuals(ax: Axes, residual: ArrayLike, fit: ImageFit | None = None) -> Axe
     ax.set(xlabel="x / px", ylabel="y / px")
     if fit is not None:
         said = "" if fit.fits else ", does not fit"
-        ax.set_title(f"reduced chi-square {fit.reduced_chi_square:.2f}{said}", fontsize="medium")
+        ax.set_title(f"reduced chi-square {fit.reduced_chi_square:.2g}{said}", fontsize="medium")
     return ax
 
 

@@ -38,8 +38,16 @@ def with_interval(estimate: object) -> Shown:
     if low is None or high is None:
         return Shown(show(mean, decimals_for(None, mean)))
     decimals = decimals_for(high - low, mean)
+    if low == high and round(mean, 1) == low:  # a count that is certain
+        decimals = 0
     ends = 0 if float(low).is_integer() and float(high).is_integer() else decimals
     return Shown(show(mean, min(decimals, 1) if ends == 0 else decimals), f"{show(low, ends)} to {show(high, ends)}")
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """A number with so many significant digits, and no exponent."""
+    size = math.floor(math.log10(abs(value))) if math.isfinite(value) and value != 0 else 0
+    return show(value, min(max(significant - 1 - size, 0), 9))
 
 
 def parts_of(estimate: object) -> tuple[float, float | None, float | None] | None:

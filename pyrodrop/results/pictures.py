@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _DARKEST, _BRIGHTEST = 0.001, 0.999
 # Circles are drawn this many times as large and then shrunk, so that their rims are smooth.
 _FINER = 3
+_LINE = 5  # so many of those wide
 _ENDS = np.array([[5, 80, 160], [255, 255, 255], [185, 20, 30]])
 _BLUE_WHITE_RED = np.stack([np.interp(np.arange(256), [0, 127.5, 255], ends) for ends in _ENDS.T], 1).astype(int)
 
@@ -89,5 +90,5 @@ def with_circles(pixels: NDArray[np.float32], table: "pd.DataFrame", longest: in
     there = table[table["presence"] >= 0.5] if "presence" in table else table
     to_corners = np.array([0.5, 0.5, 0.0])
     for x, y, radius in _FINER * factor * (there[["x_px", "y_px", "radius_px"]].to_numpy() + to_corners):
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(255, 75, 51), width=_FINER)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(255, 75, 51), width=_LINE)
     return canvas.resize(gray.size, Image.Resampling.LANCZOS)

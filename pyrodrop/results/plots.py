@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -18,7 +20,8 @@ _MILLION = 1e6
 
 def figure(rows: int = 1, columns: int = 1, panel: tuple[float, float] = (5.0, 3.75)) -> tuple[Figure, list[Axes]]:
     """A figure of rows * columns panels of the given size in inches, and its axes row by row."""
-    made = Figure(figsize=(panel[0] * columns, panel[1] * rows), layout="constrained", dpi=150)
+    # Compressed: constrained alone cuts off the tick labels of images whose panel is narrower than they are.
+    made = Figure(figsize=(panel[0] * columns, panel[1] * rows), layout="compressed", dpi=150)
     axes = made.subplots(rows, columns, squeeze=False)
     return made, list(axes.flat)
 
@@ -68,10 +71,19 @@ def rendered_draws(axes: Sequence[Axes], val: Tensor) -> Sequence[Axes]:
 
 
 def prediction(axes: Sequence[Axes], val: Tensor, diff: Tensor, channel: Tensor) -> Sequence[Axes]:
-    """Prediction, absolute difference and ground truth, each (H, W), with colour bars."""
-    panels = {"Prediction": val, "Difference": diff.abs(), "Ground truth": channel}
-    for ax, (title, image) in zip(axes, panels.items(), strict=True):
-        image_panel(ax, image, title)
+    """Prediction, absolute difference and ground truth, each (H, W), with colour bars.
+
+    Prediction and image have the same grays, so that equal means equal.
+    """
+    both = torch.stack([val.detach().cpu(), channel.detach().cpu()])
+    same = {"vmin": both.min().item(), "vmax": both.max().item()}
+    panels: tuple[tuple[str, Tensor, dict[str, Any]], ...] = (
+        ("Prediction", val, same),
+        ("Difference, absolute", diff.abs(), {}),
+        ("Ground truth: the image", channel, same),
+    )
+    for ax, (title, image, grays) in zip(axes, panels, strict=True):
+        image_panel(ax, image, title, **grays)
     return axes
 
 
@@ -88,13 +100,20 @@ def loss(ax: Axes, losses: Tensor) -> Axes:
     unit = _MILLION if np.median(values) >= _MILLION else 1.0
     window = max(1, len(values) // 100)
     means = values[: len(values) // window * window].reshape(-1, window).mean(1)
-    ax.plot(np.arange(1, len(values) + 1), values / unit, linewidth=0.3, alpha=0.4, label="loss")
-    ax.plot((np.arange(len(means)) + 0.5) * window + 0.5, means / unit, label=f"mean of {window}")
+    few = window == 1
+    look: dict[str, Any] = {"marker": "."} if few else {"linewidth": 0.3, "alpha": 0.4}
+    ax.plot(np.arange(1, len(values) + 1), values / unit, label="loss", **look)
+    if not few:
+        ax.plot((np.arange(len(means)) + 0.5) * window + 0.5, means / unit, label=f"mean of {window}")
     # A start far off would press the rest of the curve flat.
     low, high = means.min() / unit, np.quantile(means, 0.95) / unit
-    ax.set(ylim=(low - 0.1 * (high - low) - 1e-9, high + 0.5 * (high - low) + 1e-9))
+    level = max(abs(high) * 1e-3, 1e-9) if high - low <= 1e-9 * abs(high) else 0.0
+    ax.set(ylim=(low - 0.1 * (high - low) - level, high + 0.5 * (high - low) + level))
     ax.set(xlabel="iteration", ylabel="loss, millions" if unit == _MILLION else "loss")
-    ax.legend()
+    if few:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        ax.legend()
     return ax
 
 
@@ -103,4 +122,5 @@ def overlay(ax: Axes, image: Tensor, table: pd.DataFrame) -> Axes:
     image_panel(ax, image, f"{len(table)} droplets", colour_bar=False)
     x, y, r = (table[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))
     size = (image.shape[0], image.shape[1])
+    ax.set(xlabel="x / px", ylabel="y / px")
     return circles(ax, x, y, r, size, "red", filled=False, linewidth=0.6)

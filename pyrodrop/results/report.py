@@ -4,20 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.results.droplet_rows import KINDS, circles, first_rows, flag_counts, kind_of, page_columns
+from pyrodrop.results.droplet_rows import first_rows, flag_counts, page_columns
 from pyrodrop.results.folder import ResultFolder, read_results
-from pyrodrop.results.numbers import decimals_for, flattened, parts_of, show, with_interval
+from pyrodrop.results.method_text import TOO_LARGE, method_text, radius_meaning
+from pyrodrop.results.numbers import decimals_for, digits, flattened, parts_of, show, with_interval
 from pyrodrop.results.page_text import as_data, page
-from pyrodrop.results.pictures import data_uri, encoded, gray_picture, residual_picture
+from pyrodrop.results.page_views import views
+from pyrodrop.results.pictures import data_uri
 from pyrodrop.results.sizes import STATISTICS
 from pyrodrop.results.table import FLAGS
 from pyrodrop.results.table_figures import count_figure, size_figure
 from pyrodrop.results.whole import write_whole
 
 REPORT = "report.html"
-# Longer sides are shrunk for the page: more than a screen shows, and a few megabytes at most.
-_LONGEST = 2_000
-_SPREAD = 5.0  # of the residual's colours, in units of the noise
 
 
 class Fact(NamedTuple):
@@ -31,12 +30,11 @@ class Fact(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A picture that a page shows: its data URI, what it shows in words, its caption, and whether to fill the width."""
+    """A picture that a page shows: its data URI, what it shows in words, and its caption."""
 
     uri: str
     alt: str
     caption: str
-    wide: bool = False
 
 
 # Files of figures, what they show to someone who cannot see them, and their captions.
@@ -102,7 +100,7 @@ def write_report(folder: str | Path) -> Path:
 def report_text(run: ResultFolder) -> str:
     """The page of one image as text."""
     columns = page_columns(run.table, run.pixel_size_um)
-    overlay = _overlay(run)
+    seen = views(run)
     data = {
         "columns": [{name: getattr(c, name) for name in ("name", "label", "unit", "decimals")} for c in columns],
         "values": [c.values for c in columns],
@@ -114,11 +112,13 @@ def report_text(run: ResultFolder) -> str:
         subtitle=subtitle(run),
         facts=facts(run),
         warnings=warnings(run),
-        overlay=overlay,
-        overlay_figure=None if overlay else figure(run.path, *_OVERLAY),
-        residual=figure(run.path, *_RESIDUAL) or _residual(run),
+        views=seen,
+        overlay_figure=None if seen else figure(run.path, *_OVERLAY),
+        residual=None if seen and seen.residual else figure(run.path, *_RESIDUAL),
+        radius=radius_meaning(run.summary),
+        method=method_text(run),
         sizes=figure(run.path, *_SIZES) or _sizes(run),
-        count=figure(run.path, *_COUNT) or _count(run),
+        count=_count(run),
         further=[shown for name in _FURTHER if (shown := figure(run.path, *name))],
         statistics=statistics(run),
         unit=_unit(run),
@@ -156,7 +156,7 @@ def facts(run: ResultFolder) -> list[Fact]:
     reduced = run.summary.get("reduced_chi_square")
     values = [v for v in (reduced if isinstance(reduced, list) else [reduced]) if isinstance(v, int | float)]
     if values:
-        shown_values = ", ".join(show(float(value), 2) for value in values)
+        shown_values = ", ".join(digits(float(value)) for value in values)
         found.append(Fact("Reduced chi-square", shown_values, note="1 where the model leaves only noise"))
     return found
 
@@ -185,10 +185,21 @@ def warnings(run: ResultFolder) -> list[str] | None:
     """What to be wary of; None where nobody has looked."""
     said = run.summary.get("warnings")
     if isinstance(said, list):
-        return [str(line) for line in said]
+        return [str(line) for line in said] + _misfit(run, said)
     if run.summary.get("settled") is False:
         return ["the fit had not settled when its steps were over: resume it for more"]
     return None
+
+
+def _misfit(run: ResultFolder, said: list[Any]) -> list[str]:
+    """That the model plainly does not fit, where nobody has said so, as of an image in tiles."""
+    reduced = run.summary.get("reduced_chi_square")
+    if not isinstance(reduced, int | float) or reduced <= TOO_LARGE or any("chi-square" in str(line) for line in said):
+        return []
+    return [
+        f"what is left over is {digits(reduced**0.5, 2)} times the noise (reduced chi-square {digits(reduced)}): "
+        "droplets or background are not as the model says; intervals may be too narrow"
+    ]
 
 
 def sizes_of(run: ResultFolder) -> Mapping[str, Any]:
@@ -229,16 +240,6 @@ def _unit(run: ResultFolder) -> str:
     return "µm" if run.pixel_size_um else "px"
 
 
-def _residual(run: ResultFolder) -> Figure | None:
-    """The residual from its TIFF."""
-    residual = run.residual()
-    if residual is None:
-        return None
-    scale = f" Blue is {_SPREAD:.0f} times the noise below, red as much above."
-    picture = encoded(residual_picture(residual, _SPREAD, _LONGEST))
-    return Figure(picture, _RESIDUAL[1], _RESIDUAL[2] + scale, wide=True)
-
-
 def _sizes(run: ResultFolder) -> Figure | None:
     """The size distribution of the droplets in the table."""
     drawn = size_figure(run.table, run.pixel_size_um)
@@ -246,25 +247,12 @@ def _sizes(run: ResultFolder) -> Figure | None:
 
 
 def _count(run: ResultFolder) -> Figure | None:
-    """The distribution of the number, where droplets were counted."""
-    if parts_of(run.summary.get("count")) is None:
+    """The distribution of the number, where droplets were counted and their number is not certain."""
+    parts = parts_of(run.summary.get("count"))
+    if parts is None or parts[1] == parts[2]:
         return None
+    there = figure(run.path, *_COUNT)
+    if there is not None:
+        return there
     drawn = count_figure(run.table)
     return None if drawn is None else Figure(data_uri(drawn), _COUNT[1], _COUNT[2])
-
-
-def _overlay(run: ResultFolder) -> dict[str, Any] | None:
-    """The image and its circles, where the image is known."""
-    image = run.image()
-    if image is None:
-        return None
-    kinds = {kind_of(*row) for row in zip(run.table["presence"], run.table["flags"], strict=True)}
-    height, width = image.shape
-    return {
-        "uri": encoded(gray_picture(image, _LONGEST)),
-        "width": width,
-        "height": height,
-        "alt": f"{run.name} with a circle around each of {len(run.table)} droplets",
-        "circles": circles(run.table),
-        "legend": [(kind, meaning) for kind, meaning in KINDS.items() if kind in kinds],
-    }

@@ -110,18 +110,19 @@ def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
     warnings = []
     if reduced > _TOO_LARGE:
         warnings.append(
-            f"residuals are {np.sqrt(reduced):.1f} times the noise (reduced chi-square {reduced:.1f}): "
-            "the noise is set too low, or droplets or background are not as the model says"
+            f"what is left over is {np.sqrt(reduced):.1f} times the noise (reduced chi-square {reduced:.1f}): "
+            "droplets or background are not as the model says, or the noise is larger than was taken"
         )
     if reduced < _TOO_SMALL:
         warnings.append(
-            f"residuals are {np.sqrt(reduced):.2f} of the noise (reduced chi-square {reduced:.2f}): the noise is set "
-            "too high, and the intervals are too wide"
+            f"what is left over is {np.sqrt(reduced):.2f} of the noise (reduced chi-square {reduced:.2f}): the noise "
+            "is smaller than was taken, and the intervals are too wide"
         )
     if correlation > max(_PATCHY, chance):
         warnings.append(
-            f"residuals of neighbouring pixels go together (correlation {correlation:.2f}): structure is left that the "
-            "model does not describe, or the noise is not independent from pixel to pixel; intervals are too narrow"
+            f"what is left over goes together in neighbouring pixels (correlation {correlation:.2f}): structure that "
+            "the model does not describe, or noise that is not independent from pixel to pixel; intervals may be too "
+            "narrow"
         )
     return ImageFit(reduced, freedom, correlation, outliers, tuple(warnings))
 

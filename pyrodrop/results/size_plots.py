@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.transforms import blended_transform_factory
 
 from pyrodrop.results.counts import Count
 from pyrodrop.results.histogram import SizeHistogram
@@ -10,6 +11,8 @@ from pyrodrop.results.sizes import Sizes
 
 # Of the palette of Okabe and Ito, which readers of any colour vision can tell apart.
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#767676"
+# Heights of the medians, as shares of the panel's.
+_LINES = (0.80, 0.75)
 _UNITS = {"um": "µm", "px": "px"}
 
 
@@ -20,20 +23,22 @@ def plain(ax: Axes) -> Axes:
 
 
 def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None) -> Axes:
-    """Share of the droplets in each bin of diameter, the 90 % band of each, and dn50 and dv50 where given."""
+    """Share of the droplets in each bin of diameter, the 90 % band of each, and dn50 and dv50 where given.
+
+    The medians, with their intervals, lie above the bins, where they hide nothing and not each other.
+    """
     edges = sizes.edges
-    ax.stairs(sizes.share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
-    ax.stairs(sizes.share, edges, color=BLUE, linewidth=1.2, label="droplets")
-    middle = np.sqrt(edges[1:] * edges[:-1]) if sizes.logarithmic else (edges[1:] + edges[:-1]) / 2
-    ax.vlines(middle, sizes.q05, sizes.q95, color="black", linewidth=1.0, label="90 % band")
-    if statistics is not None:
-        for name, colour in (("dn50", GREEN), ("dv50", ORANGE)):
-            estimate = statistics[name]
-            if np.isnan(estimate.mean):
-                continue
-            if not np.isnan(estimate.q05):
-                ax.axvspan(estimate.q05, estimate.q95, color=colour, alpha=0.2, linewidth=0)
-            ax.axvline(estimate.mean, color=colour, linestyle="--", label=name)
+    ax.stairs(sizes.q95, edges, baseline=sizes.q05, fill=True, color=BLUE, alpha=0.25, linewidth=0, label="90 % band")
+    ax.stairs(sizes.share, edges, color=BLUE, linewidth=1.6, label="droplets")
+    above = blended_transform_factory(ax.transData, ax.transAxes)
+    medians = (("dn50", GREEN, "median by number, dn50"), ("dv50", ORANGE, "median by volume, dv50"))
+    for number, (name, colour, words) in enumerate(medians if statistics is not None else ()):
+        estimate, height = statistics[name], _LINES[number]  # type: ignore[index]
+        if np.isnan(estimate.mean):
+            continue
+        ends = [estimate.mean] if np.isnan(estimate.q05) else [estimate.q05, estimate.mean, estimate.q95]
+        ax.plot(ends, [height] * len(ends), color=colour, linewidth=1.6, transform=above)
+        ax.plot([estimate.mean], [height], "o", color=colour, markersize=5, transform=above, label=words, clip_on=False)
     if sizes.logarithmic:
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
@@ -41,8 +46,8 @@ def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None) -
         ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set(xlabel=f"diameter / {_UNITS[sizes.unit]}", ylabel="share of the droplets", xlim=(edges[0], edges[-1]))
-    ax.set_ylim(0, 1.3 * sizes.q95.max())  # room for the legend
-    ax.legend(frameon=False, ncols=2, loc="upper center", fontsize="small")
+    ax.set_ylim(0, 1.45 * sizes.q95.max())  # room for the legend and the medians
+    ax.legend(frameon=False, ncols=2, loc="upper center", fontsize="x-small")
     ax.set_title(f"{sizes.expected:.0f} droplets", fontsize="medium")
     return plain(ax)
 

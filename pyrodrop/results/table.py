@@ -92,7 +92,10 @@ def _prior_edge(c: Context) -> NDArray[np.bool_]:
     return (c.radius_q05 <= 1.02 * least) | (c.radius_q95 >= greatest / 1.02)
 
 
-@flag("residual", "inside its circle the mean square of what is left is above 2 noise^2, and by no chance")
+@flag(
+    "residual",
+    "inside its circle what the model leaves over has more than twice the noise's mean square, beyond chance",
+)
 def _residual(c: Context) -> NDArray[np.bool_]:
     if c.residuals is None:
         return np.zeros(len(c.x), bool)

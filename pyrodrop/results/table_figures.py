@@ -10,8 +10,10 @@ from pyrodrop.results import plots, size_plots
 from pyrodrop.results.counts import count_distribution
 from pyrodrop.results.histogram import size_histogram
 
-_DRAWS = 100
-_REPLICATES = 500
+_DRAWS, _REPLICATES = 100, 500
+# Of many droplets fewer will do; so many numbers are drawn at most, but a few of each droplet.
+_MOST_DRAWN, _MOST_REPLICATED = 5_000_000, 20_000_000
+_LEAST_DRAWS, _LEAST_REPLICATES = 4, 50
 
 
 def size_figure(table: pd.DataFrame, pixel_size_um: float | None) -> bytes | None:
@@ -26,11 +28,13 @@ def size_figure(table: pd.DataFrame, pixel_size_um: float | None) -> bytes | Non
     if not known.any():
         return None
     mean, sd = mean[known], sd[known]
-    drawn = mean + sd * np.random.default_rng(0).standard_normal((_DRAWS, len(mean)))
+    draws = max(_LEAST_DRAWS, min(_DRAWS, _MOST_DRAWN // len(mean)))
+    replicates = max(_LEAST_REPLICATES, min(_REPLICATES, _MOST_REPLICATED // len(mean)))
+    drawn = mean + sd * np.random.default_rng(0).standard_normal((draws, len(mean)))
     # A diameter that is as unsure as it is large must not be drawn below nothing.
     diameters = np.maximum(drawn, 1e-3 * mean)
     presence = np.clip(table["presence"].to_numpy(dtype=np.float64)[known], 0, 1)
-    shares = size_histogram(diameters, presence, pixel_size_um=pixel_size_um, replicates=_REPLICATES)
+    shares = size_histogram(diameters, presence, pixel_size_um=pixel_size_um, replicates=replicates)
     figure, axes = plots.figure()
     size_plots.histogram(axes[0], shares)
     return _png(figure)

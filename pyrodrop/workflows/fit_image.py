@@ -21,7 +21,7 @@ from pyrodrop.results import plots
 from pyrodrop.results.comparison import compare
 from pyrodrop.results.posterior import write_whole
 from pyrodrop.workflows.fit import Fit, fit, load
-from pyrodrop.workflows.folder import open_folder, write_figure, write_json
+from pyrodrop.workflows.folder import open_folder, write_figure, write_json, write_tiff
 from pyrodrop.workflows.settings import Count, SettingError, check_settings, steps_wanted
 
 # What is left of the noise of red, green and blue in the saturation of the embedded micrograph is about this.
@@ -161,6 +161,9 @@ def write_fit(fit: Fit, subject: Subject, folder: Path) -> dict[str, Any]:
     write_whole(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
     losses = pd.DataFrame({"iteration": range(1, len(fit.losses) + 1), "loss": fit.losses.tolist()})
     write_whole(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
+    # Of one draw, as the figure of the prediction: what its droplets are unsure by is far below the noise.
+    left = -fit.sample(1)["diff"][0] / fit.settings.error_scale
+    write_tiff(left.float().cpu().numpy(), folder / "residual.tif")
     for name, draw in _FIGURES.items():
         write_figure(draw(fit, subject, table), folder / f"{name}.png")
     write_json(summary, folder / "summary.json")

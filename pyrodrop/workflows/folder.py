@@ -12,7 +12,9 @@ from pyrodrop.results.whole import write_whole
 from pyrodrop.workflows.settings import SettingError
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 
 # What a full disk says, or a full quota.
@@ -46,6 +48,14 @@ def write_figure(figure: "Figure", path: Path) -> None:
     packed = io.BytesIO()
     figure.savefig(packed, format=path.suffix.removeprefix("."))
     write_whole(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
+
+
+def write_tiff(pixels: "NDArray[np.float32]", path: Path) -> None:
+    """Write an image (H, W), or the channels of one, (C, H, W), as a TIFF of floats."""
+    import tifffile
+
+    pages = pixels[0] if pixels.ndim == 3 and len(pixels) == 1 else pixels
+    write_whole(path, lambda temporary: tifffile.imwrite(temporary, pages, photometric="minisblack"))
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:

@@ -3,15 +3,11 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import tifffile
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 import pyrodrop
 from pyrodrop.images import ImageError, Micrograph, read_image
@@ -23,7 +19,7 @@ from pyrodrop.results import check_plots, plots, size_plots
 from pyrodrop.results.comparison import compare
 from pyrodrop.results.histogram import size_histogram
 from pyrodrop.results.posterior import write_whole
-from pyrodrop.workflows.folder import open_folder, write_figure, write_json
+from pyrodrop.workflows.folder import open_folder, write_figure, write_json, write_tiff
 from pyrodrop.workflows.measure import PROFILES, channels_of, measure
 from pyrodrop.workflows.measurement import Measurement
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
@@ -187,15 +183,11 @@ def write_measurement(
     losses = pd.DataFrame({"iteration": range(1, len(made.losses) + 1), "loss": made.losses.tolist()})
     write_whole(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
     for file, pixels in (("image.tif", made.channels), ("residual.tif", made.residual_in_noise)):
-        write_whole(folder / file, partial(_write_tiff, pixels.float().numpy()))
+        write_tiff(pixels.float().numpy(), folder / file)
     for figure, draw in _FIGURES.items():
         write_figure(draw(made, image), folder / f"{figure}.png")
     write_json(summary, folder / "summary.json")
     return summary
-
-
-def _write_tiff(pages: NDArray[np.float32], path: Path) -> None:
-    tifffile.imwrite(path, pages[0] if len(pages) == 1 else pages, photometric="minisblack")
 
 
 def summarise(made: Measurement, name: str, channel: str) -> dict[str, Any]:

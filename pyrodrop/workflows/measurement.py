@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyrodrop.results.counts import Count, count_distribution
 from pyrodrop.results.notebook import notebook_html
+from pyrodrop.results.numbers import with_interval
 from pyrodrop.results.posterior import CheckpointError, load_state, save_state
 from pyrodrop.results.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.sizes import Sizes, size_statistics
@@ -151,7 +152,13 @@ class Measurement:
         return self.image_fit.warnings + self.sizes.warnings
 
     def _repr_html_(self) -> str:
-        facts = {"profile": self.profile, "count": self.count.mean, "median diameter": self.sizes["dn50"].mean}
+        height, width = self.size
+        unit = "px" if self.pixel_size_um is None else "µm"
+        facts: dict[str, str] = {"image": f"{width} × {height} px", "profile": self.profile}
+        median = self.sizes["dn50"]._asdict()
+        for name, estimate, of in (("droplets", self.count.as_dict(), ""), ("median diameter", median, f" {unit}")):
+            shown = with_interval(estimate)
+            facts[name] = f"{shown.value}{of}" + (f" ({shown.interval})" if shown.interval else "")
         likely = self.table[self.table["presence"] >= 0.5]
         return notebook_html("pyrodrop measurement", facts, self.channels[0].numpy(), likely, self.warnings)
 

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.results.folder import ResultError, is_results, read_results
+from pyrodrop.results.folder import ResultError, ResultFolder, is_results, read_results
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What napari makes a layer from: its data, its properties, and its kind.
 Layer = tuple[Any, dict[str, Any], str]
 
 _SPREAD = 5.0  # of the residual's colours, in units of the noise
 _COLOUR = "#ff4b33"
+_LINE, _THICKEST = 1 / 600, 0.15  # width of a circle's line: share of the image's longer side, at most of its diameter
 
 
 def reader_of(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[Layer]] | None:
@@ -56,7 +60,9 @@ def _layers_of(folder: Path) -> list[Layer]:
         "symbol": "disc",
         "face_color": "transparent",
         "border_color": _COLOUR,
-        "border_width": 0.06,
+        # Thin beside the droplet, so that its rim is seen, yet to be seen on a large image as a whole.
+        "border_width": np.minimum(_LINE * _longest(run, table), _THICKEST * 2 * table["radius_px"].to_numpy()),
+        "border_width_is_relative": False,
         "features": table,
         "shown": (table["presence"] >= 0.5).to_numpy(),
     }
@@ -67,6 +73,13 @@ def _layers_of(folder: Path) -> list[Layer]:
 def _plain(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """One channel as (H, W); several stay (C, H, W), and napari shows a slider for them."""
     return pixels[0] if len(pixels) == 1 else pixels
+
+
+def _longest(run: ResultFolder, table: "pd.DataFrame") -> float:
+    """Longer side of the image in px, or of what the droplets span where it is not known."""
+    if run.size is not None:
+        return float(max(run.size))
+    return float(table[["x_px", "y_px"]].to_numpy().max(initial=1.0))
 
 
 def _several(path: str | Sequence[str]) -> Sequence[str]:

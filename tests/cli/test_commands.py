@@ -22,6 +22,7 @@ FIT_FILES = {
     "amplitudes.png",
     "loss.png",
     "overlay.png",
+    "residual.tif",
 }
 
 

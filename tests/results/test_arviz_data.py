@@ -54,6 +54,28 @@ def test_chains_of_nuts_know_their_number(arviz: ModuleType) -> None:
     assert summary["r_hat"].notna().all()
 
 
+def test_a_measurement_has_its_channels(arviz: ModuleType, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"x_px": (20, 5), "radius_px": (20, 5), "amplitude": (20, 2, 5)}
+    draws = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    channels = torch.rand(2, 6, 7, generator=generator)
+    data = to_arviz(draws, observed=channels)
+    assert data["posterior"]["amplitude"].dims == ("chain", "draw", "channel", "droplet")
+    np.testing.assert_array_equal(data["posterior"]["amplitude"].to_numpy()[0], draws["amplitude"])
+    assert data["posterior"]["radius_px"].attrs["units"] == "px"
+    assert data["observed_data"]["obs"].dims == ("channel", "y", "x")
+    np.testing.assert_array_equal(data["observed_data"]["obs"], channels)
+    write_netcdf(data, tmp_path / "posterior.nc")
+    assert arviz.from_netcdf(tmp_path / "posterior.nc")["posterior"]["radius_px"].attrs["units"] == "px"
+    with pytest.raises(ValueError, match=r"observed has shape \(7,\)"):
+        to_arviz(draws, observed=channels[0, 0])
+
+
+def test_an_image_as_wide_as_there_are_droplets_is_an_image(arviz: ModuleType) -> None:
+    data = to_arviz({"r": torch.ones(4, 7), "val": torch.ones(4, 6, 7)})
+    assert data["posterior_predictive"]["val"].dims == ("chain", "draw", "y", "x")
+
+
 def test_netcdf_comes_back_the_same(arviz: ModuleType, draws: dict[str, torch.Tensor], tmp_path: Path) -> None:
     path = tmp_path / "posterior.nc"
     write_netcdf(to_arviz(draws), path)

@@ -14,6 +14,7 @@ from PIL import Image
 from pyrodrop.results.notebook import notebook_html
 from pyrodrop.results.table import droplet_table
 from pyrodrop.workflows.fit import fit
+from pyrodrop.workflows.measure import measure
 
 EVIL = "<script>alert(1)</script><img src=http://outside.invalid>"
 
@@ -73,3 +74,13 @@ def test_a_fit_shows_itself() -> None:
     assert "Fit of 2 droplets" in html
     assert "40 × 30 px" in html
     assert picture_of(html).shape == (360, 480, 3)
+
+
+def test_a_measurement_shows_its_numbers_with_intervals_and_units() -> None:
+    y, x = np.mgrid[:40, :50]
+    noise = 0.01 * np.random.default_rng(0).standard_normal((40, 50))
+    made = measure(np.exp(-((x - 25) ** 2 + (y - 20) ** 2) / 50) + noise, profile="gaussian", pixel_size_um=0.5)
+    html = made._repr_html_()
+    assert "50 × 40 px" in html
+    assert re.search(r"droplets <b>1 \(1 to 1\)</b>", html)
+    assert re.search(r"median diameter <b>[0-9.]+ µm", html)

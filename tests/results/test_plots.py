@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgba
 
@@ -118,7 +119,10 @@ def test_prediction_shows_what_was_fitted_what_was_left_and_what_was_there() -> 
     val, diff, channel = noise(3, 4), noise(3, 4, seed=1) - 0.5, noise(3, 4, seed=2)
     _, axes = plots.figure(3, 1)
     assert plots.prediction(axes, val, diff, channel) is axes
-    assert [ax.get_title() for ax in axes] == ["Prediction", "Difference", "Ground truth"]
+    assert [ax.get_title() for ax in axes] == ["Prediction", "Difference, absolute", "Ground truth: the image"]
+    both = torch.stack([val, channel])
+    for ax in (axes[0], axes[2]):
+        assert ax.images[0].get_clim() == (both.min().item(), both.max().item())
     for ax, image in zip(axes, (val, diff.abs(), channel), strict=True):
         np.testing.assert_array_equal(ax.images[0].get_array(), image.numpy())
     assert len(colour_bars(axes[0])) == 3
@@ -151,6 +155,27 @@ def test_a_loss_has_its_curve_and_its_running_mean() -> None:
     low, high = ax.get_ylim()
     assert low < mean.get_ydata().min()
     assert high > np.quantile(mean.get_ydata(), 0.95)
+
+
+def test_a_loss_of_few_iterations_is_one_curve() -> None:
+    ax = plots.loss(one(), torch.tensor([-4e5, -4e5]))
+    (curve,) = ax.lines
+    assert curve.get_xdata().tolist() == [1, 2]
+    low, high = ax.get_ylim()
+    assert high - low > 1  # or no label fits onto the axis
+
+
+def test_nothing_of_an_image_is_cut_off() -> None:
+    figure, axes = plots.figure(3, 1, panel=(5.0, 3.5))
+    for ax in axes:
+        plots.image_panel(ax, noise(300, 400), "image")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    for ax in axes:
+        box = ax.get_tightbbox(renderer)
+        assert box is not None
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
 
 
 @pytest.mark.parametrize("losses", [torch.tensor([5.0]), torch.tensor([-3.0, -4.0]), torch.full((150,), 2.0)])

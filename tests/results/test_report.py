@@ -6,8 +6,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from pyrodrop.results.batch_report import write_batch_report
 from pyrodrop.results.folder import ResultError
@@ -42,8 +44,11 @@ class Parsed(HTMLParser):
             self.text[tag] = self.text.get(tag, "") + data
 
     def addresses(self) -> list[str]:
-        """Everything that an element might fetch or lead to."""
-        return [value or "" for _, attributes in self.elements for name, value in attributes.items() if name in FETCHES]
+        """Everything that an element might fetch or lead to, but for places within the page."""
+        found = [
+            value or "" for _, attributes in self.elements for name, value in attributes.items() if name in FETCHES
+        ]
+        return [address for address in found if not address.startswith("#")]
 
 
 def parsed(path: Path) -> Parsed:
@@ -53,7 +58,7 @@ def parsed(path: Path) -> Parsed:
 def test_every_address_is_data(make_results: Any, tmp_path: Path) -> None:
     page = parsed(write_report(make_results(tmp_path, pixel_size_um=0.5)))
     addresses = page.addresses()
-    assert len(addresses) == 4  # the image and three figures; overlay.png is not needed beside the image
+    assert len(addresses) == 4  # image and residual, which need no overlay.png and residual.png, and two figures
     assert all(address.startswith("data:image/") for address in addresses)
     assert not re.search(r"url\(|@import|//", page.text["style"])
     assert not any(tag in ("link", "iframe", "object", "embed", "base", "form") for tag, _ in page.elements)
@@ -141,6 +146,32 @@ def test_what_the_folder_lacks_is_made_or_left_out(
     for name in names:
         (folder / name).unlink()
     assert len(parsed(write_report(folder)).addresses()) == len(whole) - fewer
+
+
+@pytest.mark.parametrize(
+    ("reduced", "own", "times"),
+    [(46.5461, [], 1), (46.5461, ["reduced chi-square 46.5"], 0), (1.5, [], 0), ([50.0], [], 0)],
+)
+def test_a_misfit_of_which_nobody_has_warned_is_told(
+    make_results: Any, tmp_path: Path, reduced: Any, own: list[str], times: int
+) -> None:
+    text = write_report(make_results(tmp_path, reduced_chi_square=reduced, warnings=own)).read_text(encoding="utf-8")
+    assert text.count("what is left over is 6.8 times the noise (reduced chi-square 46.5)") == times
+
+
+def test_a_number_that_is_certain_is_no_figure(make_results: Any, tmp_path: Path) -> None:
+    page = parsed(write_report(make_results(tmp_path, count={"mean": 27.0004, "q05": 27, "q95": 27})))
+    assert "Droplets 27 27 to 27" in " ".join(page.text["dl"].split())
+    alts = [attributes.get("alt") for tag, attributes in page.elements if tag == "img"]
+    assert "Probability of each number of droplets." not in alts
+
+
+def test_a_residual_of_another_size_is_not_laid_beside_the_image(make_results: Any, tmp_path: Path) -> None:
+    folder = make_results(tmp_path)
+    tifffile.imwrite(folder / "residual.tif", np.zeros((3, 5), np.float32))
+    page = parsed(write_report(folder))
+    alts = [attributes.get("alt") for tag, attributes in page.elements if tag == "img"]
+    assert "Map of the residual over the image." in alts  # residual.png
 
 
 def test_a_fit_shows_its_sizes_but_counts_nothing(make_results: Any, tmp_path: Path) -> None:
@@ -240,3 +271,16 @@ def test_a_batch_without_results(tmp_path: Path, folders: list[str]) -> None:
         (tmp_path / name).mkdir()
     with pytest.raises(ResultError, match=r"holds no summary\.json, nor does a folder in it"):
         write_batch_report(tmp_path)
+
+
+def test_a_batch_shows_the_sizes_of_all_images_where_their_units_agree(make_results: Any, tmp_path: Path) -> None:
+    alt = "Histogram of the diameters of all images with its band."
+    make_results(tmp_path / "a", n=40, pixel_size_um=0.5)
+    make_results(tmp_path / "b", n=50, seed=1, pixel_size_um=0.25)
+    page = parsed(write_batch_report(tmp_path))
+    assert alt in [attributes.get("alt") for _, attributes in page.elements]
+    assert "Median diameters" in page.text["dl"]
+    make_results(tmp_path / "c", n=20)
+    page = parsed(write_batch_report(tmp_path))
+    assert alt not in [attributes.get("alt") for _, attributes in page.elements]
+    assert "Median diameters" not in page.text["dl"]

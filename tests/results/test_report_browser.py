@@ -157,6 +157,88 @@ def test_the_image_zooms_and_goes_back(page: Any, folder: Path) -> None:
     assert page.run(view) == whole
 
 
+def test_the_residual_zooms_with_the_image_and_shows_the_same_droplet(page: Any, folder: Path) -> None:
+    page.open(folder / "report.html")
+    page.press("#zoom-in")
+    views = page.run("[...document.querySelectorAll('.view svg')].map(s => s.getAttribute('viewBox'))")
+    assert len(views) == 2
+    assert views[0] == views[1] != "-0.5 -0.5 90 60"
+    page.press("#droplets tbody tr:nth-child(3) button")
+    drops = as_shown(folder).iloc[2]
+    rings = page.run(
+        "[...document.querySelectorAll('.view')].map(v => (b => [b.x + b.width / 2, b.y + b.height / 2, b.width])"
+        "(v.querySelector('.mark').getBBox()))"
+    )
+    for ring in rings:
+        assert ring == pytest.approx([drops["x_px"], drops["y_px"], drops["diameter"]], abs=0.01)
+
+
+def test_image_and_residual_stand_side_by_side_where_there_is_room(page: Any, folder: Path) -> None:
+    tops = "[...document.querySelectorAll('.view')].map(v => v.getBoundingClientRect().top)"
+    page.open(folder / "report.html", width=1280)
+    left, right = page.run(tops)
+    assert left == right
+    page.open(folder / "report.html", width=500)
+    above, below = page.run(tops)
+    assert above < below
+
+
+def test_what_lies_under_the_pointer_is_named(page: Any, folder: Path) -> None:
+    table = as_shown(folder)
+    lone = table[table["flags"] == ""].iloc[0]
+    page.open(folder / "report.html", height=1400)
+    place = f"document.querySelectorAll('circle')[{lone['id']}].getBoundingClientRect()"
+    x, y = page.run(f"(b => [(b.left + b.right) / 2, (b.top + b.bottom) / 2])({place})")
+    page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    tip = "(t => t.hidden ? '' : t.textContent)(document.querySelector('.overlay .tip'))"
+    assert page.run(tip).startswith(f"droplet {lone['id']}: {lone['diameter']:.1f}")
+    page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=2, y=2)
+    assert page.run(tip) == ""
+
+
+def test_circles_can_be_taken_away_and_hide_nothing_within(page: Any, make_results: Any, tmp_path: Path) -> None:
+    made = make_results(tmp_path / "few", n=6, seed=3)
+    write_report(made)
+    page.open(made / "report.html", height=1400)
+    boxes = page.run(
+        "[...document.querySelectorAll('#drawn circle')].map(c => (b => [b.left, b.right, b.top, b.bottom])"
+        "(c.getBoundingClientRect()))"
+    )
+    centres = [(round((top + bottom) / 2), round((left + right) / 2)) for left, right, top, bottom in boxes]
+    rims = [(round((top + bottom) / 2), round(left)) for left, _, top, bottom in boxes]
+    with_circles = page.screenshot(tmp_path / "with.png").astype(int)
+    page.press("#circles")
+    without = page.screenshot(tmp_path / "without.png").astype(int)
+    inside = [np.abs(with_circles[place] - without[place]).max() for place in centres]
+    on = [np.abs(with_circles[place] - without[place]).max() for place in rims]
+    assert max(inside) < 10
+    assert sorted(on)[len(on) // 2] > 50  # the border cuts some
+
+
+def test_the_row_of_a_circle_comes_into_the_tables_box_and_the_page_stays(page: Any, folder: Path) -> None:
+    table = as_shown(folder)
+    lone = table[(table["flags"] == "") & (table["id"] >= 100)].iloc[-1]  # on a later page, and not its first row
+    page.open(folder / "report.html", height=1400)
+    place = f"document.querySelectorAll('circle')[{lone['id']}].getBoundingClientRect()"
+    x, y = page.run(f"(b => [(b.left + b.right) / 2, (b.top + b.bottom) / 2])({place})")
+    for kind in ("mousePressed", "mouseReleased"):
+        page.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    assert page.run("scrollY") == 0
+    box, row = page.run(
+        "['.rows', 'tr.chosen'].map(s => (b => [b.top, b.bottom])(document.querySelector(s).getBoundingClientRect()))"
+    )
+    assert box[0] < row[0] < row[1] < box[1]
+
+
+def test_the_words_for_a_paper_can_be_copied(page: Any, make_results: Any, tmp_path: Path) -> None:
+    made = make_results(tmp_path, profile="disc")
+    write_report(made)
+    page.open(made / "report.html")
+    page.press("#copy")
+    assert page.run("getSelection().toString().trim()") == page.run("document.getElementById('method').textContent")
+    assert page.run("document.getElementById('copied').textContent")
+
+
 def test_the_rows_shown_are_saved(browser: Any, page: Any, folder: Path, tmp_path: Path) -> None:
     page.open(folder / "report.html")
     page.enter("#filter-presence", "0.9")

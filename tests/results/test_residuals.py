@@ -46,7 +46,7 @@ def test_parameters_take_degrees_of_freedom() -> None:
     ("residual", "said"),
     [
         (2 * noise(), "2.0 times the noise"),
-        (0.3 * noise(), "noise is set too high"),
+        (0.3 * noise(), "noise is smaller than was taken"),
         (noise() + 12 * bump(40, 40, 10), "neighbouring"),
         # The noise was fitted too and has taken in the misfit: the sum of squares looks well, the map does not.
         ((noise() + 5 * bump(40, 40, 12)) / (noise() + 5 * bump(40, 40, 12)).std(), "neighbouring"),

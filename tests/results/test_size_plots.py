@@ -46,13 +46,15 @@ def test_the_histogram_shows_shares_bands_and_medians(logarithmic: bool) -> None
     sizes = size_histogram(DIAMETERS, pixel_size_um=0.5, logarithmic=logarithmic, replicates=50)
     statistics = size_statistics(DIAMETERS, pixel_size_um=0.5, replicates=100)
     ax = size_plots.histogram(one(), sizes, statistics)
-    for step in steps(ax):
-        np.testing.assert_array_equal(step.get_data().values, sizes.share)
-    (bars,) = (artist for artist in ax.collections if artist.get_label() == "90 % band")
-    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
-    np.testing.assert_allclose(ends, np.stack([sizes.q05, sizes.q95], 1))
-    lines = {line.get_label(): line.get_xdata()[0] for line in ax.lines}
-    assert lines == {name: pytest.approx(statistics[name].mean) for name in ("dn50", "dv50")}
+    named = {step.get_label(): step.get_data() for step in steps(ax)}
+    np.testing.assert_array_equal(named["droplets"].values, sizes.share)
+    np.testing.assert_array_equal(named["90 % band"].values, sizes.q95)
+    np.testing.assert_array_equal(named["90 % band"].baseline, sizes.q05)
+    for number, name in enumerate(("dn50", "dv50")):
+        interval, median = ax.lines[2 * number : 2 * number + 2]
+        assert list(interval.get_xdata()) == [statistics[name].q05, statistics[name].mean, statistics[name].q95]
+        assert list(median.get_xdata()) == [statistics[name].mean]
+        assert name in str(median.get_label())
     assert ax.get_xlabel() == "diameter / µm"
     assert ax.get_xscale() == ("log" if logarithmic else "linear")
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -17,7 +18,7 @@ from pyrodrop.workflows.fit_image import fit_image, read_subject
 from pyrodrop.workflows.settings import SettingError
 
 FILES = ["amplitudes.png", "droplets.csv", "fit.pt", "loss.png", "losses.csv", "overlay.png", "prediction.png"]
-FILES.append("summary.json")
+FILES += ["residual.tif", "summary.json"]
 QUICK: dict[str, Any] = {"channel": "saturation", "device": "cpu", "progress": False}
 
 
@@ -43,6 +44,13 @@ def test_the_folder_holds_exactly_its_files(results: tuple[Path, dict[str, Any]]
         if name.endswith(".png"):
             with Image.open(folder / name) as picture:
                 assert np.asarray(picture.convert("L")).std() > 0
+
+
+def test_what_the_model_leaves_over_is_in_units_of_the_noise(results: tuple[Path, dict[str, Any]]) -> None:
+    folder, said = results
+    fit = load(folder / "fit.pt", device="cpu")
+    left = -fit.sample(1)["diff"][0] / said["noise"]
+    np.testing.assert_allclose(tifffile.imread(folder / "residual.tif"), left, rtol=1e-5)
 
 
 def test_the_table_on_disk_is_the_fits(results: tuple[Path, dict[str, Any]]) -> None:

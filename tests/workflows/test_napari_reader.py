@@ -46,6 +46,9 @@ def test_a_folder_opens_as_image_residual_and_circles(folder: Path) -> None:
     np.testing.assert_allclose(circles[1]["size"], 2 * table["radius_px"])
     assert circles[1]["shown"].tolist() == [True, True, False, True]
     assert circles[1]["features"]["id"].tolist() == [0, 1, 2, 3]
+    # A line that hid the rim would hide whether the circle lies on it.
+    assert (circles[1]["border_width"] <= 0.15 * circles[1]["size"]).all()
+    assert not circles[1]["border_width_is_relative"]
     assert all(layer[1]["scale"] == (0.25, 0.25) for layer in (image, residual, circles))
 
 

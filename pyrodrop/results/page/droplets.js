@@ -10,9 +10,13 @@
   const [flags, presence, diameter] = [at("flags"), at("presence"), at("diameter")];
   const table = document.getElementById("droplets");
   const body = table.tBodies[0];
+  const box = table.closest(".rows");
   const overlay = document.querySelector(".overlay");
   const svg = overlay && overlay.querySelector("svg");
+  const views = [...document.querySelectorAll(".view")];
   const circles = svg ? [...svg.querySelectorAll("circle")] : [];
+  const places = circles.map((circle) => ["cx", "cy", "r"].map((name) => circle[name].baseVal.value));
+  const marks = [...document.querySelectorAll("path.mark")];
   const said = document.getElementById("said");
   const field = (name) => document.getElementById(`filter-${name}`);
 
@@ -81,12 +85,19 @@
     if (chosen !== null && circles[chosen]) circles[chosen].classList.remove("chosen");
     chosen = row;
     if (circles[row]) {
+      const [x, y, r] = places[row];
       circles[row].classList.add("chosen");
-      if (from === "table") centreOn(circles[row]);
+      const ring = r > 0 ? `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0` : "";
+      for (const mark of marks) mark.setAttribute("d", ring);
+      if (from !== "image") showPlace(row);
+      if (from === "button") overlay.scrollIntoView({ block: "nearest" });
     }
     const place = shown.indexOf(row);
     if (from === "image" && place >= 0) page = Math.floor(place / perPage);
     draw();
+    const line = body.querySelector("tr.chosen");
+    // Within the table's own box, so that the image stays where it is.
+    if (from === "image" && line) box.scrollTop = line.offsetTop - box.clientHeight / 2;
     const parts = columns.map((column, number) => {
       const unit = column.unit ? ` ${column.unit}` : "";
       return `${column.label} ${text(number, row)}${values[number][row] === null ? "" : unit}`;
@@ -102,18 +113,60 @@
     const [left, top, wide, high] = whole;
     const w = Math.min(width, wide), h = Math.min(height, high);
     view = [Math.min(Math.max(x, left), left + wide - w), Math.min(Math.max(y, top), top + high - h), w, h];
-    svg.setAttribute("viewBox", view.join(" "));
-    overlay.classList.toggle("zoomed", w < wide);
+    for (const each of views) {
+      each.querySelector("svg").setAttribute("viewBox", view.join(" "));
+      each.classList.toggle("zoomed", w < wide);
+    }
   }
   function zoom(factor, cx = view[0] + view[2] / 2, cy = view[1] + view[3] / 2) {
     const [w, h] = [view[2] / factor, view[3] / factor];
     look([cx - ((cx - view[0]) * w) / view[2], cy - ((cy - view[1]) * h) / view[3], w, h]);
   }
-  function centreOn(circle) {
-    if (view[2] >= whole[2]) return;
-    look([circle.cx.baseVal.value - view[2] / 2, circle.cy.baseVal.value - view[3] / 2, view[2], view[3]]);
+  /** Bring a droplet into the view, and nearer if it would be too small to be seen. */
+  function showPlace(row) {
+    const [x, y, r] = places[row];
+    const widest = (2 * r * svg.clientWidth) / 14;
+    const shrink = r > 0 && svg.clientWidth > 0 && view[2] > widest ? widest / 2 / view[2] : 1;
+    if (shrink === 1 && view[2] >= whole[2]) return;
+    const [w, h] = [view[2] * shrink, view[3] * shrink];
+    look([x - w / 2, y - h / 2, w, h]);
   }
-  if (svg) {
+  /** The droplet whose circle a place lies in: of several, that whose centre is nearest in units of its radius. */
+  function droplet(x, y) {
+    let [best, least] = [null, 1.2];
+    for (const row of shown) {
+      const [cx, cy, r] = places[row];
+      const distance = Math.hypot(cx - x, cy - y) / r;
+      if (distance < least) [best, least] = [row, distance];
+    }
+    return best;
+  }
+  function tipFor(element) {
+    const tip = document.createElement("span");
+    tip.className = "tip";
+    tip.hidden = true;
+    tip.setAttribute("aria-hidden", "true");
+    element.append(tip);
+    const words = (row) => {
+      const own = columns[diameter].unit;
+      const [low, high] = [at("diameter_q05"), at("diameter_q95")];
+      const between = low >= 0 && high >= 0 ? ` (${text(low, row)} to ${text(high, row)})` : "";
+      const flagged = values[flags][row] ? `, ${values[flags][row]}` : "";
+      return `droplet ${text(0, row)}: ${text(diameter, row)} ${own}${between}${flagged}`;
+    };
+    return (row, event) => {
+      tip.hidden = row === null;
+      if (row === null) return;
+      tip.textContent = words(row);
+      const area = element.getBoundingClientRect();
+      const [x, y] = [event.clientX - area.left, event.clientY - area.top];
+      tip.style.left = `${Math.max(0, Math.min(x + 12, area.width - tip.offsetWidth - 4))}px`;
+      tip.style.top = `${y > 40 ? y - tip.offsetHeight - 10 : y + 16}px`;
+    };
+  }
+  for (const each of views) {
+    const svg = each.querySelector("svg");
+    const tip = tipFor(each);
     const point = (event) => {
       const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
       return [place.x, place.y];
@@ -123,6 +176,7 @@
       held = { from: point(event), moved: false, id: event.pointerId };
     });
     svg.addEventListener("pointermove", (event) => {
+      if (!held && event.pointerType === "mouse") tip(droplet(...point(event)), event);
       if (!held || view[2] >= whole[2]) return;
       const [x, y] = point(event);
       const [dx, dy] = [held.from[0] - x, held.from[1] - y];
@@ -133,23 +187,19 @@
     });
     svg.addEventListener("pointerup", () => setTimeout(() => { held = null; }));
     svg.addEventListener("pointercancel", () => { held = null; });
+    svg.addEventListener("pointerleave", () => tip(null));
     svg.addEventListener("click", (event) => {
       if (held && held.moved) return;
-      // Of circles that overlap, the one meant is that whose centre is nearest in units of its radius.
-      const [x, y] = point(event);
-      let [best, least] = [null, 1.2];
-      for (const row of shown) {
-        const { cx, cy, r } = circles[row];
-        const distance = Math.hypot(cx.baseVal.value - x, cy.baseVal.value - y) / r.baseVal.value;
-        if (distance < least) [best, least] = [row, distance];
-      }
-      if (best !== null) choose(best, "image");
+      const row = droplet(...point(event));
+      if (row !== null) choose(row, "image");
     });
     svg.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && !event.metaKey) return;
       event.preventDefault();
       zoom(event.deltaY < 0 ? 1.25 : 0.8, ...point(event));
     }, { passive: false });
+  }
+  if (svg) {
     document.getElementById("zoom-in").addEventListener("click", () => zoom(1.6));
     document.getElementById("zoom-out").addEventListener("click", () => zoom(1 / 1.6));
     document.getElementById("zoom-whole").addEventListener("click", () => look(whole));
@@ -172,7 +222,8 @@
   sortButtons(table, (column, falling) => { order = { column, falling }; arrange(); });
   body.addEventListener("click", (event) => {
     const line = event.target.closest("tr");
-    if (line && line.dataset.row !== undefined) choose(Number(line.dataset.row), "table");
+    if (!line || line.dataset.row === undefined) return;
+    choose(Number(line.dataset.row), event.target.closest("button") ? "button" : "table");
   });
   for (const name of ["flag", "presence", "from", "to"]) field(name).addEventListener("input", arrange);
   document.getElementById("clear").addEventListener("click", () => {
@@ -182,5 +233,11 @@
   document.getElementById("previous").addEventListener("click", () => { page -= 1; draw(); });
   document.getElementById("next").addEventListener("click", () => { page += 1; draw(); });
   document.getElementById("save").addEventListener("click", save);
+  document.getElementById("copy")?.addEventListener("click", () => {
+    getSelection().selectAllChildren(document.getElementById("method"));
+    // The newer way to copy is not there for a page that was opened from a disk in every browser.
+    const done = document.execCommand("copy");
+    document.getElementById("copied").textContent = done ? "copied" : "selected: copy it with Ctrl C";
+  });
   arrange();
 })();

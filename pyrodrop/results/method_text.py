@@ -1,0 +1,102 @@
+"""What was done and found, in sentences that can go into a paper."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyrodrop.results.folder import ResultFolder
+from pyrodrop.results.numbers import digits, parts_of, show, with_interval
+
+# Where the circle of a profile lies; see ``render.profiles``.
+RADII: dict[str, str] = {
+    "gaussian": "where the spot has fallen to 61 % of its height, one standard deviation from the centre",
+    "disc": "where the edge has fallen to half of the droplet's height",
+    "radial": "where the edge has fallen to half of the droplet's height",
+}
+_SHAPES = {"gaussian": "Gaussian spots", "disc": "discs with a soft edge", "radial": "discs with a radial profile"}
+# The misfit is then as large as the noise.
+TOO_LARGE = 2.0
+
+
+def radius_meaning(summary: Mapping[str, Any]) -> str:
+    """Where the radius of a droplet ends, in words; empty where the profile is not known. A fit's is Gaussian."""
+    profile = summary.get("profile", "gaussian" if "learning_rate" in summary else None)
+    return RADII.get(str(profile), "")
+
+
+def method_text(run: ResultFolder) -> str:
+    """How the droplets of an image were found, and what came of it; empty where the summary says too little."""
+    summary = run.summary
+    if parts_of(summary.get("count")) is not None:
+        said = [_measured(run), *_found(run)]
+    elif "learning_rate" in summary:
+        said = [_fitted(run)]
+    else:
+        return ""
+    if meaning := radius_meaning(summary):
+        said.append(f"A droplet's radius ends {meaning}.")
+    return " ".join(said)
+
+
+def _subject(run: ResultFolder) -> str:
+    """The image and what is known of it."""
+    known = []
+    if run.size is not None:
+        known.append(f"{run.size[1]} × {run.size[0]} px")
+    if run.pixel_size_um is not None:
+        known.append(f"{run.pixel_size_um:.6g} µm per px")
+    channel = run.summary.get("channel")
+    of = "all channels of " if channel == "all" else f"the {channel} channel of " if channel else ""
+    return f"{of}{run.name}" + (f" ({', '.join(known)})" if known else "")
+
+
+def _program(run: ResultFolder) -> str:
+    version = run.summary.get("version")
+    return f"pyrodrop {version}" if version else "pyrodrop"
+
+
+def _measured(run: ResultFolder) -> str:
+    shape = _SHAPES.get(str(run.summary.get("profile")), "droplets")
+    tiles = run.summary.get("tiles")
+    cut = f", in {tiles['number']} overlapping tiles" if isinstance(tiles, Mapping) and "number" in tiles else ""
+    return (
+        f"The droplets in {_subject(run)} were counted and sized with {_program(run)}{cut}. Circular edges of every "
+        f"size were taken as candidates, without a threshold or a given radius, and fitted jointly as {shape} on a "
+        "smooth background with noise; each counts with the probability that it is a droplet."
+    )
+
+
+def _found(run: ResultFolder) -> list[str]:
+    unit = "µm" if run.pixel_size_um else "px"
+    count = with_interval(run.summary["count"])
+    sizes = run.summary.get("sizes")
+    words = {"dn50": "a median diameter by number", "d_3_2": "a Sauter mean diameter"}
+    found = []
+    for name, meaning in words.items():
+        shown = with_interval(sizes.get(name)) if isinstance(sizes, Mapping) else with_interval(None)
+        if shown.interval:
+            found.append(f"{meaning} of {shown.value} {unit} ({shown.interval})")
+    with_sizes = f", with {' and '.join(found)}" if found else ""
+    said = [f"It found {count.value} droplets ({count.interval}){with_sizes}; in brackets, 90 % credible intervals."]
+    reduced = run.summary.get("reduced_chi_square")
+    if isinstance(reduced, int | float) and reduced > TOO_LARGE:
+        said.append(
+            f"The reduced chi-square is {digits(float(reduced))}, so the model does not describe all of the image."
+        )
+    return said
+
+
+def _fitted(run: ResultFolder) -> str:
+    summary = run.summary
+    words = {
+        "steps": "{} iterations of Adam",
+        "learning_rate": "learning rate {}",
+        "noise": "standard deviation of the noise {}",
+        "seed": "seed {}",
+    }
+    given = [said.format(summary[name]) for name, said in words.items() if isinstance(summary.get(name), int | float)]
+    number = show(float(len(run.table)), 0)
+    return (
+        f"{number} Gaussian spots on a uniform background were fitted to {_subject(run)} with {_program(run)} by "
+        f"stochastic variational inference with a mean-field normal guide ({', '.join(given)}). How sure their number "
+        "is, the fit does not say."
+    )

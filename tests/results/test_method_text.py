@@ -1,0 +1,69 @@
+"""The sentences for a paper: they say what was done and found, with the numbers of the summary, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyrodrop.render.profiles import PROFILES, gaussian
+from pyrodrop.results.folder import read_results
+from pyrodrop.results.method_text import RADII, method_text, radius_meaning
+
+FIT = {"count": None, "sizes": None, "learning_rate": 0.01, "steps": 20_000, "noise": 0.05}
+
+
+def said(make_results: Any, folder: Path, **summary: Any) -> str:
+    return method_text(read_results(make_results(folder, **summary)))
+
+
+def test_a_measurement(make_results: Any, tmp_path: Path) -> None:
+    text = said(
+        make_results,
+        tmp_path,
+        profile="disc",
+        pixel_size_um=0.5,
+        count={"mean": 167.42, "q05": 164, "q95": 171},
+        sizes={"dn50": {"mean": 5.5313, "q05": 5.264, "q95": 5.831}},
+    )
+    assert "the gray channel of drops.tif (90 × 60 px, 0.5 µm per px)" in text
+    assert "pyrodrop 0.1.0" in text
+    assert "discs with a soft edge" in text
+    assert "167.4 droplets (164 to 171), with a median diameter by number of 5.53 µm (5.26 to 5.83);" in text
+    assert "Sauter" not in text  # nobody has measured it
+    assert "chi-square" not in text
+    assert "tiles" not in text
+    assert RADII["disc"] in text
+
+
+def test_a_misfit_and_tiles_are_told(make_results: Any, tmp_path: Path) -> None:
+    text = said(make_results, tmp_path, reduced_chi_square=60.0891, tiles={"number": 12}, channel="all")
+    assert "reduced chi-square is 60.1, so the model does not describe all of the image" in text
+    assert "in 12 overlapping tiles" in text
+    assert "all channels of drops.tif" in text
+
+
+def test_a_fit(make_results: Any, tmp_path: Path) -> None:
+    text = said(make_results, tmp_path, n=12, **FIT)
+    assert text.startswith("12 Gaussian spots on a uniform background were fitted to the gray channel of drops.tif")
+    assert "(20000 iterations of Adam, learning rate 0.01, standard deviation of the noise 0.05)" in text
+    assert "How sure their number is, the fit does not say." in text
+    assert RADII["gaussian"] in text
+
+
+@pytest.mark.parametrize("summary", [{"count": None}, {"count": None, "profile": ["odd"]}])
+def test_where_too_little_is_known_nothing_is_said(make_results: Any, tmp_path: Path, summary: Any) -> None:
+    assert said(make_results, tmp_path, **summary) == ""
+    assert radius_meaning(summary) == ""
+
+
+@pytest.mark.parametrize("odd", [{"tiles": {}}, {"tiles": 3}, {"sizes": [1]}, {"reduced_chi_square": [1.0, 70.0]}])
+def test_odd_summaries_do_no_harm(make_results: Any, tmp_path: Path, odd: Any) -> None:
+    assert "droplets" in said(make_results, tmp_path, **odd)
+
+
+def test_every_profile_has_its_meaning_and_that_of_a_gaussian_is_true() -> None:
+    import torch
+
+    assert set(RADII) == set(PROFILES)
+    one = torch.ones(1, dtype=torch.float64)
+    assert f"{100 * gaussian(one, one).item():.0f} %" in RADII["gaussian"]
