@@ -102,7 +102,7 @@ def measure_tiles(
         if plan is None:
             for stale in parts.glob("*.npz"):
                 stale.unlink()
-            plan = planned(side_by_side, tiles, seen, channel, profiles, halo_px)
+            plan = planned(side_by_side, tiles, seen, channel, profiles, halo_px, progress)
             write_sealed({"key": key, **plan.as_dict()}, parts / _PLAN)
         missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
         asked = [(tile, plan, channel, seed, _path(parts, tile)) for tile in missing]

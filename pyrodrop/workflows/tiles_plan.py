@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from pyrodrop.models.finder_population import Population, pooled
 from pyrodrop.models.measured import Scales, image_scales
@@ -79,20 +80,22 @@ def planned(
     channel: str,
     profiles: tuple[str, ...],
     halo_px: int | None,
+    progress: bool = False,
 ) -> Plan:
     """Look closely at a few tiles, from the one of median contrast to the busiest, and settle what all are to share.
 
     The profile is that with the greatest evidence over them; the scales of the priors are the widest of theirs; the
     population, which tells droplets from clutter in tiles that hold few or none, is theirs taken together. For the
-    halo see ``halo_of``.
+    halo see ``halo_of``. ``progress`` shows it on standard error.
     """
     order = np.argsort(seen.contrast, kind="stable")
     places = np.linspace((len(tiles) - 1) / 2, len(tiles) - 1, min(_SAMPLES, len(tiles)))
     chosen = sorted({int(order[round(place)]) for place in places})
     halo = _FIRST_HALO if halo_px is None else halo_px
     asked = [(tiles[k].box.widened(halo, tiles[k].size), seen.white, channel, profiles) for k in chosen]
+    done = tqdm(workers.each(look_at, asked), "plan", len(asked), unit="tile", disable=not progress)
     # In the order of the tiles, whichever was ready first.
-    looks = [look for _, look in sorted(workers.each(look_at, asked), key=lambda done: done[0])]
+    looks = [look for _, look in sorted(done, key=lambda one: one[0])]
     evidence = {name: float(sum(one.evidence[name] for one in looks)) for name in profiles}
     profile = max(evidence, key=lambda name: evidence[name])
     radii = np.concatenate([one.radii for one in looks])

@@ -3,8 +3,7 @@
 import math
 import os
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from pyrodrop.images.channels import take_channel
 from pyrodrop.images.reading import TIFF_MARKS
 from pyrodrop.images.tiff_metadata import ome_images, tiff_pixel_size_um
 from pyrodrop.workflows.tiles_grid import Box
+from pyrodrop.workflows.tiles_zarr import open_zarr
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
 _LEAST_SIDE = 8
@@ -76,7 +76,8 @@ def open_plane(source: object, frame: int | None = None) -> Plane:
         return _array_plane(source, frame, None)
     path = Path(source)
     if path.is_dir():
-        return _array_plane(_zarr_array(path), frame, str(path))
+        array, pixel_size = open_zarr(path)
+        return replace(_array_plane(array, frame, str(path)), pixel_size_um=pixel_size)
     try:
         with path.open("rb") as stream:
             mark = stream.read(4)
@@ -209,23 +210,6 @@ def _array_plane(array: Any, frame: int | None, path: str | None) -> Plane:
         return part if colours else part[:, :, None]
 
     return Plane((int(size[0]), int(size[1])), 3 if colours else 1, np.dtype(dtype), read, path)
-
-
-def _zarr_array(path: Path) -> Any:
-    """The array of a Zarr folder; of an OME-Zarr, whose levels are called 0, 1, ..., the one in full size."""
-    try:
-        import zarr
-    except ImportError:
-        raise ImageError(f"{path} is a folder; if it is a Zarr, install zarr (pip install zarr) to read it.") from None
-    try:
-        opened: Any = zarr.open(str(path), mode="r")
-        if hasattr(opened, "shape"):
-            return opened
-        with suppress(KeyError):
-            return opened["0"]
-    except Exception as error:
-        raise ImageError(f"{path} is no Zarr that can be read ({error}): give a TIFF or a Zarr array.") from error
-    raise ImageError(f"{path} is a Zarr group without an array named 0: give the path of the array within it.")
 
 
 def _chosen(frame: int | None, count: int, name: str) -> int:

@@ -81,3 +81,32 @@ def test_a_zarr_is_read_in_parts(tmp_path: Path) -> None:
     zarr.open_group(str(tmp_path / "ome.zarr"), mode="a")
     for path in ("plain.zarr", "ome.zarr", "ome.zarr/0"):
         np.testing.assert_array_equal(open_plane(tmp_path / path).read(Box(5, 80, 7, 60))[..., 0], pixels[5:80, 7:60])
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_an_ome_zarr_gives_its_full_size_whatever_its_name_and_its_pixel_size(version: str, tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 90, 70), dtype=np.uint8)
+    group = zarr.open_group(str(tmp_path / "ome.zarr"), mode="w", zarr_format=2 if version == "0.4" else 3)
+    for name, values in (("full", pixels), ("half", pixels[:, ::2, ::2])):
+        group.create_array(name, shape=values.shape, chunks=(1, 32, 32), dtype="uint8")[:] = values
+    axes = [{"name": "c"}, *({"name": name, "unit": "nanometer"} for name in "yx")]
+    scales = (("full", [1, 500, 500]), ("half", [1, 1000, 1000]))
+    told = [{"path": name, "coordinateTransformations": [{"type": "scale", "scale": scale}]} for name, scale in scales]
+    known = {"multiscales": [{"axes": axes, "datasets": told}]}
+    group.attrs.update(known if version == "0.4" else {"ome": known})
+    plane = open_plane(tmp_path / "ome.zarr", 1)
+    np.testing.assert_array_equal(plane.read(Box(5, 80, 7, 60))[..., 0], pixels[1, 5:80, 7:60])
+    assert plane.pixel_size_um == pytest.approx(0.5)
+
+
+def test_a_zarr_group_of_anything_says_what_it_holds(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(tmp_path / "group.zarr"), mode="w")
+    group.create_group("0").create_array("deeper", shape=(9, 9), dtype="uint8")
+    group.create_array("picture", shape=(9, 9), dtype="uint8")
+    with pytest.raises(ImageError, match="it holds 0, picture: give the path"):
+        open_plane(tmp_path / "group.zarr")
+    group.attrs["multiscales"] = [{"datasets": 3}]
+    with pytest.raises(ImageError, match="no Zarr that can be read"):
+        open_plane(tmp_path / "group.zarr")
