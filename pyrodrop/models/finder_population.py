@@ -4,8 +4,7 @@ Noise is ruled out first, by how far the whole rim stands out of it. Among what 
 and roundness are a mixture of one or two populations. The stronger is the droplets. The weaker is clutter, bits of
 rims and texture, unless its circles are as round as droplets are: then the image shows two kinds of droplets.
 
-Which mixture it is, the circles seldom say for certain: a likelihood of mixtures has several tops. Each top counts by
-its evidence, and so does that of one population alone.
+A likelihood of mixtures has several tops, and which one is climbed hangs on where one begins: the highest counts.
 """
 
 import math
@@ -29,7 +28,6 @@ LEAST_SPREAD = 0.4  # standard deviation of a population at least: droplets that
 ALONE = 4.0  # log odds of being a droplet where nothing but droplets seems to be seen
 FEW = 4  # circles that are too few to tell two populations apart
 CUTS = 0.2, 0.5, 0.8  # quantiles at which circles are cut in two to begin with
-SAME = 1e-3  # distance of means within which two mixtures are one
 
 
 class Mixture(NamedTuple):
@@ -89,13 +87,13 @@ def presence(circles: Circles, own: Doubles, known: Population | None = None) ->
     known = population(circles, own) if known is None or not known.worth.any() else known
     # Droplets of one image are of one sign, or of both in number: the odds of a sign are its share of all worth.
     share = np.where(circles.sign > 0, known.worth[1], known.worth[0]) / max(float(known.worth.sum()), 1e-300)
-    of_sign = np.log(np.clip(2.0 * share, 1e-9, 1.0))
-    told = known.features if known.worth.any() and len(known.features) > FEW else np.zeros((0, 2))
-    alike = np.zeros(len(own))
-    for weight, mixture in mixtures(told):
-        odds = log_odds(mixture, features) if mixture is not None and _has_clutter(mixture) else ALONE
-        alike += weight * _logistic(odds + of_sign)
-    return real * alike
+    odds = np.full(len(own), ALONE)
+    if known.worth.any() and len(known.features) > FEW:
+        mixture = two_populations(known.features)
+        if mixture is not None and _has_clutter(mixture):
+            odds = log_odds(mixture, features)
+    odds = odds + np.log(np.clip(2.0 * share, 1e-9, 1.0))
+    return real * _logistic(odds)
 
 
 def _features(circles: Circles, own: Doubles) -> Doubles:
@@ -110,27 +108,22 @@ def evidence(circles: Circles, own: Doubles) -> Doubles:
     return found
 
 
-def mixtures(features: Doubles) -> list[tuple[float, Mixture | None]]:
-    """Mixtures of two normal distributions that features (n, 2) may be of, and None for one alone, with their weights.
+def two_populations(features: Doubles) -> Mixture | None:
+    """The likeliest mixture of two normal distributions of features (n, 2), or None if one describes them as well.
 
-    By expectation and maximisation from several cuts in two, since each may end on another top of the likelihood. Of
-    Bayesian evidence by the Bayesian information criterion: a mixture has five parameters more than one distribution.
+    By expectation and maximisation from several cuts in two; compared with one distribution by the Bayesian information
+    criterion, two having five parameters more.
     """
-    n = len(features)
-    if n == 0:
-        return [(1.0, None)]
-    tops: list[tuple[float, Mixture | None]] = []
+    best, highest = None, -math.inf
     for values in (features.sum(1), features[:, 0], features[:, 1]):
         for cut in np.quantile(values, CUTS):
-            mixture = _ordered(_climbed(features, (values > cut).astype(float)))
-            height = float(np.logaddexp(*_log_parts(mixture, features)).sum()) - 2.5 * math.log(n)
-            if not any(top is not None and _same(mixture, top) for _, top in tops):
-                tops.append((height, mixture))
+            mixture = _climbed(features, (values > cut).astype(float))
+            height = float(np.logaddexp(*_log_parts(mixture, features)).sum())
+            if height > highest:
+                best, highest = mixture, height
     spread = np.maximum(features.std(0), LEAST_SPREAD)
-    tops.append((float(_log_normal(features, features.mean(0), spread).sum()), None))
-    highest = max(height for height, _ in tops)
-    weights = np.exp([height - highest for height, _ in tops])
-    return [(float(w), mixture) for w, (_, mixture) in zip(weights / weights.sum(), tops, strict=True)]
+    one = float(_log_normal(features, features.mean(0), spread).sum())
+    return None if best is None or highest - one <= 2.5 * math.log(len(features)) else _ordered(best)
 
 
 def _climbed(features: Doubles, stronger: Doubles) -> Mixture:
@@ -149,10 +142,6 @@ def _ordered(mixture: Mixture) -> Mixture:
     """The same with the population of more worth second: its mean log worth is the sum of its features' means."""
     order = np.argsort(mixture.mean.sum(1), kind="stable")
     return Mixture(mixture.weight[order], mixture.mean[order], mixture.sd[order])
-
-
-def _same(one: Mixture, other: Mixture) -> bool:
-    return float(np.abs(one.mean - other.mean).max()) < SAME
 
 
 def _has_clutter(mixture: Mixture) -> bool:
