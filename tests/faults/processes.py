@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import tifffile
 import torch
 from PIL import Image
 
@@ -104,6 +105,8 @@ def nothing_damaged(folder: Path) -> None:
         elif path.suffix == ".png":
             with Image.open(path) as picture:
                 picture.load()
+        elif path.suffix == ".tif":
+            tifffile.imread(path)
         else:  # whatever comes to be written must be looked at here, too
             raise AssertionError(f"{path} is of no kind that can be looked at")
 
