@@ -62,9 +62,10 @@ def command_parser() -> argparse.ArgumentParser:
     prior.add_argument("--samples", type=int, metavar="N", help="draws (default: the post's)")
     _common(prior, "pyrodrop-prior", seed=True, device=True)
 
-    channels = commands.add_parser("channels", help="show the Lab and HSV channels of an image")
-    channels.add_argument("image", metavar="IMAGE", help="an image file in colour")
+    channels = commands.add_parser("channels", help="show the channels of an image")
+    channels.add_argument("image", metavar="IMAGE", help="an image file")
     channels.add_argument("--scale", type=float, default=1.0, metavar="S", help="resize the image first (default 1)")
+    channels.add_argument("--frame", type=int, metavar="N", help="picture of a file that holds several, from 0")
     _common(channels, "pyrodrop-channels")
 
     simulate = commands.add_parser("simulate", help="make a micrograph of a known truth")
