@@ -74,9 +74,10 @@ def check_description(tiff: TiffFile, path: Path) -> None:
     first = tiff.pages.first
     if sizes and (str(first.imagewidth), str(first.imagelength)) not in sizes:
         stated = ", ".join(" x ".join(size) for size in sorted(sizes))
+        held = f"{first.imagewidth!s:.20} x {first.imagelength!s:.20}"
         raise ImageError(
-            f"{path} has {first.imagewidth!s:.20} x {first.imagelength!s:.20} pixels, and {stated:.60} by its OME metadata: it was "
-            "scaled, cropped or turned by a program that left those, or is damaged; save it as PNG or without metadata."
+            f"{path} has {held} pixels, and {stated:.60} by its OME metadata: it was scaled, cropped or turned by a "
+            "program that left those, or is damaged; save it as PNG or without metadata."
         )
 
 
