@@ -146,7 +146,7 @@ def _prior(given: argparse.Namespace) -> dict[str, Any]:
 def _channels(given: argparse.Namespace) -> dict[str, Any]:
     from pyrodrop.workflows.channels import channels
 
-    return channels(given.image, given.out, scale=given.scale)
+    return channels(given.image, given.out, scale=given.scale, frame=given.frame)
 
 
 def _simulate(given: argparse.Namespace) -> dict[str, Any]:

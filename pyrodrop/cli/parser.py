@@ -85,8 +85,9 @@ def command_parser() -> argparse.ArgumentParser:
         setting.add_to(batch)
 
     channels = commands.add_parser("channels", help="draw the channels of an image", description=_CHANNELS)
-    channels.add_argument("image", metavar="IMAGE", help="an image file in colour")
+    channels.add_argument("image", metavar="IMAGE", help="an image file")
     channels.add_argument("--scale", type=float, default=1.0, metavar="S", help="resize the image first (default 1)")
+    channels.add_argument("--frame", type=int, metavar="N", help="picture of a file that holds several, from 0")
     _common(channels, "pyrodrop-channels")
 
     fit = commands.add_parser("fit", help="fit a given number of droplets to one channel", description=_FIT)

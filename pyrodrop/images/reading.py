@@ -79,12 +79,19 @@ def _count(path: Path) -> int:
 
         return count_tiff(path)
     if mark.startswith(NIKON_MARKS):
+        _check_nikon(path, mark)
         from pyrodrop.images.nikon import count_nikon
 
         return count_nikon(path)
     from pyrodrop.images.picture import count_pictures
 
     return count_pictures(path)
+
+
+def _check_nikon(path: Path, mark: bytes) -> None:
+    """Early ND2 files begin as any JPEG 2000 does; only their name tells."""
+    if mark.startswith(NIKON_MARKS[1]) and path.suffix.lower() != ".nd2":
+        raise ImageError(f"{path} is a JPEG 2000 file, which is not read: save it as PNG or TIFF.")
 
 
 def _read(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
@@ -95,6 +102,7 @@ def _read(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
 
         return read_tiff(path, frame, want_pixel_size)
     if mark.startswith(NIKON_MARKS):
+        _check_nikon(path, mark)
         from pyrodrop.images.nikon import read_nikon
 
         return read_nikon(path, frame, want_pixel_size)

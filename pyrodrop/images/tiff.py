@@ -14,7 +14,15 @@ from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 from pyrodrop.images.errors import ImageError
 from pyrodrop.images.frames import choose_frame
 from pyrodrop.images.stored import Stored
-from pyrodrop.images.tiff_metadata import OmeImage, numbered, ome_images, tiff_pixel_size_um
+from pyrodrop.images.tiff_metadata import (
+    OmeImage,
+    check_description,
+    holds_signed,
+    is_outdated,
+    numbered,
+    ome_images,
+    tiff_pixel_size_um,
+)
 from pyrodrop.images.tiff_page import check_page, check_segments, interpret, read_page
 
 # How tifffile groups pages where that has been tried; the others are formats of single vendors.
@@ -68,7 +76,7 @@ def read_tiff(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
     Raises:
         ImageError: the file would be read wrongly, or there is no such frame. tifffile raises other errors at damage.
     """
-    with _complaints(path), TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
+    with _complaints(path), _opened(path) as tiff:
         stacks = [_stack(series, path) for series in _pictures(tiff, path)]
         number = choose_frame(
             frame,
@@ -89,8 +97,25 @@ def read_tiff(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
 
 def count_tiff(path: Path) -> int:
     """How many pictures a TIFF holds; raises as ``read_tiff`` does."""
-    with _complaints(path), TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
+    with _complaints(path), _opened(path) as tiff:
         return sum(_stack(series, path).frames for series in _pictures(tiff, path))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TiffFile]:
+    """The file, whose pages tifffile groups by a description only if that is of them."""
+    with _file(path) as tiff:
+        check_description(tiff, path)
+        described = not is_outdated(tiff)
+        if described:
+            yield tiff
+    if not described:
+        with _file(path, is_shaped=False) as tiff:
+            yield tiff
+
+
+def _file(path: Path, is_shaped: bool | None = None) -> TiffFile:
+    return TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False, is_shaped=is_shaped)
 
 
 @contextmanager
@@ -226,6 +251,8 @@ def _with_metadata(
 ) -> Stored:
     if want_pixel_size:
         stored = stored._replace(pixel_size_um=tiff_pixel_size_um(tiff, page, ome, path))
+    if holds_signed(tiff) and stored.values.dtype == np.uint16 and stored.bits == 16:
+        stored = stored._replace(values=(stored.values.astype(np.int32) - 2**15).astype(np.int16))
     if ome is None:
         return stored
     # Most writers fill SignificantBits with the bits of the type, which says nothing; fewer bits are a camera's.

@@ -24,9 +24,10 @@ RESOLUTION_UNITS_UM = {2: MICROMETRES_AN_INCH, 3: 1e4}
 
 
 class OmeImage(NamedTuple):
-    """What OME-XML states of one of its images: the depth in bits, the sides of a pixel, names of channels."""
+    """What OME-XML states of one of its images: its width and height, bits, sides of a pixel, names of channels."""
 
     name: str
+    size: tuple[str, str]
     bits: int | None
     sides_um: tuple[float, float] | None
     channel_names: tuple[str, ...]
@@ -52,9 +53,54 @@ def ome_images(tiff: TiffFile, path: Path) -> list[OmeImage]:
         bits = pixels.get("SignificantBits", "")
         names = tuple((channel.get("Name") or "").strip() for channel in pixels.iterfind("{*}Channel"))
         images.append(
-            OmeImage(image.get("Name", ""), int(bits) if bits.isdecimal() else None, _ome_sides(pixels), names)
+            OmeImage(
+                image.get("Name", ""),
+                (pixels.get("SizeX", "?"), pixels.get("SizeY", "?")),
+                int(bits) if bits.isdecimal() else None,
+                _ome_sides(pixels),
+                names,
+            )
         )
     return images
+
+
+def check_description(tiff: TiffFile, path: Path) -> None:
+    """Refuse a file whose OME-XML is of other pictures: programs that scale, crop or turn one leave it as it was.
+
+    Raises:
+        ImageError: it states no image as large as the first page, or cannot be parsed.
+    """
+    sizes = {image.size for image in ome_images(tiff, path)}
+    first = tiff.pages.first
+    if sizes and (str(first.imagewidth), str(first.imagelength)) not in sizes:
+        stated = ", ".join(" x ".join(size) for size in sorted(sizes))
+        held = f"{first.imagewidth!s:.20} x {first.imagelength!s:.20}"
+        raise ImageError(
+            f"{path} has {held} pixels, and {stated:.60} by its OME metadata: it was scaled, cropped or turned by a "
+            "program that left those, or is damaged; save it as PNG or without metadata."
+        )
+
+
+def is_outdated(tiff: TiffFile) -> bool:
+    """Whether tifffile's description, which holds nothing but the shape, is of a picture that was changed since.
+
+    Other programs that crop or convert a file keep the description, and put their own name as the software.
+    """
+    first = tiff.pages.first
+    if not first.is_shaped or first.software.startswith("tifffile"):
+        return False
+    found = re.search(r"[\[(]([\d, ]*)[\])]", first.shaped_description or "")
+    stated = [int(side) for side in found[1].split(",") if side.strip()] if found else []
+    shape = [side for side in first.shape if side != 1]
+    return [side for side in stated if side != 1][-len(shape) :] != shape
+
+
+def holds_signed(tiff: TiffFile) -> bool:
+    """Whether ImageJ stored numbers with a sign, which it does without: 32,768 too high, and saying so."""
+    if not tiff.is_imagej:
+        return False
+    lines = dict(re.findall(r"^(cf|c0|c1)=(\S+)\s*$", tiff.pages.first.description, flags=re.MULTILINE))
+    return lines.get("cf") == "0" and _number(lines.get("c0")) == -(2**15) and _number(lines.get("c1")) == 1
 
 
 def _ome_sides(pixels: ElementTree.Element) -> tuple[float, float] | None:

@@ -37,27 +37,31 @@ def check_page(page: TiffPage, path: Path, channels: int) -> None:
         raise ImageError(f"{path} holds volumes, not pictures: save it as a stack of pictures.")
     if page.dtype is None or page.dtype.kind not in "uifb":
         raise ImageError(
-            f"{path} holds numbers of an unusual kind ({page.bitspersample} bits, sample format "
-            f"{page.sampleformat}): save it with 8 or 16 bits, or as 32-bit floating point."
+            f"{path} holds numbers of an unusual kind ({_named(page.bitspersample)} bits, sample format "
+            f"{_named(page.sampleformat)}): save it with 8 or 16 bits, or as 32-bit floating point."
         )
     check_size(path, page.imagelength, page.imagewidth, page.samplesperpixel * channels, page.dtype.itemsize)
     if page.compression not in {NO_COMPRESSION} | BYTE_CODECS | PICTURE_CODECS:
-        codec = getattr(page.compression, "name", page.compression)
+        codec = _named(page.compression)
         raise ImageError(f"{path} is compressed in an unusual way ({codec}): save it with LZW or without.")
     if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED) and not (
         page.photometric == YCBCR and page.compression == JPEG
     ):
-        name = getattr(page.photometric, "name", page.photometric)
-        raise ImageError(f"{path} is stored in {name} colours: save it as RGB or gray.")
+        raise ImageError(f"{path} is stored in {_named(page.photometric)} colours: save it as RGB or gray.")
     if page.photometric == SEPARATED and page.tags.valueof(INK_SET, default=CMYK_INKS) != CMYK_INKS:
         raise ImageError(f"{path} is stored in inks other than CMYK: save it as RGB or gray.")
+
+
+def _named(value: object) -> str:
+    """A tag for a message: by its name where it has one; a damaged one can be hundreds of numbers."""
+    return f"{getattr(value, 'name', value)!s:.60}"
 
 
 def check_segments(page: TiffPage, path: Path) -> None:
     """Refuse a page of which parts lie outside the file, are missing, or do not fill the declared picture.
 
     A TIFF has no checksums. What can be known is that every strip and tile is there, that those stored
-    plainly have the bytes of the declared size, and that the first compressed one has.
+    plainly have the bytes of the declared size, and that the first and the last compressed one have.
 
     Raises:
         ImageError: with the reason.
@@ -78,23 +82,26 @@ def check_segments(page: TiffPage, path: Path) -> None:
         if not declared <= sum(counts) <= declared + slack:
             raise _damaged(path, f"{sum(counts):,} bytes are stored for a picture of {declared:,}")
     elif page.compression in BYTE_CODECS:
-        parent = page.parent.filehandle
-        parent.seek(offsets[0])
-        encoded = parent.read(counts[0])
-        if page.fillorder == 2:
-            from imagecodecs import bitorder_decode
-
-            encoded = bytes(bitorder_decode(encoded))
-        declared = row_bytes * rows
-        found = _decompressed_bytes(page.compression, encoded, declared + max(row_bytes, 64))
-        if found != declared:
-            raise _damaged(path, f"its first strip or tile has {found:,} bytes for a picture of {declared:,}")
+        left = rows if page.is_tiled else page.imagelength - rows * (needed // _separate(page) - 1)
+        # The last strip has the rows that are left, though some writers fill it.
+        for which, rows_there in (("first", {rows}), ("last", {left, rows})):
+            index = 0 if which == "first" else needed - 1
+            found = _decompressed_bytes(page, index, row_bytes * rows + max(row_bytes, 64))
+            if found not in {row_bytes * count for count in rows_there}:
+                declared = row_bytes * min(rows_there)
+                raise _damaged(path, f"its {which} strip or tile has {found:,} bytes for a picture of {declared:,}")
 
 
-def _decompressed_bytes(compression: int, encoded: bytes, at_most: int) -> int:
-    """How many bytes a strip decompresses to, stopping somewhat above the bound."""
-    out = bytearray(at_most)
-    decoded = TIFF.DECOMPRESSORS[compression](encoded, out=out)
+def _decompressed_bytes(page: TiffPage, index: int, at_most: int) -> int:
+    """How many bytes a strip or tile decompresses to, stopping somewhat above the bound."""
+    file = page.parent.filehandle
+    file.seek(page.dataoffsets[index])
+    encoded = file.read(page.databytecounts[index])
+    if page.fillorder == 2:
+        from imagecodecs import bitorder_decode
+
+        encoded = bytes(bitorder_decode(encoded))
+    decoded = TIFF.DECOMPRESSORS[page.compression](encoded, out=bytearray(at_most))
     return len(decoded)
 
 

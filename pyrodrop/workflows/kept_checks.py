@@ -43,7 +43,7 @@ def checked_settings(found: Mapping[Any, Any], device: str) -> Settings:
     try:
         return check_settings(**{**found, "device": device})
     except SettingError as error:
-        raise Wrong(str(error)) from error
+        raise Wrong(f"{error!s:.200}") from error  # it repeats what was given, which can be a long text
 
 
 def check_fit(found: Mapping[str, Any], settings: Settings) -> None:
@@ -68,7 +68,7 @@ def check_fit(found: Mapping[str, Any], settings: Settings) -> None:
         raise Wrong("'second' is negative")
     if isinstance(iteration, bool) or not 0 <= iteration < 2**31:
         raise Wrong("'iteration' is no number of iterations")
-    if _numbers("losses", losses, (torch.float32,))[1:] not in ((), (starts,)) or len(losses) != iteration:
+    if _numbers("losses", losses, (torch.float32,)) not in ((iteration,), (iteration, starts)):
         raise Wrong("'losses' are not one an iteration")
     if losses.dim() == 1 and starts > 1:
         raise Wrong("'losses' are not those of all starts")

@@ -16,7 +16,8 @@ from torch import Tensor
 from pyrodrop.images import ImageError
 from pyrodrop.images.channels import take_channel
 from pyrodrop.images.reading import TIFF_MARKS
-from pyrodrop.images.tiff_metadata import ome_images, tiff_pixel_size_um
+from pyrodrop.images.tiff import count_tiff
+from pyrodrop.images.tiff_metadata import holds_signed, ome_images, tiff_pixel_size_um
 from pyrodrop.workflows.tiles_grid import Box
 from pyrodrop.workflows.tiles_zarr import open_zarr
 
@@ -86,6 +87,7 @@ def open_plane(source: object, frame: int | None = None) -> Plane:
     if mark not in TIFF_MARKS:
         raise ImageError(f"{path} is no TIFF and no Zarr: tiles need one of these; save it as a TIFF.")
     try:
+        _check_pages(path)
         return _tiff_plane(path, frame)
     except ImageError:
         raise
@@ -170,6 +172,23 @@ def _segments(path: Path, number: int, box: Box) -> NDArray[Any]:
                     to.top - top : to.bottom - top, to.left - left : right - left
                 ]
         return made
+
+
+def _check_pages(path: Path) -> None:
+    """An ImageError for a file whose pages are not its pictures, so that a frame would be another than in the whole.
+
+    Pages of channels are not, nor those of a large ImageJ stack, of which only the first has tags.
+    """
+    pictures = count_tiff(path)
+    with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
+        pages = sum(not (page.aspage().is_reduced or page.aspage().is_mask) for page in tiff.pages)
+        if holds_signed(tiff):
+            raise ImageError(f"{path} has numbers with a sign: save it with black as 0 to measure it in tiles.")
+    if pictures != pages:
+        raise ImageError(
+            f"{path} holds {pictures} pictures in {pages} pages, as files of several channels do: "
+            "save the channel to be measured as a file of its own to measure it in tiles."
+        )
 
 
 def _check_page(page: tifffile.TiffPage, path: Path) -> None:

@@ -102,14 +102,15 @@ def test_channels_paints_both_spaces(image: str, tmp_path: Path, capsys: pytest.
     assert main(["channels", image, "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
-    lines = dict(line.split(": ", 1) for line in shown.out.splitlines())
-    assert lines == {
-        "image": image,
-        "width": "40",
-        "height": "30",
-        "lab": str(tmp_path / "lab.png"),
-        "hsv": str(tmp_path / "hsv.png"),
-    }
+    assert shown.out.splitlines() == [
+        f"image: {image}",
+        "width: 40",
+        "height: 30",
+        "names:",
+        *(f"  {name}" for name in pyrodrop.images.CHANNELS),
+        f"lab: {tmp_path / 'lab.png'}",
+        f"hsv: {tmp_path / 'hsv.png'}",
+    ]
     assert files(tmp_path) == {"lab.png", "hsv.png"}
 
 

@@ -82,10 +82,13 @@ FILES: dict[str, Callable[[], bytes]] = {
     "webp": lambda: by_pillow(COLOURS, "WEBP"),
     "webp lossless": lambda: by_pillow(COLOURS, "WEBP", lossless=True),
     "tiff gray": lambda: by_tifffile(GRAY, resolution=(50_800, 50_800), resolutionunit="INCH"),
-    "tiff colour": lambda: by_tifffile(COLOURS, photometric="rgb", rowsperstrip=9),
-    "tiff lzw": lambda: by_tifffile(COLOURS, photometric="rgb", compression="lzw", predictor=True),
+    # Those without tifffile's metadata, as other writers leave them, do not state their shape twice.
+    "tiff colour": lambda: by_tifffile(COLOURS, photometric="rgb", rowsperstrip=9, metadata=None),
+    "tiff lzw": lambda: by_tifffile(
+        COLOURS, photometric="rgb", compression="lzw", predictor=True, rowsperstrip=11, metadata=None
+    ),
     "tiff deflate": lambda: by_tifffile(STACK[0, 0], compression="zlib", tile=(16, 16)),
-    "tiff packbits": lambda: by_tifffile(GRAY, compression="packbits", rowsperstrip=9),
+    "tiff packbits": lambda: by_tifffile(GRAY, compression="packbits", rowsperstrip=9, metadata=None),
     "tiff zstd": lambda: by_tifffile(GRAY, compression="zstd"),
     "tiff jpeg": lambda: by_tifffile(COLOURS, photometric="rgb", compression="jpeg"),
     "tiff 12 bits": tiff_of_twelve_bits,

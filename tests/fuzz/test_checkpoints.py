@@ -1,7 +1,7 @@
 """Bad checkpoints by the thousand: what loads can be used, all else is one clear line, and no code in them is run.
 
-Each kind is spoiled some dozen times in its bytes and in what it holds, the same ones in each run. PYRODROP_FUZZ=5000
-spoils each that many times, with PYRODROP_FUZZ_SEED other ones.
+Each kind is spoiled two hundred times in its bytes and as often in what it holds, the same ones in each run.
+PYRODROP_FUZZ=5000 spoils each that many times, with PYRODROP_FUZZ_SEED other ones.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fuzz.apart import run
 
-COUNT = int(os.environ.get("PYRODROP_FUZZ", "25"))
+COUNT = int(os.environ.get("PYRODROP_FUZZ", "200"))
 SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
 PROGRAM = Path(__file__).with_name("spoiling.py")
 # Loading takes milliseconds; this is what tells a hang from a slow machine.

@@ -1,6 +1,6 @@
 """Wrong command lines by the thousand: done rightly or one clear line, never a traceback, a hang or a full memory.
 
-Of the quick commands some dozen, and as many finished batches with a damaged file, the same ones in each run.
+Of the quick commands a thousand, and some dozen finished batches with a damaged file, the same ones in each run.
 PYRODROP_FUZZ=5000 does each that many times, also fit, measure, batch, and folders of results and of tiles with damaged
 files; with PYRODROP_FUZZ_SEED other ones.
 """
@@ -15,7 +15,9 @@ from fuzz.apart import run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pipes and limits as Linux has them")
 
-COUNT = int(os.environ.get("PYRODROP_FUZZ", "20"))
+COUNT = int(os.environ.get("PYRODROP_FUZZ", "250"))
+# A batch takes a second where most command lines take a hundredth.
+BATCHES = int(os.environ.get("PYRODROP_FUZZ", "20"))
 SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
 PROGRAM = Path(__file__).with_name("wronging.py")
 # A command takes a second at most; this is what tells a hang from a slow machine.
@@ -23,20 +25,23 @@ HANGS_AFTER = 900 + COUNT * 60
 QUICK = ("prior", "channels", "simulate", "report")
 # Those that fit and measure take seconds each time that they are given something right.
 SLOW = ("fit", "measure", "batch", "results", "tiles") if "PYRODROP_FUZZ" in os.environ else ()
-KINDS = (*QUICK, "batches", *SLOW)
 
 
-def test_wrong_command_lines_are_done_rightly_or_refused_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kinds", "count"), [(QUICK, COUNT), (("batches", *SLOW), BATCHES)], ids=["quick", "slow"])
+def test_wrong_command_lines_are_done_rightly_or_refused_in_one_line(
+    tmp_path: Path, kinds: tuple[str, ...], count: int
+) -> None:
     now = tmp_path / "now"
     try:
-        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED), *KINDS, seconds=HANGS_AFTER)
+        done = run(str(PROGRAM), str(tmp_path), str(count), str(SEED), *kinds, seconds=HANGS_AFTER)
     except subprocess.TimeoutExpired:
         raise AssertionError(f"it hangs: {now.read_text()}") from None
     assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
     found = json.loads(done.stdout)
     assert found["faults"] == []
     refused = {name.removesuffix(": 2") for name in found["met"] if name.endswith(": 2")}
-    assert refused.issuperset(QUICK)
+    assert refused.issuperset(set(kinds) & set(QUICK))
+    assert sum(found["met"].values()) >= count * len(set(kinds) & {*QUICK, "batches"})
 
 
 def test_the_fuzz_itself_sees_a_traceback_and_a_second_line(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Bad files by the thousand: the right picture or one clear line, never a traceback, a hang or a full memory.
 
-A file of every kind is damaged some dozen times, the same ones in each run. PYRODROP_FUZZ=5000 damages each that
+A file of every kind is damaged a hundred times, the same ones in each run. PYRODROP_FUZZ=5000 damages each that
 many times, with PYRODROP_FUZZ_SEED other ones.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from fuzz.apart import run
 from fuzz.damaging import damaged
 
-COUNT = int(os.environ.get("PYRODROP_FUZZ", "60"))
+COUNT = int(os.environ.get("PYRODROP_FUZZ", "120"))
 SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
 PROGRAM = Path(__file__).with_name("damaging.py")
 # Reading a damaged file takes milliseconds; this is what tells a hang from a slow machine.

@@ -77,7 +77,7 @@ BASES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
             "--device": ["cpu"],
         },
     ),
-    "channels": (["IMAGE"], {"--scale": []}),
+    "channels": (["IMAGE"], {"--scale": [], "--frame": []}),
     "simulate": ([], {"--droplets": ["2"], "--size": ["24", "20"], "--seed": []}),
     "report": (["RESULTS"], {}),
     "batch": (

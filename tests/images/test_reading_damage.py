@@ -143,3 +143,13 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "i.png").chmod(0)
     with pytest.raises(ImageError, match="permission"):
         read_image(tmp_path / "i.png")
+
+
+def test_a_jpeg_2000_is_not_taken_for_a_nikon_file(tmp_path: Path) -> None:
+    """Early ND2 files begin as one."""
+    Image.new("RGB", (9, 12)).save(tmp_path / "i.jp2")
+    with pytest.raises(ImageError, match="JPEG 2000 file, which is not read: save it as PNG or TIFF"):
+        read_image(tmp_path / "i.jp2")
+    (tmp_path / "i.jp2").rename(tmp_path / "i.ND2")
+    with pytest.raises(ImageError, match="legacy ND2"):
+        read_image(tmp_path / "i.ND2")

@@ -249,3 +249,37 @@ def test_a_strip_that_is_missing_is_no_black_strip(tmp_path: Path) -> None:
     assert not tifffile.imread(path)[20:30].any()
     with pytest.raises(ImageError, match="strips or tiles are missing"):
         read_image(path)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "packbits", "zstd"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_height_within_the_last_strip_is_seen(tmp_path: Path, compression: str, layout: str) -> None:
+    """As many strips are there, and the first one is whole."""
+    shape, options = LAYOUTS[layout]
+    path = tmp_path / "i.tif"
+    tifffile.imwrite(path, noise(shape, "u1"), compression=compression, rowsperstrip=10, metadata=None, **options)
+    for height in (31, 32, 34, 40):
+        with tifffile.TiffFile(path, mode="r+") as file:
+            file.pages.first.tags["ImageLength"].overwrite(height)
+        with pytest.raises(ImageError, match="last strip or tile has"):
+            read_image(path)
+
+
+def test_a_last_strip_that_its_writer_filled_is_read(tmp_path: Path) -> None:
+    levels = noise((40, 47), "u1")
+    path = tmp_path / "i.tif"
+    tifffile.imwrite(path, levels, compression="lzw", rowsperstrip=10, metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["ImageLength"].overwrite(33)
+    assert_reads(path, levels[:33], 255)
+
+
+def test_a_tag_of_a_thousand_numbers_is_not_told_in_full(tmp_path: Path) -> None:
+    path = tmp_path / "i.tif"
+    for options, tag in (({"compression": "zlib"}, "Compression"), ({"ome": True}, "ImageWidth")):
+        tifffile.imwrite(path, noise((9, 12), "u1"), photometric="minisblack", **options)
+        with tifffile.TiffFile(path, mode="r+") as file:
+            file.pages.first.tags[tag].overwrite(tuple(range(1000)), dtype="H")
+        with pytest.raises(ImageError) as caught:
+            read_image(path)
+        assert len(str(caught.value)) < 400 + len(str(path))

@@ -124,6 +124,7 @@ def test_a_checkpoint_is_written_as_the_fit_ends(tmp_path: Path) -> None:
         {"kind": "pyrodrop fit of another model"},
         {"params": None},
         {"losses": [1.0]},
+        {"losses": torch.tensor(1.0)},
         {"iteration": 1.5},
         {"settings": {}},
         {"settings": {"n_droplets": 4, "colour": "red"}},
@@ -136,6 +137,15 @@ def test_a_checkpoint_that_is_not_of_this_model_is_refused(fitted: Fit, tmp_path
     with pytest.raises(CheckpointError, match=r"fit\.pt is") as caught:
         load(tmp_path / "fit.pt", device="cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_checkpoint_holds_is_not_told_in_full(fitted: Fit, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "fit.pt")
+    state = torch.load(tmp_path / "fit.pt", weights_only=True)
+    torch.save(state | {"settings": state["settings"] | {"error_scale": "a" * 10_000}}, tmp_path / "fit.pt")
+    with pytest.raises(CheckpointError, match="error_scale is 'aaa") as caught:
+        load(tmp_path / "fit.pt", device="cpu")
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
 
 
 def test_a_droplet_that_is_not_needed_may_lie_far_out(fitted: Fit, tmp_path: Path) -> None:

@@ -110,3 +110,25 @@ def test_a_zarr_group_of_anything_says_what_it_holds(tmp_path: Path) -> None:
     group.attrs["multiscales"] = [{"datasets": 3}]
     with pytest.raises(ImageError, match="no Zarr that can be read"):
         open_plane(tmp_path / "group.zarr")
+
+
+def test_pages_that_are_not_pictures_are_refused(tmp_path: Path) -> None:
+    """A frame would be another picture than that of the same number in ``read_image``."""
+    pixels = np.random.default_rng(0).integers(0, 60_000, (3, 2, 16, 21), dtype=np.uint16)
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, pixels[:, 0], photometric="minisblack", ome=True, metadata={"axes": "ZYX"})
+    np.testing.assert_array_equal(open_plane(path, 2).read(Box(0, 16, 0, 21))[..., 0], pixels[2, 0])
+    tifffile.imwrite(path, pixels, photometric="minisblack", ome=True, metadata={"axes": "ZCYX"})
+    with pytest.raises(ImageError, match="holds 3 pictures in 6 pages"):
+        open_plane(path, 1)
+    # Above 4 GB, ImageJ writes the tags of the first page alone.
+    tifffile.imwrite(path, pixels[:, 0], photometric="minisblack", imagej=True, metadata={"axes": "ZYX"})
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.filehandle.seek(file.pages.first.offset + 2 + 12 * len(file.pages.first.tags))
+        file.filehandle.write(bytes(4))
+    with pytest.raises(ImageError, match="holds 3 pictures in 1 pages"):
+        open_plane(path)
+    description = "ImageJ=1.54f\ncf=0\nc0=-32768.0\nc1=1.0\n"
+    tifffile.imwrite(path, pixels[0, 0], metadata=None, description=description)
+    with pytest.raises(ImageError, match="numbers with a sign"):
+        open_plane(path)
