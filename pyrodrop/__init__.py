@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pyrodrop.results.posterior import CheckpointError as CheckpointError
     from pyrodrop.results.report import write_report as write_report
     from pyrodrop.results.sizes import size_statistics as size_statistics
-    from pyrodrop.workflows.fit import Fit as Fit
     from pyrodrop.workflows.fit import fit as fit
+    from pyrodrop.workflows.fitted import Fit as Fit
     from pyrodrop.workflows.inject import inject as inject
     from pyrodrop.workflows.kept import load as load
     from pyrodrop.workflows.measure import measure as measure
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CheckpointError": "pyrodrop.results.posterior",
-    "Fit": "pyrodrop.workflows.fit",
+    "Fit": "pyrodrop.workflows.fitted",
     "ImageError": "pyrodrop.images",
     "Measurement": "pyrodrop.workflows.measurement",
     "Micrograph": "pyrodrop.images",

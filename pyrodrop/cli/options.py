@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pyrodrop.workflows.settings import STARTS
+
+# Written out again, for the modules that they come from import torch, and --help does not wait for that.
 CHANNELS = ("hue", "saturation", "value", "L", "a", "b", "red", "green", "blue", "gray")
-STARTS = ("peaks", "uniform")
 PROFILES = ("auto", "gaussian", "disc", "radial")
 
 

@@ -22,8 +22,8 @@ that were done before, with the same content, settings and version, are not done
 _PRIOR = """Samples one of the three priors of the post that pyrodrop grew from, with NUTS, and draws what it says of
 images: where centres are and how large radii (centres), with a colour for each droplet (colours), or as an image
 (rendered)."""
-_CHANNELS = """Draws the channels of an image, to choose one for --channel of measure and fit, one in which each droplet is
-a single spot: of a colour image L, a, b, hue, saturation and value, of any other those that the file holds."""
+_CHANNELS = """Draws the channels of an image, to choose one for --channel of measure and fit, one in which each
+droplet is a single spot: of a colour image L, a, b, hue, saturation and value, of any other those of its file."""
 _SIMULATE = """Makes a colour micrograph of droplets whose places and radii are known, and writes the image and the
 truth, a row for each droplet."""
 _PATHS = "image files, folders of images, and patterns such as 'run*/**/*.tif'"

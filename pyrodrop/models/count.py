@@ -8,8 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyrodrop.models.arrangement import Arrangement, Bounds
 from pyrodrop.models.evidence import log_volumes
-from pyrodrop.models.search import Arrangement, Bounds, Search, mode
+from pyrodrop.models.search import Search, mode
 from pyrodrop.models.start import POST_RADII, Start
 
 # Rounds of births and deaths that may pass without a better evidence.

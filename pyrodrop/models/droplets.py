@@ -9,6 +9,7 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
+from pyrodrop.models.plates import droplet_plate, of_images
 from pyrodrop.render import log_likelihood, render
 
 
@@ -24,31 +25,33 @@ def channel_fit(
 
     Args:
         w, h: width and height of the image in px.
-        n_droplets: the number of droplets.
-        channel: the channel, shape (h, w).
-        error_scale: standard deviation of the noise, in units of the channel, positive.
+        n_droplets: the number of droplets, at least 1.
+        channel: the channel, shape (h, w), of floating point numbers.
+        error_scale: standard deviation of the noise, in units of the channel, positive. A site of the caller's own
+            model may be given: a tensor of the shape of bg.
         with_val: False leaves the sites ``val`` and ``diff`` out, and the likelihood of ``obs`` is then taken
             in one pass that keeps no image. The density is the same.
 
     Raises:
-        ValueError: if the channel is not of shape (h, w).
+        ValueError: if the channel is not of shape (h, w) or not of floating point numbers, or for no droplets.
     """
+    if not (isinstance(channel, Tensor) and channel.is_floating_point()):
+        kind = channel.dtype if hasattr(channel, "dtype") else type(channel).__name__
+        raise ValueError(f"the channel is {kind}, expected a tensor of floating point numbers; make one of it")
     if tuple(channel.shape) != (h, w):
         raise ValueError(f"the channel has shape {tuple(channel.shape)}, expected (h, w) = ({h}, {w})")
     bg = pyro.sample("bg", dist.Uniform(channel.new_zeros(()), 1.0))
-    with pyro.plate("droplets", n_droplets):
+    with droplet_plate(n_droplets):
         x = pyro.sample("x", dist.Uniform(channel.new_zeros(()), 1.0)) * w
         y = pyro.sample("y", dist.Uniform(channel.new_zeros(()), 1.0)) * h
         r = pyro.sample("r", dist.LogNormal(channel.new_full((), 1.5), 0.75))
         amplitude = pyro.sample("amplitude", dist.Uniform(channel.new_zeros(()), 1.0))
-    if x.dim() > 1:  # under an outer plate, whose dimension lies left of that of the droplets
-        bg = bg.expand(*x.shape[:-1], 1)
-        x, y, r, amplitude = (site.unsqueeze(-2) for site in (x, y, r, amplitude))
+    x, y, r, amplitude = of_images(bg, x, y, r, amplitude)
     image = DropletImage(x, y, r, amplitude, bg, error_scale, (h, w))
     if with_val:
         val = pyro.deterministic("val", image.mean, event_dim=2)
         pyro.deterministic("diff", val - channel, event_dim=2)
-        pyro.sample("obs", dist.Normal(val, error_scale).to_event(2), obs=channel)
+        pyro.sample("obs", dist.Normal(val, image.noise).to_event(2), obs=channel)
     else:
         pyro.sample("obs", image, obs=channel)
 
@@ -57,13 +60,13 @@ class DropletImage(TorchDistribution):
     """Distribution of an image: droplets rendered on a background, and independent Gaussian noise.
 
     Its log density is that of ``Normal(render(...), error_scale)``, summed over the pixels, but is taken
-    together with its gradient in one pass over the image.
+    together with its gradient in one pass over the image. Leading dimensions broadcast.
 
     Args:
         x, y, r: centres and radii in px, shape (..., N).
         amplitude: heights, shape (..., N).
         bg: background level, shape (...).
-        error_scale: standard deviation of the noise, positive.
+        error_scale: standard deviation of the noise, positive, a number or of shape (...).
         size: height and width (H, W) in px; the event shape.
     """
 
@@ -82,9 +85,12 @@ class DropletImage(TorchDistribution):
         error_scale: float | Tensor,
         size: tuple[int, int],
     ) -> None:
+        scale_shape = error_scale.shape if isinstance(error_scale, Tensor) else ()
+        leading = (t.shape[:-1] for t in (x, y, r, amplitude))
+        batch = torch.broadcast_shapes(*leading, bg.shape, scale_shape)
         self.x, self.y, self.r, self.amplitude, self.bg = x, y, r, amplitude, bg
         self.error_scale = error_scale
-        super().__init__(x.shape[:-1], torch.Size(size), validate_args=False)
+        super().__init__(batch, torch.Size(size), validate_args=False)
 
     def expand(self, batch_shape: Sequence[int], _instance: object = None) -> "DropletImage":
         """The same distribution with its batch shape broadcast to batch_shape."""
@@ -92,6 +98,12 @@ class DropletImage(TorchDistribution):
         x, y, r, amplitude = (site.expand(*batch_shape, site.shape[-1]) for site in sites)
         h, w = self.event_shape
         return DropletImage(x, y, r, amplitude, self.bg.expand(*batch_shape), self.error_scale, (h, w))
+
+    @property
+    def noise(self) -> float | Tensor:
+        """The standard deviation as it broadcasts with images: a number, or of shape () or (..., 1, 1)."""
+        scale = self.error_scale
+        return scale[..., None, None] if isinstance(scale, Tensor) and scale.dim() else scale
 
     @property
     def mean(self) -> Tensor:
@@ -102,7 +114,7 @@ class DropletImage(TorchDistribution):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws of the image with noise, shape sample_shape + (..., H, W)."""
         mean = self.mean.expand(*sample_shape, *self.batch_shape, *self.event_shape)
-        return mean + self.error_scale * torch.randn_like(mean)
+        return mean + self.noise * torch.randn_like(mean)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of the image ``value``, shape (H, W) for all, or (..., H, W); returns shape (...)."""

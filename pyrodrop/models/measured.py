@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.models.ground import spline_basis
+from pyrodrop.models.plates import droplet_plate
 from pyrodrop.render import SHAPES, render
 
 # Spreads of the priors of what has no unit of the image: standard deviations of log r, of the log of the edge's
@@ -91,13 +92,13 @@ def measured(
 
     Args:
         channels: the image, shape (C, H, W).
-        n_droplets: the number of droplets.
+        n_droplets: the number of droplets, at least 1.
         scales: units of the priors, as from ``image_scales``.
         profile: "gaussian", "disc" or "radial".
         presence: prior probability of a droplet, for a model with that site.
 
     Raises:
-        ValueError: the image is not of shape (C, H, W).
+        ValueError: the image is not of shape (C, H, W), or there are no droplets.
     """
     if channels.dim() != 3:
         raise ValueError(f"channels have shape {tuple(channels.shape)}: give (C, H, W), for one channel (1, H, W).")
@@ -114,7 +115,7 @@ def measured(
     if SHAPES[profile] > 1:
         heights = dist.Normal(of(0.0), CURVE_SD).expand([SHAPES[profile] - 1]).to_event(1)
         shape.append(pyro.sample("curve", heights))
-    droplets = pyro.plate("droplets", n_droplets, dim=-1)
+    droplets = droplet_plate(n_droplets)
     with droplets:
         x = pyro.sample("x", dist.Uniform(of(-0.5), w - 0.5))
         y = pyro.sample("y", dist.Uniform(of(-0.5), h - 0.5))
@@ -123,8 +124,13 @@ def measured(
     with pyro.plate("channels", count, dim=-2), droplets:
         amplitude = pyro.sample("amplitude", dist.Normal(of(0.0), of(scales.amplitude)[:, None]))
     heights = amplitude if present is None else amplitude * present
-    x, y, r = (site.expand(heights.shape) for site in (x, y, r))
+    x, y, r, heights = torch.broadcast_tensors(x, y, r, heights)
+    if heights.dim() > 2:  # under outer plates sites of the image are (..., 1, 1), as the plates in here take two
+        x, y, r, heights = (site[..., None, None, :, :] for site in (x, y, r, heights))
     flat = heights.new_zeros(heights.shape[:-1])
-    shared = torch.cat(shape, -1).expand(count, SHAPES[profile]) if shape else None
+    shared = None
+    if shape:
+        leading = torch.broadcast_shapes(*(part.shape[:-1] for part in shape))
+        shared = torch.cat([part.expand(*leading, part.shape[-1]) for part in shape], -1)[..., None, :]
     val = render(x, y, r, heights, flat, (h, w), profile, shape=shared) + down @ bg @ along.mT
-    pyro.sample("obs", dist.Normal(val, noise[:, None, None]).to_event(3), obs=channels)
+    pyro.sample("obs", dist.Normal(val, noise[..., None, None]).to_event(3), obs=channels)

@@ -5,6 +5,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from pyrodrop.models.plates import droplet_plate, of_images
 from pyrodrop.render import render
 
 
@@ -15,9 +16,12 @@ def centres(w: int, h: int, n_droplets: int) -> None:
 
     Args:
         w, h: width and height of the image in px.
-        n_droplets: the number of droplets.
+        n_droplets: the number of droplets, at least 1.
+
+    Raises:
+        ValueError: for no droplets.
     """
-    with pyro.plate("droplets", n_droplets):
+    with droplet_plate(n_droplets):
         _centres_and_radii(w, h)
 
 
@@ -30,7 +34,7 @@ def colours(w: int, h: int, n_droplets: int) -> None:
         w, h: width and height of the image in px.
         n_droplets: the number of droplets.
     """
-    with pyro.plate("droplets", n_droplets):
+    with droplet_plate(n_droplets):
         _centres_and_radii(w, h)
         pyro.sample("h", dist.Uniform(0.0, 1.0))
         pyro.sample("s", dist.Beta(2.0, 2.0))
@@ -46,9 +50,11 @@ def rendered(w: int, h: int, n_droplets: int) -> None:
         w, h: width and height of the image in px.
         n_droplets: the number of droplets.
     """
-    with pyro.plate("droplets", n_droplets):
+    with droplet_plate(n_droplets):
         x, y, r = _centres_and_radii(w, h)
-    pyro.deterministic("val", render(x, y, r, torch.ones_like(r), r.new_zeros(r.shape[:-1]), (h, w)))
+    dark = r.new_zeros(())
+    x, y, r = of_images(dark, x, y, r)
+    pyro.deterministic("val", render(x, y, r, torch.ones_like(r), dark, (h, w)), event_dim=2)
 
 
 def _centres_and_radii(w: int, h: int) -> tuple[Tensor, Tensor, Tensor]:

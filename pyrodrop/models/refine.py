@@ -70,9 +70,8 @@ def add(residual: Floats, x: float, y: float, r: float, amplitude: float) -> Non
 def measure(residual: Floats, x: float, y: float, r: float, own: Doubles, moments: Doubles) -> None:
     """<u, g dx^p dy^q / r^(p+q)> into moments (order 1, dx, dy, dx^2, dy^2).
 
-    u is the residual and the droplet ``own`` (x, y, r, amplitude) that was taken out of it before. Further
-    entries
-    of moments: sums of gx^2 (dx/r)^p, p = 0 to 4, then the same for y.
+    u is the residual and the droplet ``own`` (x, y, r, amplitude) that was taken out of it before. Further entries of
+    moments: sums of gx^2 (dx/r)^p, p = 0 to 4, then the same for y.
     """
     height, width = residual.shape
     i0, i1 = window(x, CUT * r, width)

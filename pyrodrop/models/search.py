@@ -1,13 +1,11 @@
-"""The search for droplets in an image: pursuit, settling, births and deaths, over one arrangement of
-droplets.
-"""
+"""The search for droplets in an image: pursuit, settling, births and deaths, over one arrangement of droplets."""
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pyrodrop.models.arrangement import Arrangement, Bounds, Doubles, Floats, Integers
 
 STEPS = 3  # Gauss-Newton steps for a droplet just found
 SHARE = 0.15  # of the droplets that a round of births and deaths may replace
@@ -16,37 +14,6 @@ EXCHANGED = 0.05  # share of the droplets that a round of exchange may replace
 PAYS = 1e-3  # of the cost: what settling together has to lower it by to be worth its time
 HOLDS = 2.0  # variance of the residual, in units of the noise's, up to which the model holds for the image
 SAMPLE = 65536  # pixels that are enough to find the mode
-
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
-
-class Bounds(NamedTuple):
-    """What droplets may be.
-
-    Attributes:
-        amplitude, background, radius: lowest and highest of each; the radius in px.
-        log_radius: mean and standard deviation of the log radius a priori.
-        error_scale: standard deviation of the noise, which weighs that prior against the image.
-    """
-
-    amplitude: tuple[float, float]
-    background: tuple[float, float]
-    radius: tuple[float, float]
-    log_radius: tuple[float, float]
-    error_scale: float
-
-
-@dataclass
-class Arrangement:
-    """Droplets (n, 4) with columns x, y, r and amplitude, the background, and the (H, W) residual they
-    leave.
-    """
-
-    droplets: Doubles
-    background: float
-    residual: Floats
 
 
 class Search:

@@ -1,10 +1,8 @@
-"""Where a fit starts: droplets at the peaks of the image, found by matching pursuit, and their births and
-deaths.
+"""Where a fit starts: droplets at the peaks of the image, by matching pursuit, and their births and deaths.
 
-A droplet is amplitude * exp(-d^2 / (2 r^2)). What counts is by how much it lowers the half sum of squares of
-the
-residual image: there is no threshold in it, and no unit but the image's own. The compiled loops are in
-``pursuit.py`` and ``refine.py``; this file says in which order they run.
+A droplet is amplitude * exp(-d^2 / (2 r^2)). What counts is by how much it lowers the half sum of squares of the
+residual image: there is no threshold in it, and no unit but the image's own. The compiled loops are in ``pursuit.py``
+and ``refine.py``; ``search.py`` says in which order they run; this file is what a fit asks of them.
 """
 
 import math
@@ -15,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pyrodrop.models.search import Arrangement, Bounds, Search, mode
+from pyrodrop.models.arrangement import Arrangement, Bounds
+from pyrodrop.models.search import Search, mode
 
 POST_RADII = (1.5, 0.75)  # mean and standard deviation of the log radius in px, the post's prior
 
@@ -49,12 +48,11 @@ def peaks(
     error_scale: float = 0.0,
     rounds: int = 2,
 ) -> Start:
-    """Place droplets where they explain most of the image, strongest first, then fit each to what the others
-    leave.
+    """Place droplets where they explain most of the image, strongest first, then fit each to what the others leave.
 
-    The background starts at the mode of the image. Matching pursuit places the droplets; sweeps of Gauss-
-    Newton steps in x, y, log r and amplitude let them settle; and rounds of births and deaths, see
-    :func:`rearrange`, move those that turn out to explain little. The same image gives the same droplets.
+    The background starts at the mode of the image. Matching pursuit places the droplets; sweeps of Gauss-Newton steps
+    in x, y, log r and amplitude let them settle; and rounds of births and deaths, see :func:`rearrange`, move those
+    that turn out to explain little. The same image gives the same droplets.
 
     Args:
         channel: (H, W) image.

@@ -6,20 +6,15 @@ chapter 10), and the determinant of Laplace's approximation to the evidence.
 """
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
 from pyrodrop.models import joint
+from pyrodrop.models.arrangement import Arrangement, Bounds, Doubles
 from pyrodrop.models.refine import half_square
-
-if TYPE_CHECKING:
-    from pyrodrop.models.search import Arrangement, Bounds
-
-Doubles = npt.NDArray[np.float64]
 
 _DAMPING = 1e-3  # of the first step; a step that fails raises it tenfold, one that succeeds lowers it
 _HOPELESS = 1e6  # damping at which no step helps any more
@@ -54,7 +49,7 @@ def normal_equations(droplets: Doubles, size: tuple[int, int], limits: Doubles) 
     return NormalEquations(matrix, border.ravel(), height * width)
 
 
-def settle(found: "Arrangement", bounds: "Bounds", limits: Doubles, steps: int, enough: float) -> float:
+def settle(found: Arrangement, bounds: Bounds, limits: Doubles, steps: int, enough: float) -> float:
     """Fit all droplets and the background to the image at once, in place.
 
     A parameter on one of its limits that the slope pushes against it stays there.
@@ -100,7 +95,7 @@ def settle(found: "Arrangement", bounds: "Bounds", limits: Doubles, steps: int, 
 
 
 def _step(
-    found: "Arrangement",
+    found: Arrangement,
     normal: NormalEquations,
     slope: Doubles,
     rise: float,
@@ -126,7 +121,7 @@ def _factorised(matrix: sparse.spmatrix) -> SuperLU:
                 options={"SymmetricMode": True})  # fmt: skip
 
 
-def log_evidence(found: "Arrangement", bounds: "Bounds", limits: Doubles) -> float:
+def log_evidence(found: Arrangement, bounds: Bounds, limits: Doubles) -> float:
     """Log of the evidence for an arrangement of n droplets by Laplace's approximation, but for a constant.
 
     It is the likelihood at the arrangement, which should have settled, times the prior density of the droplets there,

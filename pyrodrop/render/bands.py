@@ -10,8 +10,8 @@ exact for the interpolated image. In all the image is within 4e-6 of the sum of 
 pixel, and what float32 rounds. float64 stays at full resolution.
 
 The sums are made in the same order whatever the number of threads: equal arguments give equal bits. The operators
-run on ``torch.get_num_threads()`` threads, and are differentiable once. Numba compiles them at their first call
-(about half a minute for each dtype) and keeps the result on disk.
+run on ``torch.get_num_threads()`` threads; for their second derivatives see ``further``. Numba compiles them at their
+first call (about half a minute for each dtype) and keeps the result on disk.
 """
 
 import math
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.render.batching import map_as_leading
+from pyrodrop.render.further import half_square_gradients, image_gradients
 
 CUT = {torch.float32: 5.4, torch.float64: 8.5}
 BROAD = {torch.float32: 12.0, torch.float64: math.inf}
@@ -95,22 +96,25 @@ def _keep_parameters(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _image_backward(ctx: Any, by_image: Tensor) -> tuple[Tensor | None, ...]:
-    _refuse_second_derivative()
+    if torch.is_grad_enabled():  # the gradient is to be differentiated, too
+        return (*image_gradients(ctx.saved_tensors, by_image), None, None)
     return (*_pull(*ctx.saved_tensors, by_image), None, None)
 
 
 def _keep_gradient(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.mark_non_differentiable(*output[1:])
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*output[1:])
+    ctx.save_for_backward(*output[1:], *inputs)
 
 
 def _half_squares_backward(ctx: Any, by_half_squares: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-    _refuse_second_derivative()
     if by_half_squares is None:
         return (None,) * 6
-    *droplets, by_bg = ctx.saved_tensors
-    return (*(by_half_squares[..., None] * g for g in droplets), by_half_squares * by_bg, None)
+    *by_droplets, by_bg = ctx.saved_tensors[:5]
+    if torch.is_grad_enabled():
+        *given, channel = ctx.saved_tensors[5:]
+        return (*half_square_gradients(tuple(given), channel, by_half_squares), None)
+    return (*(by_half_squares[..., None] * g for g in by_droplets), by_half_squares * by_bg, None)
 
 
 _image.register_autograd(_image_backward, setup_context=_keep_parameters)
@@ -118,15 +122,6 @@ _half_squares.register_autograd(_half_squares_backward, setup_context=_keep_grad
 map_as_leading(_image)
 map_as_leading(_pull)
 map_as_leading(_half_squares, shared=5)
-
-
-def _refuse_second_derivative() -> None:
-    """A second derivative would silently lack its largest part."""
-    if torch.is_grad_enabled():
-        raise RuntimeError(
-            "the kernel 'bands' has first derivatives only and create_graph=True asks for more: "
-            "use kernel='separable' or 'reference'."
-        )
 
 
 class _Room(threading.local):

@@ -6,6 +6,7 @@ dimensions, float32 and float64. The fast ones import their compiler, which is s
 
 import math
 from importlib.util import find_spec
+from operator import index
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from pyrodrop.render.windows import render_windows
 HAS_NUMBA = find_spec("numba") is not None
 HAS_TRITON = find_spec("triton") is not None
 
+Tensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
 KERNELS = ("auto", "reference", "separable", "bands", "tiles", "windows")
 
 
@@ -28,7 +31,7 @@ def render(
     y: Tensor,
     r: Tensor,
     amplitude: Tensor,
-    bg: Tensor,
+    bg: Tensor | float,
     size: tuple[int, int],
     profile: str = "gaussian",
     kernel: str = "auto",
@@ -41,7 +44,7 @@ def render(
             A centre may lie anywhere, N may be 0.
         r: droplet radii in px, positive, shape (..., N).
         amplitude: height of each droplet, any sign, shape (..., N).
-        bg: background level, shape (...).
+        bg: background level, shape (...), or a number.
         size: height and width (H, W) of the image in px, both at least 1.
         profile: name of the profile f, a key of ``PROFILES``.
         kernel: "auto" or one of "reference", "separable", "bands" and "windows" (CPU), "tiles" (CUDA). A kernel
@@ -52,7 +55,9 @@ def render(
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable by all
-        tensors. Leading dimensions broadcast.
+        tensors, as often as wanted. Leading dimensions broadcast.
+        ``torch.func.grad`` and its kin need ``kernel="separable"`` or "reference": torch does not let them through
+        operators of its users.
 
     Raises:
         ValueError: an unknown profile or kernel, or shapes, dtypes or devices that do not go together.
@@ -67,11 +72,8 @@ def render(
         >>> tuple(image.shape), tuple(r.grad.shape)
         ((24, 40), (2,))
     """
-    tensors = _together(x, y, r, amplitude, bg)
-    shape = _shape_of(profile, shape, tensors[0])
-    height, width = (int(side) for side in size)
-    if height < 1 or width < 1:
-        raise ValueError(f"size is {tuple(size)}: give (height, width) in pixels, both at least 1.")
+    tensors, shape = _with_shape(_together(x, y, r, amplitude, bg), profile, shape)
+    height, width = _sides(size)
     name = _kernel(x, profile, kernel)
     if name == "reference":
         return render_reference(*tensors, (height, width), profile, shape)
@@ -87,7 +89,7 @@ def log_likelihood(
     y: Tensor,
     r: Tensor,
     amplitude: Tensor,
-    bg: Tensor,
+    bg: Tensor | float,
     channel: Tensor,
     error_scale: float | Tensor,
     profile: str = "gaussian",
@@ -104,10 +106,10 @@ def log_likelihood(
         x, y, r, amplitude, bg, profile, kernel, shape: as for ``render``.
         channel: what was observed, shape (H, W), or (..., H, W) with an image for each background; no gradient is
             taken by it.
-        error_scale: standard deviation sigma of a pixel, positive, a number or a 0-d tensor (differentiable).
+        error_scale: standard deviation sigma of a pixel, positive, a number or a tensor () or (...) (differentiable).
 
     Returns:
-        Shape (...), differentiable by x, y, r, amplitude, bg and error_scale; the fused kernels once.
+        Shape (...), differentiable by x, y, r, amplitude, bg and error_scale, as ``render``.
 
     Raises:
         ValueError: as ``render``, or the channel does not fit.
@@ -146,6 +148,8 @@ def _kernel(x: Tensor, profile: str, kernel: str) -> str:
     if profile != "gaussian":
         return "windows" if compiled and kernel != "reference" else "reference"
     if x.dtype not in (torch.float32, torch.float64):
+        if kernel not in ("auto", "separable", "reference"):
+            raise ValueError(f"kernel {kernel!r} draws in float32 or float64 and x is {x.dtype}: choose 'separable'.")
         return "separable" if kernel == "auto" else kernel
     if kernel in ("bands", "windows") and x.device.type != "cpu":
         raise ValueError(f"kernel {kernel!r} is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'.")
@@ -156,25 +160,47 @@ def _kernel(x: Tensor, profile: str, kernel: str) -> str:
     return "tiles" if x.device.type == "cuda" and HAS_TRITON else "separable"
 
 
-def _shape_of(profile: str, shape: Tensor | None, x: Tensor) -> Tensor | None:
-    """The shape parameters with the droplets' leading dimensions, or a ValueError."""
+def _sides(size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width, or a ValueError."""
+    try:
+        height, width = (index(side) for side in size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if height < 1 or width < 1:
+        raise ValueError(f"size is {size}: give (height, width) in whole pixels, both at least 1.")
+    return height, width
+
+
+def _with_shape(tensors: Tensors, profile: str, shape: Tensor | None) -> tuple[Tensors, Tensor | None]:
+    """The five tensors and the shape parameters with their leading dimensions broadcast, or a ValueError."""
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}.")
-    count = SHAPES[profile]
+    count, x = SHAPES[profile], tensors[0]
     if shape is None and count == 0:
-        return None
+        return tensors, None
     if shape is None or shape.dim() == 0 or shape.shape[-1] != count:
         got = "none" if shape is None else f"shape {tuple(shape.shape)}"
         raise ValueError(f"profile {profile!r} takes {count} shape parameters, shape (..., {count}): got {got}.")
     if shape.dtype != x.dtype or shape.device != x.device:
         raise ValueError(f"shape is {shape.dtype} on {shape.device} and x is {x.dtype} on {x.device}: use .to().")
-    return shape.expand(*x.shape[:-1], count)
+    try:
+        leading = torch.broadcast_shapes(x.shape[:-1], shape.shape[:-1])
+    except RuntimeError:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and shape {tuple(shape.shape)}: expected leading dimensions that broadcast."
+        ) from None
+    *droplets, bg = tensors
+    x, y, r, amplitude = (t.expand(*leading, t.shape[-1]) for t in droplets)
+    return (x, y, r, amplitude, bg.expand(leading)), shape.expand(*leading, count)
 
 
-def _together(
-    x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _together(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor | float) -> Tensors:
     """The five tensors with their leading dimensions broadcast, or a ValueError that names the odd one."""
+    for name, given in (("x", x), ("y", y), ("r", r), ("amplitude", amplitude)):
+        if not isinstance(given, Tensor):
+            raise ValueError(f"{name} is of type {type(given).__name__}: give a tensor, one entry a droplet.")
+    if not isinstance(bg, Tensor):
+        bg = x.new_tensor(bg)
     same = x.shape == y.shape == r.shape == amplitude.shape and x.dim() > 0 and bg.shape == x.shape[:-1]
     for name, tensor in (("x", x), ("y", y), ("r", r), ("amplitude", amplitude), ("bg", bg)):
         if not tensor.dtype.is_floating_point:

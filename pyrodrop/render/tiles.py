@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyrodrop.render.further import half_square_gradients, image_gradients
+
 # How many radii a droplet reaches along x and along y. What is left out at a pixel is under exp(-k^2 / 2) of the
 # amplitude: 4e-6 in float32; float64 is for checks and leaves out nothing that counts (3e-18). Of the gradients, the
 # one by the radius loses most: at a pixel under k^2 exp(-k^2 / 2) amplitude / r, 1e-4 of it in float32, and over an
@@ -35,7 +37,7 @@ def render_tiles(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor,
         size: height and width (H, W) of the image in px.
 
     Returns:
-        The image, shape (..., H, W); differentiable once, by all five tensors. These must be alike in dtype
+        The image, shape (..., H, W); differentiable by all five tensors. These must be alike in dtype
         (float32 or float64), device (CUDA) and leading dimensions.
 
     Raises:
@@ -61,7 +63,7 @@ def half_squares_tiles(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: T
             is taken by it.
 
     Returns:
-        S, shape (...), differentiable once by x, y, r, amplitude and bg. Calling the custom op
+        S, shape (...), differentiable by x, y, r, amplitude and bg. Calling the custom op
         ``torch.ops.pyrodrop.half_squares_tiles`` instead gives S and the gradients by these five.
 
     Raises:
@@ -186,41 +188,35 @@ def _(
     return x.new_empty(bg.shape), by_x, by_y, by_r, by_amplitude, x.new_empty(bg.shape)
 
 
-def _keep_droplets(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:4])
+def _keep_parameters(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:5])
 
 
 def _render_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    _refuse_second_derivative()
-    by_droplets: tuple[Tensor, ...] = _render_backward_op(gradient, *ctx.saved_tensors)
+    if torch.is_grad_enabled():  # the gradient is to be differentiated, too
+        return *image_gradients(ctx.saved_tensors, gradient), None, None
+    by_droplets: tuple[Tensor, ...] = _render_backward_op(gradient, *ctx.saved_tensors[:4])
     return *by_droplets, gradient.sum((-2, -1)), None, None
 
 
 def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*output[1:])
+    ctx.save_for_backward(*output[1:], *inputs)
     ctx.mark_non_differentiable(*output[1:])
     ctx.set_materialize_grads(False)  # or backward would fill five tensors with zeros for the gradients' gradients
 
 
 def _half_squares_backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-    _refuse_second_derivative()
     if gradient is None:
         return (None,) * 6
-    *by_droplets, by_bg = ctx.saved_tensors
+    *by_droplets, by_bg = ctx.saved_tensors[:5]
+    if torch.is_grad_enabled():
+        *given, channel = ctx.saved_tensors[5:]
+        return *half_square_gradients(tuple(given), channel, gradient), None
     return *(gradient[..., None] * part for part in by_droplets), gradient * by_bg, None
 
 
-_render_op.register_autograd(_render_backward, setup_context=_keep_droplets)
+_render_op.register_autograd(_render_backward, setup_context=_keep_parameters)
 _half_squares_op.register_autograd(_half_squares_backward, setup_context=_keep_gradients)
-
-
-def _refuse_second_derivative() -> None:
-    """A second derivative would silently lack its largest part."""
-    if torch.is_grad_enabled():
-        raise RuntimeError(
-            "kernel 'tiles' has first derivatives only and create_graph=True asks for more: "
-            "use kernel 'separable' or 'reference'."
-        )
 
 
 def _in_front(info: Any, in_dims: tuple[int | None, ...], *tensors: Tensor) -> list[Tensor]:

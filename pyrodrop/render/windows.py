@@ -4,7 +4,8 @@ A droplet is cut where its profile has fallen to a share of its height that is n
 ``CUT`` radii, as in ``bands``; the edge of a disc or of a radial profile at ``EDGE_CUT`` of its standard deviations, on
 the scale of ``profiles.disc``. What is left out of an amplitude a is at most, for a disc, 2.9e-7 a at any pixel in
 float32 and 1.2e-16 a in float64; of a radial profile that times its curve at the cut.
-Arithmetic is in float64; the operators run on one thread, are deterministic and differentiable once.
+Arithmetic is in float64; the operators run on one thread and are deterministic; for their second derivatives see
+``further``.
 """
 
 from functools import lru_cache
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from pyrodrop.render.bands import CUT
 from pyrodrop.render.batching import map_as_leading
+from pyrodrop.render.further import image_gradients
 from pyrodrop.render.profiles import SHAPES, curve_basis
 
 EDGE_CUT = {torch.float32: 5.0, torch.float64: 8.2}
@@ -99,17 +101,17 @@ def _(
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, y, r, amplitude, _, shape, _, _, ctx.profile = inputs
-    ctx.save_for_backward(x, y, r, amplitude, shape)
+    *tensors, _, _, ctx.profile = inputs
+    ctx.save_for_backward(*tensors)
 
 
 def _backward(ctx: Any, by_image: Tensor) -> tuple[Tensor | None, ...]:
-    if torch.is_grad_enabled():
-        raise RuntimeError(
-            "the kernel 'windows' has first derivatives only and create_graph=True asks for more: "
-            "use kernel='reference'."
-        )
-    by_x, by_y, by_r, by_amplitude, by_shape = _pull(*ctx.saved_tensors, by_image, ctx.profile)
+    if torch.is_grad_enabled():  # the gradient is to be differentiated, too
+        given = ctx.saved_tensors if SHAPES[ctx.profile] else ctx.saved_tensors[:5]
+        gradients = image_gradients(given, by_image, ctx.profile)
+        return (*gradients, *(None,) * (9 - len(gradients)))
+    x, y, r, amplitude, _, shape = ctx.saved_tensors
+    by_x, by_y, by_r, by_amplitude, by_shape = _pull(x, y, r, amplitude, shape, by_image, ctx.profile)
     return by_x, by_y, by_r, by_amplitude, by_image.sum((-2, -1)), by_shape, None, None, None
 
 

@@ -20,7 +20,8 @@ from pyrodrop.images.white_level import positive_white
 from pyrodrop.results import plots
 from pyrodrop.results.comparison import compare
 from pyrodrop.results.posterior import write_whole
-from pyrodrop.workflows.fit import Fit, fit, load
+from pyrodrop.workflows.fit import fit, load
+from pyrodrop.workflows.fitted import Fit
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json, write_tiff
 from pyrodrop.workflows.settings import Count, SettingError, check_settings, steps_wanted
 

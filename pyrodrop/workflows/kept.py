@@ -3,10 +3,10 @@
 import os
 
 from pyrodrop.results.posterior import load_state
-from pyrodrop.workflows import fit, measurement
+from pyrodrop.workflows import fit, fitted, measurement
 
 
-def load(path: str | os.PathLike[str], device: str = "auto") -> fit.Fit | measurement.Measurement:
+def load(path: str | os.PathLike[str], device: str = "auto") -> fitted.Fit | measurement.Measurement:
     """Read the fit that ``Fit.save`` wrote, or the measurement that ``Measurement.save`` wrote.
 
     Args:
@@ -30,7 +30,7 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> fit.Fit | measur
         >>> len(further.losses)
         30
     """
-    state = load_state(path, (fit.KIND, measurement.KIND), {})
+    state = load_state(path, (fitted.KIND, measurement.KIND), {})
     if state["kind"] == measurement.KIND:
         return measurement.load_measurement(path)
     return fit.load(path, device)

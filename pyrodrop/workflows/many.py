@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pyrodrop.images import ImageError, as_channel
-from pyrodrop.workflows.fit import Fit, begin, fit
+from pyrodrop.workflows.fit import begin, fit
+from pyrodrop.workflows.fitted import Fit
 from pyrodrop.workflows.settings import Count, check_settings, steps_wanted
 from pyrodrop.workflows.side_by_side import go_on_together
 

@@ -1,16 +1,16 @@
 """Several starts side by side: which is the best, and how far the others agree with it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from torch import Tensor
 
-from pyrodrop.inference import svi
 from pyrodrop.results.comparison import shared
 
 if TYPE_CHECKING:
-    from pyrodrop.workflows.fit import Fit
+    import pandas as pd
 
 # The latest iterations, whose mean loss decides which of several starts is the best.
 _LATEST = 100
@@ -32,15 +32,22 @@ class Agreement:
     agreed: int
 
 
-def best(fit: "Fit") -> "Fit":
-    """The best of several starts, and how far the others agree with it."""
-    starts = fit.losses.shape[1]
-    if starts == 1:
-        return replace(fit, losses=fit.losses[:, 0])
-    latest = fit.losses[-_LATEST:].double().mean(0)
+def best_first(losses: Tensor) -> tuple[Tensor, list[float]]:
+    """The starts by the mean loss of their last 100 iterations, the best first, and these means.
+
+    Args:
+        losses: of all iterations and starts, (iterations, R).
+
+    Returns:
+        The numbers of the starts, (R,), and their mean losses in that order.
+    """
+    latest = losses[-_LATEST:].double().mean(0)
     order = latest.argsort(stable=True)
-    rows = [replace(fit, state=svi.keep(fit.state, order[i : i + 1]), losses=torch.empty(0)) for i in range(starts)]
-    agreed = np.logical_and.reduce([shared(rows[0].table(), row.table()) for row in rows[1:]])
-    ordered = latest[order].tolist()
-    agreement = Agreement(tuple(ordered), (ordered[-1] - ordered[0]) / abs(ordered[0]), int(agreed.sum()))
-    return replace(rows[0], losses=fit.losses[:, order[0]], agreement=agreement)
+    means: list[float] = latest[order].tolist()
+    return order, means
+
+
+def agreement_of(means: Sequence[float], tables: Sequence["pd.DataFrame"]) -> Agreement:
+    """How far starts agree, from their mean losses and droplet tables, both with the best start first."""
+    agreed = np.logical_and.reduce([shared(tables[0], table) for table in tables[1:]])
+    return Agreement(tuple(means), (means[-1] - means[0]) / abs(means[0]), int(agreed.sum()))

@@ -8,9 +8,8 @@ import torch
 
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import side_by_side
-from pyrodrop.workflows.fit import Fit
+from pyrodrop.workflows.fitted import Fit
 from pyrodrop.workflows.progress import FitProgress
-from pyrodrop.workflows.restarts import best
 from pyrodrop.workflows.starting import rate_of
 from pyrodrop.workflows.stepping import (
     BIRTHS_AT,
@@ -48,7 +47,7 @@ def go_on_together(fits: Sequence[Fit], steps: int | None, progress: bool = True
             going = [number for number in going if latest[number].state.iteration < end and not latest[number].settled]
     for fit in latest.values():
         check_whole(fit.state, fit.losses)
-    return [best(latest[number]) for number in range(len(fits))]
+    return [latest[number].best() for number in range(len(fits))]
 
 
 def _step_batch(fits: list[Fit], end: int, until_settled: bool, bar: FitProgress) -> list[Fit]:

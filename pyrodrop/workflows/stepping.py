@@ -1,11 +1,8 @@
 """A fit under way: stretches of steps, births and deaths between them, and when to stop."""
 
-import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,14 +12,9 @@ from pyrodrop.inference.density import Density
 from pyrodrop.models.start import Start, rearrange
 from pyrodrop.workflows.kept_checks import are_of_droplets
 from pyrodrop.workflows.progress import FitProgress
-from pyrodrop.workflows.restarts import best
 from pyrodrop.workflows.settings import SettingError
 from pyrodrop.workflows.starting import guide_at, rate_of
-from pyrodrop.workflows.target import density_of
 from pyrodrop.workflows.termination import Terminated
-
-if TYPE_CHECKING:
-    from pyrodrop.workflows.fit import Fit
 
 # Steps between two looks at the clock. Everything that changes a fit happens at fixed iterations, counted from
 # its first start, so that a fit that was stopped and resumed takes the same path.
@@ -34,57 +26,6 @@ _REPORT_SECONDS = 20.0
 MOST_STEPS = 20_000
 
 Report = Callable[[svi.State, Tensor], None]
-
-
-def go_on(fit: "Fit", steps: int | None, progress: bool, checkpoint: str | os.PathLike[str] | None) -> "Fit":
-    """The fit after more steps, or when it has settled if steps is None; of several starts the best.
-
-    Args:
-        fit: where to go on from.
-        steps: the number of further steps, or None.
-        progress: show a progress bar on standard error.
-        checkpoint: where to save the fit every 20 seconds and at the end.
-    """
-    asked = fit.settings
-    begun = time.monotonic()
-    density = density_of(fit.channel, asked)
-    began, others = svi.carried_over(fit.state, density.device, asked.seed)
-    if others:
-        warnings.warn(
-            f"this fit was begun on another kind of device than {density.device.type}: it goes on with other random "
-            "numbers than it would have had there",
-            stacklevel=3,
-        )
-
-    def so_far(state: svi.State, losses: Tensor, settled: bool | None = None) -> "Fit":
-        seconds = fit.seconds + time.monotonic() - begun
-        return replace(fit, state=state, losses=losses, seconds=seconds, settled=settled)
-
-    def save(state: svi.State, losses: Tensor) -> None:
-        # What came apart is of no use to whoever resumes it; what was saved before may be.
-        if checkpoint is not None and are_of_droplets(state.params):
-            so_far(state, losses).save(checkpoint)
-
-    state, losses, settled = take_steps(
-        density,
-        fit.channel,
-        began,
-        fit.losses if fit.losses.dim() == 2 else fit.losses[:, None],
-        steps,
-        start=asked.start,
-        births=asked.births,
-        error_scale=asked.error_scale,
-        learning_rate=asked.learning_rate,
-        tolerance=asked.tolerance,
-        compiled=asked.compiled,
-        progress=progress,
-        report=save,
-    )
-    check_whole(state, losses)
-    result = best(so_far(state, losses, settled if steps is None else None))
-    if checkpoint is not None:
-        result.save(checkpoint)
-    return result
 
 
 def check_whole(state: svi.State, losses: Tensor | None = None) -> None:

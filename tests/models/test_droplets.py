@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyro import poutine
 from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
-from pyro.infer.autoguide import AutoNormal
+from pyro.infer.autoguide import AutoLaplaceApproximation, AutoNormal
 from pyro.infer.autoguide.initialization import init_to_uniform, init_to_value
 from scipy import stats
 from torch import Tensor
+from torch.distributions import biject_to, constraints
 
 from pyrodrop.models import channel_fit
 from pyrodrop.models.droplets import DropletImage
+from pyrodrop.render.reference import render_reference
 
 LATENT = ["bg", "x", "y", "r", "amplitude"]
 WITH_VAL = pytest.mark.parametrize("with_val", [True, False], ids=["with val", "in one pass"])
@@ -330,3 +332,117 @@ def test_stock_nuts_runs(with_val: bool) -> None:
     }
     assert draws["amplitude"].unique().numel() > 3
     assert bool(((draws["x"] > 0) & (draws["x"] < 1) & (draws["r"] > 0)).all())
+
+
+@WITH_VAL
+@pytest.mark.global_rng
+def test_predictive_takes_values_for_some_of_the_sites(with_val: bool) -> None:
+    """Conditioned sites keep their own shape (n,) beside those drawn for all at once, (draws, n)."""
+    pyro.set_rng_seed(5)
+    data = {name: value for name, value in SCENE.sites().items() if name in ("x", "y")}
+    draws = Predictive(poutine.condition(model(SCENE, with_val), data=data), num_samples=3, parallel=True)()
+    assert draws["obs"].shape == (3, 1, 6, 7)
+    for k in range(3 if with_val else 0):
+        s = SCENE._replace(bg=float(draws["bg"][k]), r=draws["r"][k].numpy(), amplitude=draws["amplitude"][k].numpy())
+        np.testing.assert_allclose(draws["val"][k, 0].numpy(), closed_form(s).image, rtol=1e-9, atol=1e-9)
+
+
+@WITH_VAL
+@pytest.mark.parametrize("free", ["everything", "bg", "r", "error_scale"])
+@pytest.mark.global_rng
+def test_particles_side_by_side_have_the_densities_of_each_alone(with_val: bool, free: str) -> None:
+    """Also where the noise is a site of the caller's, and where only some sites vary over the particles."""
+    generator = np.random.default_rng(6)
+    rows = []
+    for _ in range(3):
+        varied = {name: getattr(SCENE, name) * generator.uniform(0.5, 1.0) for name in (*LATENT, "error_scale")}
+        rows.append(SCENE._replace(**(varied if free == "everything" else {free: varied[free]})))
+
+    def particles() -> None:
+        noise = pyro.sample("noise", pyro.distributions.Delta(scales))
+        h, w = SCENE.size
+        channel_fit(w, h, 3, torch.tensor(SCENE.channel), noise, with_val)
+
+    columns = [row.sites() | {"noise": torch.tensor(row.error_scale, dtype=torch.float64)} for row in rows]
+    data = {}
+    for name in columns[0]:
+        values = torch.stack([column[name] for column in columns])
+        one = free != "everything" and name != {"error_scale": "noise"}.get(free, free)
+        data[name] = values[0] if one else values.reshape(3, -1)
+    scales = data["noise"]
+    with pyro.plate("particles", 3, dim=-2):
+        trace = poutine.trace(poutine.condition(particles, data=data)).get_trace()
+    trace.compute_log_prob()
+    found = trace.nodes["obs"]["log_prob"].reshape(3)
+    np.testing.assert_allclose(found.numpy(), [closed_form(row).log_likelihood for row in rows], rtol=1e-9)
+
+
+@WITH_VAL
+@pytest.mark.global_rng
+def test_images_with_noise_are_drawn_for_particles_of_different_noise(with_val: bool) -> None:
+    pyro.set_rng_seed(7)
+    h, w = SCENE.size
+    data = SCENE.sites() | {"noise": torch.tensor([[1e-9], [1.0]], dtype=torch.float64)}
+
+    def noisy() -> None:
+        noise = pyro.sample("noise", pyro.distributions.LogNormal(data["noise"].new_zeros(()), 1.0))
+        poutine.uncondition(channel_fit)(w, h, 3, torch.tensor(SCENE.channel), noise, with_val)
+
+    with pyro.plate("particles", 2, dim=-2):
+        trace = poutine.trace(poutine.condition(noisy, data=data)).get_trace()
+    off = trace.nodes["obs"]["value"].reshape(2, h, w) - torch.tensor(closed_form(SCENE).image)
+    assert float(off[0].abs().max()) < 1e-7
+    assert 0.5 < float(off[1].std()) < 1.5
+
+
+@pytest.mark.global_rng
+def test_a_plate_that_takes_the_place_of_the_droplets_is_refused() -> None:
+    """Rather than droplets and images being taken for each other."""
+    with pytest.raises(ValueError, match="collide"), pyro.plate("images", 3, dim=-1):
+        model(SCENE)()
+
+
+@pytest.mark.parametrize(
+    ("n_droplets", "channel", "message"),
+    [
+        (0, torch.zeros(4, 5), "n_droplets is 0, expected at least 1"),
+        (2, np.zeros((4, 5)), "the channel is float64, expected a tensor"),
+        (2, torch.zeros(4, 5, dtype=torch.uint8), r"the channel is torch\.uint8, expected a tensor of floating"),
+    ],
+)
+@pytest.mark.global_rng
+def test_what_no_model_can_be_of_is_refused(n_droplets: int, channel: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        channel_fit(5, 4, n_droplets, channel, 0.05)
+
+
+@WITH_VAL
+@pytest.mark.global_rng
+def test_stock_laplace_finds_the_curvature_at_the_mode(with_val: bool) -> None:
+    """It needs second derivatives, which the fast renderer alone does not have."""
+    pyro.set_rng_seed(8)
+    s = SCENE._replace(channel=closed_form(SCENE).image)
+    guide = AutoLaplaceApproximation(model(s, with_val), init_loc_fn=init_to_value(values=s.sites()))
+    guide()
+    normal = guide.laplace_approximation()
+    factor = (normal.scale[:, None] * normal.scale_tril).detach()
+
+    def log_density(z: Tensor) -> Tensor:
+        values = {name: transform(part) for name, transform, part in guide_parts(guide, z)}
+        jacobian = sum(t.log_abs_det_jacobian(part, t(part)).sum() for _, t, part in guide_parts(guide, z))
+        image = render_reference(
+            values["x"] * 7, values["y"] * 6, values["r"], values["amplitude"], values["bg"], s.size
+        )
+        likelihood = -(image - torch.tensor(s.channel)).square().sum() / (2 * s.error_scale**2)
+        prior = -((values["r"].log() - 1.5) ** 2 / (2 * 0.75**2) + values["r"].log()).sum()
+        return likelihood + prior + jacobian
+
+    expected = -torch.autograd.functional.hessian(log_density, guide.loc.detach())
+    whitened = factor.T @ expected @ factor
+    torch.testing.assert_close(whitened, torch.eye(13, dtype=torch.float64), rtol=0, atol=1e-6)
+
+
+def guide_parts(guide: AutoLaplaceApproximation, z: Tensor) -> list[tuple[str, Any, Tensor]]:
+    """Site, transform and part of the flat vector, in the guide's order."""
+    unit, positive = biject_to(constraints.unit_interval), biject_to(constraints.positive)
+    return [(site["name"], positive if site["name"] == "r" else unit, part) for site, part in guide._unpack_latent(z)]

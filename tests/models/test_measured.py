@@ -93,6 +93,33 @@ def test_predictive_draws_images_from_the_prior() -> None:
 
 
 @pytest.mark.global_rng
+@pytest.mark.parametrize("given", [(), ("x", "y", "r", "amplitude"), ("edge", "curve", "bg"), ("noise",)], ids=str)
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+def test_particles_side_by_side_have_the_densities_of_each_alone(profile: str, given: tuple[str, ...]) -> None:
+    """Also where some sites are given one value for all particles."""
+    size, count, n = (12, 15), 2, 3
+    channels = torch.tensor(np.random.default_rng(1).normal(0.3, 0.2, (count, *size)))
+    scales = Scales(*(np.full(count, v) for v in (0.7, 0.3, 0.4, 0.05)), 4.0, 20.0)
+    alike = sites(profile, count, n, scales, size)
+    model = poutine.condition(measured, {name: value for name, value in alike.items() if name in given})
+    arguments = (channels, n, scales, profile)
+    pyro.set_rng_seed(0)
+    with pyro.plate("particles", 4, dim=-3):
+        together = poutine.trace(model).get_trace(*arguments)
+    together.compute_log_prob()
+    found = together.nodes["obs"]["log_prob"].reshape(4)
+    for row in range(4):
+        data = {
+            name: together.nodes[name]["value"][row].reshape(own.shape)
+            for name, own in alike.items()
+            if not together.nodes[name]["is_observed"]
+        }
+        alone = poutine.trace(poutine.condition(model, data)).get_trace(*arguments)
+        alone.compute_log_prob()
+        assert float(found[row]) == pytest.approx(float(alone.nodes["obs"]["log_prob"]), rel=1e-9)
+
+
+@pytest.mark.global_rng
 @pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
 def test_stock_svi_and_nuts_run_on_the_model(profile: str) -> None:
     """Pyro's own inference finds every site and a finite density: no gradient is missing."""
@@ -138,3 +165,11 @@ def test_scales_follow_the_units_of_the_image() -> None:
 def test_an_image_without_channels_is_refused() -> None:
     with pytest.raises(ValueError, match=r"give \(C, H, W\)"):
         measured(torch.zeros(4, 4), 1, Scales(*(np.ones(1) for _ in range(4))))
+
+
+def test_no_droplets_are_refused() -> None:
+    channels = torch.zeros(1, 12, 12)
+    with pytest.raises(ValueError, match="n_droplets is 0, expected at least 1"), pyro.poutine.block():
+        poutine.condition(measured, {"bg": torch.zeros(1, 4, 4), "noise": torch.ones(1), "edge": torch.tensor(1.0)})(
+            channels, 0, image_scales(channels.numpy())
+        )

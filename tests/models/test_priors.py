@@ -187,3 +187,24 @@ def test_stock_nuts_runs(model: Callable[..., None]) -> None:
     assert {name: tuple(drawn.shape) for name, drawn in draws.items()} == dict.fromkeys(SITES[model], (4, 3))
     assert bool(((draws["x"] > 0) & (draws["x"] < 6) & (draws["r"] > 0)).all())
     assert draws["r"].unique().numel() > 3
+
+
+@MODELS
+def test_no_droplets_are_refused(model: Callable[..., None]) -> None:
+    with pytest.raises(ValueError, match="n_droplets is 0, expected at least 1"):
+        model(8, 9, 0)
+
+
+@MODELS
+def test_a_plate_that_takes_the_place_of_the_droplets_is_refused(model: Callable[..., None]) -> None:
+    with pytest.raises(ValueError, match="collide"), pyro.plate("images", 3, dim=-1):
+        model(8, 9, 4)
+
+
+@pytest.mark.global_rng
+def test_rendered_under_an_outer_plate_is_an_image_a_row() -> None:
+    pyro.set_rng_seed(0)
+    with pyro.plate("images", 3, dim=-2):
+        nodes = poutine.trace(rendered).get_trace(8, 9, 4).nodes
+    assert nodes["val"]["value"].shape == (3, 1, 9, 8)
+    assert nodes["val"]["fn"].batch_shape == (3, 1)

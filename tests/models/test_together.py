@@ -10,7 +10,8 @@ import torch
 from scipy.optimize import least_squares
 
 from pyrodrop.models import deaths, together
-from pyrodrop.models.search import Arrangement, Bounds, Search
+from pyrodrop.models.arrangement import Arrangement, Bounds
+from pyrodrop.models.search import Search
 from pyrodrop.render.reference import render_reference
 
 SIZE = (50, 60)

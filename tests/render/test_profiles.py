@@ -144,11 +144,21 @@ def test_a_shape_that_does_not_fit_is_refused(profile: str, shape: Tensor | None
         render(at, at, at, at, at[0], (4, 4), profile, shape=shape)
 
 
-def test_a_second_derivative_is_refused_rather_than_wrong() -> None:
-    at = torch.ones(2, requires_grad=True)
-    image = render(at, at, at, at, at[0], (4, 4), "disc", shape=torch.ones(1))
-    with pytest.raises(RuntimeError, match="first derivatives"):
-        torch.autograd.grad(image.sum(), at, create_graph=True)
+@pytest.mark.global_rng
+@pytest.mark.parametrize(("profile", "shape"), [("disc", [1.0]), ("radial", [1.0, 0.2, 0.1, 0.0, -0.1, 0.3])])
+def test_second_derivatives_are_those_of_small_differences(profile: str, shape: list[float]) -> None:
+    at = [torch.tensor(v, dtype=torch.float64).requires_grad_() for v in ([2.1, 4.0], [3.0, 2.2], [1.7, 2.4])]
+    others = [torch.tensor(v, dtype=torch.float64).requires_grad_() for v in ([0.5, -0.8], 0.1, shape)]
+    torch.autograd.gradgradcheck(
+        lambda x, y, r, a, bg, form: render(x, y, r, a, bg, (6, 7), profile, shape=form), (*at, *others)
+    )
+
+
+def test_leading_dimensions_of_the_shape_broadcast_with_those_of_the_droplets() -> None:
+    at, shapes = torch.tensor([2.0, 4.0]), torch.tensor([[0.5], [1.5]])
+    whole = render(at, at, at, at, 0.0, (6, 7), "disc", shape=shapes)
+    alone = [render(at, at, at, at, 0.0, (6, 7), "disc", shape=shape) for shape in shapes]
+    assert torch.equal(whole, torch.stack(alone))
 
 
 def test_profiles_have_no_kink_at_the_centre() -> None:

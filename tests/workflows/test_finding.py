@@ -11,7 +11,7 @@ import pyrodrop
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import flatten
 from pyrodrop.models import channel_fit
-from pyrodrop.workflows.fit import Fit
+from pyrodrop.workflows.fitted import Fit
 from pyrodrop.workflows.stepping import births_and_deaths
 
 NOISE = 0.05

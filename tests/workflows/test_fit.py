@@ -20,7 +20,8 @@ from torch import Tensor
 import pyrodrop
 from pyrodrop.results.comparison import compare
 from pyrodrop.results.posterior import CheckpointError
-from pyrodrop.workflows.fit import Fit, fit, load
+from pyrodrop.workflows.fit import fit, load
+from pyrodrop.workflows.fitted import Fit
 from pyrodrop.workflows.settings import SettingError
 
 H, W, N = 24, 32, 4

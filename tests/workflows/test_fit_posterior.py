@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from pyrodrop.render import render
-from pyrodrop.workflows.fit import Fit, fit
+from pyrodrop.workflows.fit import fit
+from pyrodrop.workflows.fitted import Fit
 
 SIZE = (28, 36)
 NOISE = 0.02

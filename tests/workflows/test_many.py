@@ -9,7 +9,8 @@ from torch import Tensor
 
 import pyrodrop
 from pyrodrop.workflows import target
-from pyrodrop.workflows.fit import Fit, fit
+from pyrodrop.workflows.fit import fit
+from pyrodrop.workflows.fitted import Fit
 from pyrodrop.workflows.many import fit_many
 from pyrodrop.workflows.settings import SettingError
 

@@ -1,0 +1,42 @@
+"""Droplets in an image as the search moves them: what they may be, and one arrangement of them."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+class Bounds(NamedTuple):
+    """What droplets may be.
+
+    Attributes:
+        amplitude, background, radius: lowest and highest of each; the radius in px.
+        log_radius: mean and standard deviation of the log radius a priori.
+        error_scale: standard deviation of the noise, which weighs that prior against the image.
+    """
+
+    amplitude: tuple[float, float]
+    background: tuple[float, float]
+    radius: tuple[float, float]
+    log_radius: tuple[float, float]
+    error_scale: float
+
+
+@dataclass
+class Arrangement:
+    """Droplets, a background and what they leave of an image; the search moves it in place.
+
+    Attributes:
+        droplets: (n, 4), columns x, y and r in px and amplitude.
+        background: level of the image without droplets.
+        residual: (H, W), the image less background and droplets.
+    """
+
+    droplets: Doubles
+    background: float
+    residual: Floats

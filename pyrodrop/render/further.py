@@ -1,0 +1,57 @@
+"""Gradients that can themselves be differentiated, for kernels that have first ones only.
+
+Laplace approximations, Newton's method and Hessians ask autograd for ``create_graph=True``. A compiled kernel then
+hands its backward over to a twin in plain torch: slower, equal up to where droplets are cut, and differentiable as
+often as wanted.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pyrodrop.render.reference import render_reference
+from pyrodrop.render.separable import render_separable
+
+
+def image_gradients(given: tuple[Tensor, ...], by_image: Tensor, profile: str = "gaussian") -> tuple[Tensor, ...]:
+    """Vector-Jacobian product of the image by what it is given.
+
+    Args:
+        given: x, y, r and amplitude, each (..., N), and bg (...); for a profile that has any, shape (..., S).
+        by_image: gradient by the image, (..., H, W).
+        profile: Gaussians are drawn by ``separable``, others by the reference, which takes memory for H W N numbers.
+    """
+    size = (by_image.shape[-2], by_image.shape[-1])
+
+    def image(*of: Tensor) -> Tensor:
+        x, y, r, amplitude, bg, *shape = of
+        if profile == "gaussian":
+            return render_separable(x, y, r, amplitude, bg, size)
+        return render_reference(x, y, r, amplitude, bg, size, profile, *shape)
+
+    return _differentiable(image, given, by_image)
+
+
+def half_square_gradients(given: tuple[Tensor, ...], channel: Tensor, by_half_squares: Tensor) -> tuple[Tensor, ...]:
+    """Vector-Jacobian product of half the sum of squares of image - channel, by what a Gaussian image is given.
+
+    Args:
+        given: x, y, r and amplitude, each (..., N), and bg (...).
+        channel: (H, W) or (..., H, W).
+        by_half_squares: gradient by the half sums of squares, (...).
+    """
+    size = (channel.shape[-2], channel.shape[-1])
+
+    def half_squares(*of: Tensor) -> Tensor:
+        x, y, r, amplitude, bg = of
+        return (render_separable(x, y, r, amplitude, bg, size) - channel).square().sum((-2, -1)) / 2
+
+    return _differentiable(half_squares, given, by_half_squares)
+
+
+def _differentiable(
+    function: Callable[..., Tensor], given: tuple[Tensor, ...], by_result: Tensor
+) -> tuple[Tensor, ...]:
+    leaves = tuple(t if t.requires_grad else t.detach().requires_grad_() for t in given)
+    return torch.autograd.grad(function(*leaves), leaves, by_result, create_graph=True)

@@ -1,0 +1,261 @@
+"""A fit and what can be asked of it: to go on, draws, NUTS, the droplet table, a file."""
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pyro import poutine
+from pyro.infer.autoguide import AutoNormal
+from torch import Tensor
+
+from pyrodrop.inference import svi
+from pyrodrop.inference.nuts import Draws
+from pyrodrop.models import channel_fit
+from pyrodrop.results.notebook import notebook_html
+from pyrodrop.results.posterior import save_state
+from pyrodrop.results.table import droplet_table
+from pyrodrop.workflows.fit_posterior import guide_of, nuts_around
+from pyrodrop.workflows.kept_checks import are_of_droplets
+from pyrodrop.workflows.restarts import Agreement, agreement_of, best_first
+from pyrodrop.workflows.settings import Count, Settings, positive_whole, steps_wanted
+from pyrodrop.workflows.stepping import check_whole, take_steps
+from pyrodrop.workflows.target import density_of, model_arguments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "pyrodrop fit of channel_fit"
+_TABLE_DRAWS = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted channel, as ``pyrodrop.fit`` returns it. It can be resumed, sampled, tabled and saved; none changes it.
+
+    Attributes:
+        channel: the channel that was fitted, (H, W), on the CPU.
+        settings: the settings of the fit.
+        state: parameters of the guide, and the states of the optimiser and of the random generator.
+        losses: one negative ELBO per iteration since the first start, (steps,); while several starts are under way,
+            one a start, (steps, R).
+        seconds: time spent on it, over all runs.
+        settled: whether the last run ended because the loss had stopped falling; None if that was not asked for.
+        agreement: how far the starts agree, where there were several; None of a single one.
+    """
+
+    channel: Tensor
+    settings: Settings
+    state: svi.State
+    losses: Tensor
+    seconds: float
+    settled: bool | None = None
+    agreement: Agreement | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the channel in px."""
+        return self.channel.shape[0], self.channel.shape[1]
+
+    @property
+    def model(self) -> Callable[[], None]:
+        """The Pyro model, ``pyrodrop.models.channel_fit`` with its arguments given."""
+        return partial(channel_fit, *model_arguments(self.channel, self.settings))
+
+    @property
+    def guide(self) -> AutoNormal:
+        """The ``AutoNormal`` guide of ``model`` that the fit stands for."""
+        density = density_of(self.channel, replace(self.settings, device="cpu"))
+        return guide_of(self.model, density, self.state.loc[0].cpu(), self.state.scale[0].cpu())
+
+    def resume(
+        self,
+        steps: Count,
+        *,
+        progress: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> "Fit":
+        """Go on for more steps: the same numbers as if the fit had never stopped.
+
+        Args:
+            steps: the number of further iterations, at least 1, or "auto", as for ``pyrodrop.fit``.
+            progress: show a progress bar on standard error.
+            checkpoint: where to save the fit every 20 seconds and at the end.
+
+        Returns:
+            A new fit, whose ``losses`` go on where those of this one end.
+
+        Raises:
+            SettingError: if the number of steps is out of its range, or the fit comes apart.
+        """
+        wanted = steps_wanted(steps)
+        begun = time.monotonic()
+        density = density_of(self.channel, self.settings)
+        began, others = svi.carried_over(self.state, density.device, self.settings.seed)
+        if others:
+            warnings.warn(
+                f"this fit was begun on another kind of device than {density.device.type}: it goes on with other "
+                "random numbers than it would have had there",
+                stacklevel=2,
+            )
+
+        def so_far(state: svi.State, losses: Tensor, settled: bool | None = None) -> "Fit":
+            seconds = self.seconds + time.monotonic() - begun
+            return replace(self, state=state, losses=losses, seconds=seconds, settled=settled)
+
+        def save(state: svi.State, losses: Tensor) -> None:
+            # What came apart is of no use to whoever resumes it; what was saved before may be.
+            if checkpoint is not None and are_of_droplets(state.params):
+                so_far(state, losses).save(checkpoint)
+
+        state, losses, settled = take_steps(
+            density,
+            self.channel,
+            began,
+            self.losses if self.losses.dim() == 2 else self.losses[:, None],
+            wanted,
+            start=self.settings.start,
+            births=self.settings.births,
+            error_scale=self.settings.error_scale,
+            learning_rate=self.settings.learning_rate,
+            tolerance=self.settings.tolerance,
+            compiled=self.settings.compiled,
+            progress=progress,
+            report=save,
+        )
+        check_whole(state, losses)
+        result = so_far(state, losses, settled if wanted is None else None).best()
+        if checkpoint is not None:
+            result.save(checkpoint)
+        return result
+
+    def best(self) -> "Fit":
+        """The best of the starts that are fitted side by side, and how far the others agree with it."""
+        if self.losses.shape[1] == 1:
+            return replace(self, losses=self.losses[:, 0])
+        order, means = best_first(self.losses)
+        alone = [replace(self, state=svi.keep(self.state, row[None]), losses=torch.empty(0)) for row in order]
+        agreement = agreement_of(means, [start.table() for start in alone])
+        return replace(alone[0], losses=self.losses[:, order[0]], agreement=agreement)
+
+    def latent(self, n: int, seed: int = 0) -> dict[str, Tensor]:
+        """Draws as ``sample`` gives them, without the images ``val`` and ``diff``, and so in less time and memory.
+
+        Args:
+            n: the number of draws, at least 1.
+            seed: of the draws.
+
+        Returns:
+            The sites by name: bg (n,), x and y (n, N) as fractions of width and height, r (n, N) in px, and
+            amplitude (n, N).
+        """
+        generator = torch.Generator().manual_seed(seed)
+        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
+        eps = torch.randn(positive_whole("n", n), len(loc), generator=generator, dtype=loc.dtype)
+        return density_of(self.channel, replace(self.settings, device="cpu")).constrained(loc + scale * eps)
+
+    def sample(self, n: int, seed: int = 0) -> dict[str, Tensor]:
+        """Draws from the guide's posterior.
+
+        Args:
+            n: the number of draws, at least 1.
+            seed: of the draws.
+
+        Returns:
+            The sites by name: bg (n,), x and y (n, N) as fractions of width and height, r (n, N) in px,
+            amplitude (n, N), and for each draw the image ``val`` and ``diff`` = val - channel, (n, H, W).
+        """
+        latent = self.latent(n, seed)
+        images: dict[str, list[Tensor]] = {"val": [], "diff": []}
+        for number in range(n):
+            values = {name: value[number] for name, value in latent.items()}
+            trace = poutine.trace(poutine.condition(self.model, data=values)).get_trace()
+            for name, drawn in images.items():
+                drawn.append(torch.as_tensor(trace.nodes[name]["value"]))
+        return latent | {name: torch.stack(drawn) for name, drawn in images.items()}
+
+    def nuts(
+        self,
+        num_warmup: int = 200,
+        num_samples: int = 500,
+        num_chains: int = 4,
+        *,
+        dense: bool | None = None,
+        rounds: int = 5,
+        **how: Any,
+    ) -> Draws:
+        """Sample the posterior itself with NUTS, which the guide only stands in for.
+
+        With a dense mass matrix the guide's means are first brought to a mode and from there, by short runs of the
+        chains, to the highest mode these find; the Laplace approximation there is the mass matrix, and each chain
+        starts at a draw from it. With a diagonal one each chain starts at a draw from the guide, and the mass matrix
+        at the guide's variances; chains of overlapping or broad droplets then hardly move.
+
+        Args:
+            num_warmup, num_samples, num_chains, how: as for ``pyrodrop.sample_nuts``.
+            dense: whether the mass matrix is dense; None says yes up to 4,096 numbers, which is 1,023 droplets, and
+                warns above.
+            rounds: the largest number of rounds of the search for higher modes, each of half as many iterations as the
+                warm-up; 0 stays around the mode next to the guide's means.
+
+        Returns:
+            Draws of the sites bg, x, y, r and amplitude; ask their ``verdict()`` whether they have converged. All
+            chains start around one mode: where they agree, they do so about that mode, and there may be others.
+        """
+        density = density_of(self.channel, replace(self.settings, device="cpu"))
+        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
+        chains = (num_warmup, num_samples, num_chains)
+        return nuts_around(density, loc, scale, *chains, dense=dense, rounds=rounds, **how)
+
+    def table(self, pixel_size_um: float | None = None) -> "pd.DataFrame":
+        """The droplet table, one row per droplet, from 1,000 draws of the guide.
+
+        Args:
+            pixel_size_um: side of a pixel in micrometres; adds the columns x_um, y_um and radius_um.
+
+        Returns:
+            id, then x_px, y_px, radius_px and amplitude, each with _sd, _q05 and _q95 beside it, presence (one for
+            all) and flags; see ``pyrodrop.results.table.droplet_table``.
+        """
+        height, width = self.size
+        latent = self.latent(_TABLE_DRAWS)
+        draws = {
+            "x_px": latent["x"] * width,
+            "y_px": latent["y"] * height,
+            "radius_px": latent["r"],
+            "amplitude": latent["amplitude"],
+        }
+        return droplet_table(draws, self.size, self.settings.error_scale, pixel_size_um=pixel_size_um)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        height, width = self.size
+        latest = float(self.losses[-100:].double().mean()) if len(self.losses) else None
+        facts = {"image": f"{width} × {height} px", "iterations": len(self.losses), "mean loss of the last 100": latest}
+        title = f"Fit of {self.settings.n_droplets} droplets"
+        unsettled = ("the loss had not stopped falling: resume it for more steps",) if self.settled is False else ()
+        return notebook_html(title, facts, self.channel.numpy(), self.table(), unsettled)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit as plain tensors; ``pyrodrop.load`` reads it. The file appears whole or not at all."""
+        save_state(
+            {
+                "kind": KIND,
+                "settings": asdict(self.settings),
+                "channel": self.channel,
+                "params": self.state.params.cpu(),
+                "first": self.state.first.cpu(),
+                "second": self.state.second.cpu(),
+                "iteration": self.state.iteration,
+                "random": self.state.random,
+                "losses": self.losses,
+                "seconds": self.seconds,
+                "settled": self.settled,
+                "agreement": None if self.agreement is None else asdict(self.agreement),
+            },
+            path,
+        )
