@@ -17,6 +17,8 @@ def show(results: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(results, indent=2))
         return
     for name, value in results.items():
+        if value == {}:
+            continue
         if isinstance(value, dict) and any(isinstance(item, dict) for item in value.values()):
             print(f"{name}:")
             for key, item in value.items():

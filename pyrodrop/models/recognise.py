@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.models.finder import find
 from pyrodrop.models.finder_population import Population
+from pyrodrop.models.ground import spline_basis
 from pyrodrop.models.left_over import peaks_left_over
 from pyrodrop.models.likeness import log_likeness
 from pyrodrop.models.measured import Scales, image_scales, pixel_noise
@@ -154,12 +155,27 @@ def presence_of(settled: Settled, alike: Array, white: Array) -> Array:
     explained = 1 / (1 + (_left(settled, white) / EXPLAINED) ** 8)
     first = alike + (1 - alike) * explained * settled.presence()
     expected = max(float(first.sum()), 1.0)
-    odds = settled.log_bayes + np.log(expected)
+    prior = np.log(expected) - log_rivals(settled)
+    odds = settled.log_bayes + prior
     # What noise makes is alike, too: none is to speak for another unless it is there however unlike all others it is.
     alone = _probability(odds - np.log1p((first >= 0.5).sum()))
     members = alike + (1 - alike) * explained * alone >= 0.5
     needed = _probability(odds + log_likeness(settled, members))
-    return np.asarray(alike * settled.presence(expected, white=True) + (1 - alike) * explained * needed)
+    return np.asarray(alike * _probability(settled.log_bayes_white + prior) + (1 - alike) * explained * needed)
+
+
+def log_rivals(settled: Settled) -> Array:
+    """Log of how many bumps of the background could each stand in a droplet's place, (N,); 0 where none could.
+
+    The background's splines, h apart, carry all that varies over 2 h or more: of a Gaussian of radius r the share
+    erf(pi r / h)^2 of its square, which is 95 % at h / 2. Such a droplet has the image's evidence against level ground,
+    but is no likelier than any of the bumps that a background may have. What has a rim is told apart by its rim.
+    """
+    spacing = settled.scales.spacing
+    height, width = settled.residual.shape[1:]
+    bumps = spline_basis(height, spacing).shape[1] * spline_basis(width, spacing).shape[1]
+    carried = (settled.r > spacing / 2) & (settled.profile == "gaussian")
+    return np.where(carried, np.log(bumps), 0.0)
 
 
 def _probability(log_odds: Array) -> Array:

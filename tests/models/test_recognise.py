@@ -9,8 +9,9 @@ import torch
 from scipy.spatial.distance import cdist
 
 from pyrodrop.images.simulate import simulate
-from pyrodrop.models.measured import pixel_noise
-from pyrodrop.models.recognise import Recognised, presence_of, recognise
+from pyrodrop.models.measured import image_scales, pixel_noise
+from pyrodrop.models.recognise import Recognised, log_rivals, presence_of, recognise
+from pyrodrop.models.settle import settle
 
 ALL = ("gaussian", "disc", "radial")
 
@@ -64,6 +65,19 @@ def test_droplets_missed_at_first_are_found_in_what_is_left_over() -> None:
         pixels += height * np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * r**2))
     found = likely(recognise(pixels[None], pixels, ("gaussian",)))
     assert len(found) == len(centres) == matched(found, np.array(centres)[:, :3])
+
+
+@pytest.mark.parametrize(("profile", "r", "rivals"), [("gaussian", 40.0, 25), ("gaussian", 20.0, 1), ("disc", 40.0, 1)])
+def test_what_the_background_could_be_is_one_of_its_bumps_and_a_rim_is_not(profile: str, r: float, rivals: int) -> None:
+    """Control points 64 px apart on 128 x 128 px are 5 x 5 bumps; a faint broad thing could be each of them."""
+    noise = torch.randn(128, 128, generator=torch.Generator().manual_seed(3)).double().numpy()
+    pixels = 0.2 + 0.02 * noise
+    scales = image_scales(pixels[None], 8.0)
+    settled = settle(pixels, [64.0], [64.0], [r], profile=profile, scales=scales, max_steps=1)
+    settled = replace(settled, r=np.array([r]), log_bayes=np.zeros(1), log_bayes_white=np.zeros(1))
+    assert np.exp(log_rivals(settled)) == pytest.approx(rivals)
+    there = presence_of(settled, np.zeros(1), settled.noise)
+    assert there / (1 - there) == pytest.approx(1 / rivals, rel=0.05)
 
 
 def test_how_a_droplet_differs_from_the_others_is_no_droplet_within_it() -> None:
