@@ -1,6 +1,8 @@
 """SIGTERM, which schedulers send before they kill: an exception, so that whatever is under way can be put away."""
 
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +12,8 @@ from types import FrameType
 # Some who send SIGTERM send it twice at once, to the process and to its group; the second one must not cut short
 # what the first one has set off.
 _REPEATS_WITHIN = 5.0
+# An exception that falls into a finaliser or a callback of the garbage collector's ends there; the signal is sent anew.
+_ANEW_AFTER = 0.01
 
 
 class Terminated(SystemExit):
@@ -38,8 +42,18 @@ def terminated_by_signal() -> Iterator[None]:
             first = now
             raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    def swallowed(what: "sys.UnraisableHookArgs") -> None:
+        nonlocal first
+        if isinstance(what.exc_value, Terminated):
+            first = None
+            threading.Timer(_ANEW_AFTER, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        else:
+            hook(what)
+
+    before, hook = signal.signal(signal.SIGTERM, terminate), sys.unraisablehook
+    sys.unraisablehook = swallowed
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)

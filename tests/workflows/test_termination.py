@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -52,3 +53,19 @@ def test_in_another_thread_nothing_changes() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_one_that_falls_into_a_callback_of_the_garbage_collector_is_not_lost() -> None:
+    class Thing:
+        pass
+
+    def end() -> None:
+        with terminated_by_signal():
+            thing = Thing()
+            gone = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+            del thing
+            assert gone() is None
+            time.sleep(60)
+
+    with pytest.raises(Terminated):
+        end()
