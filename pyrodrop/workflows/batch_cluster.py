@@ -51,7 +51,8 @@ def own_workers(workers: int, gpus: int = 0, workers_per_gpu: int = 1) -> Iterat
     common: dict[str, Any] = {"silence_logs": logging.CRITICAL}
     # Without a dashboard there is still a page of the scheduler's: on any free port, for this machine alone.
     page = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-    with dask.config.set({**_SETTINGS, **{f"distributed.nanny.pre-spawn-environ.{n}": 1 for n in one_thread}}):
+    settings = {**_SETTINGS, **{f"distributed.nanny.pre-spawn-environ.{n}": 1 for n in one_thread}}
+    with dask.config.set(settings), _environment_kept():
         if gpus:
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
             names = visible.split(",") if visible else [str(number) for number in range(gpus)]
@@ -84,6 +85,21 @@ def own_workers(workers: int, gpus: int = 0, workers_per_gpu: int = 1) -> Iterat
             raise
         finally:
             cluster.close()
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """What Dask writes into the environment of this process, for its workers to inherit, is taken back.
+
+    Left there, one thread would be all that Numba has in whatever this process does next.
+    """
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A batch that measures: every image as by itself, its count and sizes in one table."""
 
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def out(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("batch") / "out"
+    before = dict(os.environ)
     told = batch([images], folder, workers=1, progress=False, **SETTINGS)
+    assert dict(os.environ) == before  # Dask writes the workers' numbers of threads into it
     assert (told["job"], told["done"], told["failed"]) == ("measure", 2, 0)
     return folder
 
