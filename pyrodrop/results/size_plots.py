@@ -33,6 +33,7 @@ def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None) -
     above = blended_transform_factory(ax.transData, ax.transAxes)
     medians = (("dn50", GREEN, "median by number, dn50"), ("dv50", ORANGE, "median by volume, dv50"))
     for number, (name, colour, words) in enumerate(medians if statistics is not None else ()):
+        # There are no medians without statistics, which the type checker does not see.
         estimate, height = statistics[name], _LINES[number]  # type: ignore[index]
         if np.isnan(estimate.mean):
             continue
