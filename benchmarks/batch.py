@@ -29,7 +29,7 @@ JOB = ("--job", "fit", "--channel", "saturation", "--droplets", str(DROPLETS), "
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 SINGLE = """
 import json, sys, time
-from pyrodrop.workflows.fit_image import fit_image
+from pyrodrop.workflows.commands.fit import fit_image
 *paths, out, droplets = sys.argv[1:]
 seconds = []
 for number, path in enumerate(paths[:1] + paths):  # the first one warms up, and is not counted
@@ -111,8 +111,8 @@ def single_runs(parts: list[list[str]], folder: Path) -> tuple[float, float]:
 
 def finished(count: int, paths: list[str], folder: Path) -> dict[str, float]:
     """A run of which all is done: many images whose results are put there as a batch would have put them."""
-    from pyrodrop.workflows.batch_keys import Contents, key_of
-    from pyrodrop.workflows.batch_results import folder_name, read_record, write_record
+    from pyrodrop.workflows.batch.keys import Contents, key_of
+    from pyrodrop.workflows.batch.results import folder_name, read_record, write_record
 
     many, out = folder / "many", folder / "out-many"
     many.mkdir()

@@ -25,9 +25,9 @@ from machine import describe_machine, machine_lines
 from torch import Tensor
 
 import pyrodrop
-from pyrodrop.images.channels import HSV, LAB
-from pyrodrop.models.count import counted_peaks
-from pyrodrop.results import plots
+from pyrodrop.images.channels.channels import HSV, LAB
+from pyrodrop.pursuit.count import counted_peaks
+from pyrodrop.results.figures import fit_figures as plots
 
 FITTED = (*HSV, *LAB)
 ERROR_SCALE = 0.05

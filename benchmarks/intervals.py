@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from scipy.stats import binom, norm
 
-from pyrodrop.images.simulate import simulate
-from pyrodrop.models.settle import Settled, settle
-from pyrodrop.render import HALF_RADIUS, render
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.joint.joint_fit import Settled, settle
+from pyrodrop.rendering import HALF_RADIUS, render
 
 HERE = Path(__file__).resolve().parent
 EDGE, NOISE, RADII = 1.2, 0.03, (3.0, 9.0)

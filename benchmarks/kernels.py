@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrodrop.render import bands, log_likelihood
+from pyrodrop.rendering import log_likelihood
+from pyrodrop.rendering.kernels import bands
 
 POST = (760, 1014)
 

@@ -27,8 +27,8 @@ from scipy.spatial.distance import cdist
 from skimage.feature import blob_log
 
 import pyrodrop
-from pyrodrop.models.count import counted_peaks
-from pyrodrop.results.comparison import compare
+from pyrodrop.pursuit.count import counted_peaks
+from pyrodrop.results.tables.comparison import compare
 
 HERE = Path(__file__).resolve().parent
 # Least distance of two centres in sums of their radii, and pixels of image per droplet.

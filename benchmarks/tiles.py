@@ -41,7 +41,7 @@ WHITE = 65_535
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 IMPORTED = """
 from pathlib import Path
-import pyrodrop.workflows.measure_image, pyrodrop.models.recognise, scipy.stats
+import pyrodrop.workflows.commands.measure, pyrodrop.recognition.recognise, scipy.stats
 kept = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(*(kept[name].split()[0] for name in ("VmHWM", "RssAnon")))
 """

@@ -6,9 +6,10 @@ python docs/picture.py
 from pathlib import Path
 
 import pyrodrop
-from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
-from pyrodrop.results import plots, size_plots
-from pyrodrop.results.histogram import size_histogram
+from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
+from pyrodrop.results.figures import fit_figures as plots
+from pyrodrop.results.figures import size_figures as size_plots
+from pyrodrop.results.tables.histogram import size_histogram
 
 
 def main() -> None:

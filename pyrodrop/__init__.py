@@ -4,10 +4,8 @@ The public names are those of ``__all__``; each is imported when it is first use
 is fast and changes nothing global.
 """
 
-import sys
 from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,41 +13,41 @@ if TYPE_CHECKING:
     from pyrodrop.images import ImageError as ImageError
     from pyrodrop.images import Micrograph as Micrograph
     from pyrodrop.images import read_image as read_image
-    from pyrodrop.images.simulate import simulate as simulate
+    from pyrodrop.images.simulation.simulate import simulate as simulate
     from pyrodrop.inference.nuts import sample_nuts as sample_nuts
-    from pyrodrop.render import render as render
-    from pyrodrop.results.arviz_data import to_arviz as to_arviz
-    from pyrodrop.results.calibration import calibrate as calibrate
-    from pyrodrop.results.posterior import CheckpointError as CheckpointError
-    from pyrodrop.results.report import write_report as write_report
-    from pyrodrop.results.sizes import size_statistics as size_statistics
-    from pyrodrop.workflows.fit import fit as fit
-    from pyrodrop.workflows.fitted import Fit as Fit
-    from pyrodrop.workflows.inject import inject as inject
-    from pyrodrop.workflows.kept import load as load
-    from pyrodrop.workflows.measure import measure as measure
-    from pyrodrop.workflows.measurement import Measurement as Measurement
+    from pyrodrop.rendering import render as render
+    from pyrodrop.results.exports.arviz_data import to_arviz as to_arviz
+    from pyrodrop.results.page.report import write_report as write_report
+    from pyrodrop.results.storage.checkpoint import CheckpointError as CheckpointError
+    from pyrodrop.results.tables.calibration import calibrate as calibrate
+    from pyrodrop.results.tables.sizes import size_statistics as size_statistics
+    from pyrodrop.workflows.commands.load import load as load
+    from pyrodrop.workflows.fitting.fit import fit as fit
+    from pyrodrop.workflows.fitting.result import Fit as Fit
+    from pyrodrop.workflows.measuring.inject import inject as inject
+    from pyrodrop.workflows.measuring.measure import measure as measure
+    from pyrodrop.workflows.measuring.measurement import Measurement as Measurement
     from pyrodrop.workflows.settings import SettingError as SettingError
 
 _HOMES = {
-    "CheckpointError": "pyrodrop.results.posterior",
-    "Fit": "pyrodrop.workflows.fitted",
+    "CheckpointError": "pyrodrop.results.storage.checkpoint",
+    "Fit": "pyrodrop.workflows.fitting.result",
     "ImageError": "pyrodrop.images",
-    "Measurement": "pyrodrop.workflows.measurement",
+    "Measurement": "pyrodrop.workflows.measuring.measurement",
     "Micrograph": "pyrodrop.images",
     "SettingError": "pyrodrop.workflows.settings",
-    "calibrate": "pyrodrop.results.calibration",
-    "fit": "pyrodrop.workflows.fit",
-    "inject": "pyrodrop.workflows.inject",
-    "load": "pyrodrop.workflows.kept",
-    "measure": "pyrodrop.workflows.measure",
+    "calibrate": "pyrodrop.results.tables.calibration",
+    "fit": "pyrodrop.workflows.fitting.fit",
+    "inject": "pyrodrop.workflows.measuring.inject",
+    "load": "pyrodrop.workflows.commands.load",
+    "measure": "pyrodrop.workflows.measuring.measure",
     "read_image": "pyrodrop.images",
-    "render": "pyrodrop.render",
+    "render": "pyrodrop.rendering",
     "sample_nuts": "pyrodrop.inference.nuts",
-    "simulate": "pyrodrop.images.simulate",
-    "size_statistics": "pyrodrop.results.sizes",
-    "to_arviz": "pyrodrop.results.arviz_data",
-    "write_report": "pyrodrop.results.report",
+    "simulate": "pyrodrop.images.simulation.simulate",
+    "size_statistics": "pyrodrop.results.tables.sizes",
+    "to_arviz": "pyrodrop.results.exports.arviz_data",
+    "write_report": "pyrodrop.results.page.report",
 }
 
 __all__ = [
@@ -89,12 +87,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__, "__version__"])
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: object) -> None:
-        # Importing the folder render would put the module in the place of the public function of that name.
-        super().__setattr__(name, value.render if name == "render" and isinstance(value, ModuleType) else value)
-
-
-sys.modules[__name__].__class__ = _Package

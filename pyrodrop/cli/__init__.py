@@ -84,19 +84,19 @@ def _input_errors() -> tuple[type[Exception], ...]:
 
 
 def _fit(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.fit_image import fit_image
+    from pyrodrop.workflows.commands.fit import fit_image
 
     return fit_image(given.image, given.out, progress=not given.quiet, **_settings("fit", given))
 
 
 def _measure(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.measure_image import measure_images
+    from pyrodrop.workflows.commands.measure import measure_images
 
     return measure_images(given.images, given.out, progress=not given.quiet, **_settings("measure", given))
 
 
 def _batch(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.batch import batch
+    from pyrodrop.workflows.batch.run import batch
     from pyrodrop.workflows.settings import SettingError
 
     settings = _settings(given.job, given)
@@ -128,7 +128,7 @@ def _settings(job: str, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _prior(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.prior import prior
+    from pyrodrop.workflows.commands.prior import prior
 
     return prior(
         given.prior,
@@ -144,20 +144,20 @@ def _prior(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _channels(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.channels import channels
+    from pyrodrop.workflows.commands.channels import channels
 
     return channels(given.image, given.out, scale=given.scale, frame=given.frame)
 
 
 def _simulate(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.simulate import simulate_image
+    from pyrodrop.workflows.commands.simulate import simulate_image
 
     size = None if given.size is None else (given.size[1], given.size[0])
     return simulate_image(given.out, n_droplets=given.droplets, size=size, seed=given.seed)
 
 
 def _report(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.report import report
+    from pyrodrop.workflows.commands.report import report
 
     return report(given.folder)
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pyrodrop.models.finder_edges import Level, between
-from pyrodrop.models.refine import Doubles, Floats, compiled
+from pyrodrop.detection.edges import Level, between
+from pyrodrop.pursuit.refine import Doubles, Floats, compiled
 
 RAYS = 48  # a circle of 8 samples has 48 independent samples on its rim; the largest fitted has twice that
 ROUNDS = 5  # of Gauss-Newton: the window narrows in the third, two more let it settle

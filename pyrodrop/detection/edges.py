@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from pyrodrop.models.refine import Doubles, Floats, compiled
+from pyrodrop.pursuit.refine import Doubles, Floats, compiled
 
 LEAST_SIDE = 16  # samples of the smallest level's shorter side: a circle of the least voted radius, 3, with its rim
 QUIET = 0.25  # quantile of gradients that tells the noise: the quietest quarter of an image is rarely droplets' rims

@@ -12,13 +12,13 @@ import numpy as np
 from scipy import ndimage
 from torch import Tensor
 
-from pyrodrop.models.finder_circles import Circles, fit_circles, taken
-from pyrodrop.models.finder_edges import pixel_noise, pyramid
-from pyrodrop.models.finder_population import Population, population, presence
-from pyrodrop.models.finder_profile import half_heights
-from pyrodrop.models.finder_select import select
-from pyrodrop.models.finder_votes import propose
-from pyrodrop.models.refine import Doubles, Floats
+from pyrodrop.detection.circles import Circles, fit_circles, taken
+from pyrodrop.detection.edges import pixel_noise, pyramid
+from pyrodrop.detection.population import Population, population, presence
+from pyrodrop.detection.radial_profile import half_heights
+from pyrodrop.detection.selection import select
+from pyrodrop.detection.votes import propose
+from pyrodrop.pursuit.refine import Doubles, Floats
 
 COVER = 1.5  # radii of a droplet that say nothing about the background: a Gaussian has fallen to a fifth
 LEAST_SHOWN = 0.01  # presence of what is not worth a row in a table

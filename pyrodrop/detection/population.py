@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyrodrop.models.finder_circles import RAYS, Circles
-from pyrodrop.models.finder_select import roundness
-from pyrodrop.models.refine import Doubles
+from pyrodrop.detection.circles import RAYS, Circles
+from pyrodrop.detection.selection import roundness
+from pyrodrop.pursuit.refine import Doubles
 
 SHOWN = 7.0  # evidence from which on circles are shown to the mixture: what the best of noise comes to
 # Standard deviations by which the rim of a droplet as likely as not stands out of noise. In 18 images of 400 x 400

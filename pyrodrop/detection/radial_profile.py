@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from pyrodrop.models.finder_circles import RAYS, Circles
-from pyrodrop.models.finder_edges import Level, between
-from pyrodrop.models.refine import Doubles, Floats, compiled
+from pyrodrop.detection.circles import RAYS, Circles
+from pyrodrop.detection.edges import Level, between
+from pyrodrop.pursuit.refine import Doubles, Floats, compiled
 
 CORE = 0.25, 0.85  # least and most radii of the rim over which the height is averaged: a Gaussian loses 1.5 % of it
 # within the least; the most keeps clear of the smoothing of FINE

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.render import PROFILES
+from pyrodrop.rendering import PROFILES
 
 Array = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ way to them.
 import numpy as np
 import numpy.typing as npt
 
-from pyrodrop.models.finder_circles import RAYS, Circles
-from pyrodrop.models.refine import Doubles, Integers, compiled
+from pyrodrop.detection.circles import RAYS, Circles
+from pyrodrop.pursuit.refine import Doubles, Integers, compiled
 
 RIM = 0.5  # least share of the rim: with less, an arc of any clutter would be a circle
 OWN = 0.3  # least share of the rim that no other droplet explains

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from pyrodrop.models.finder_edges import Level, thin_edges
-from pyrodrop.models.refine import Doubles, Floats, compiled
+from pyrodrop.detection.edges import Level, thin_edges
+from pyrodrop.pursuit.refine import Doubles, Floats, compiled
 
 # Radii in samples of a level. A circle of less than 3 is hardly more than the smoothing; 12 is twice what the next
 # level begins with, so that sharp rims are seen by the finer of two levels and rough ones by the coarser.

@@ -1,9 +1,9 @@
 """Files to channels: reading micrographs, taking their colour channels, and making images of a known truth.
 
-``pyrodrop.images.simulate`` is imported on its own: it brings Pyro along, which reading does not need.
+``pyrodrop.images.simulation.simulate`` is imported on its own: it brings Pyro along, which reading does not need.
 """
 
-from pyrodrop.images.channels import CHANNELS, as_channel
+from pyrodrop.images.channels.channels import CHANNELS, as_channel
 from pyrodrop.images.errors import ImageError
 from pyrodrop.images.micrograph import Micrograph, read_image, write_png
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pyrodrop.images.channels import channels_of, take_channel
+from pyrodrop.images.channels.channels import channels_of, take_channel
+from pyrodrop.images.channels.scaling import from_levels, positive_scale, resized, scaled_size
 from pyrodrop.images.errors import ImageError
 from pyrodrop.images.notebook import picture_html
-from pyrodrop.images.pixel_size import positive_pixel_size
-from pyrodrop.images.reading import read_stored
-from pyrodrop.images.scaling import from_levels, positive_scale, resized, scaled_size
-from pyrodrop.images.white_level import levels_of, positive_white
+from pyrodrop.images.reading.door import read_stored
+from pyrodrop.images.reading.pixel_size import positive_pixel_size
+from pyrodrop.images.reading.white_level import levels_of, positive_white
 
 
 @dataclass(frozen=True, eq=False)

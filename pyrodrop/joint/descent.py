@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyrodrop.models.settle_equations import (
+from pyrodrop.joint.factor import step
+from pyrodrop.joint.normal_equations import (
     Array,
     Columns,
     Equations,
@@ -17,9 +18,8 @@ from pyrodrop.models.settle_equations import (
     equations_of,
     residual_of,
 )
-from pyrodrop.models.settle_factor import step
-from pyrodrop.models.settle_posterior import far_of
-from pyrodrop.render import SHAPES
+from pyrodrop.joint.posterior import far_of
+from pyrodrop.rendering import SHAPES
 
 # A droplet that the image's border cuts may have its centre so many radii beyond it.
 BEYOND = 2.0

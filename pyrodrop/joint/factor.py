@@ -15,7 +15,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from pyrodrop.models.settle_equations import Array, Equations, compiled
+from pyrodrop.joint.normal_equations import Array, Equations, compiled
 
 
 @dataclass(frozen=True)

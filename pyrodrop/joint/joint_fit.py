@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from pyrodrop.models.measured import Scales, image_scales, pixel_noise
-from pyrodrop.models.settle_descent import FAR_FACTOR, REST, descend, start_of
-from pyrodrop.models.settle_equations import Array, Problem
-from pyrodrop.models.settle_factor import Factor, factor
-from pyrodrop.models.settle_posterior import evidence_of, log_bayes_of, widening_of
-from pyrodrop.render import HALF_RADIUS, SHAPES, half_radius
+from pyrodrop.joint.descent import FAR_FACTOR, REST, descend, start_of
+from pyrodrop.joint.factor import Factor, factor
+from pyrodrop.joint.normal_equations import Array, Problem
+from pyrodrop.joint.posterior import evidence_of, log_bayes_of, widening_of
+from pyrodrop.models.multichannel_fit import Scales, image_scales, pixel_noise
+from pyrodrop.rendering import HALF_RADIUS, SHAPES, half_radius
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.models.ground import spline_basis
-from pyrodrop.models.measured import CURVE_SD, LOG_EDGE_SD, LOG_NOISE_SD, LOG_RADIUS_SD, Scales
-from pyrodrop.render import SHAPES
-from pyrodrop.render.windows import curve_of, kernels
+from pyrodrop.models.bspline_background import spline_basis
+from pyrodrop.models.multichannel_fit import CURVE_SD, LOG_EDGE_SD, LOG_NOISE_SD, LOG_RADIUS_SD, Scales
+from pyrodrop.rendering import SHAPES
+from pyrodrop.rendering.kernels.windows import curve_of, kernels
 
 Array = NDArray[np.float64]
 # Where a droplet is cut: a Gaussian at so many radii, an edge at so many of its widths. What is left out is at most
@@ -130,7 +130,7 @@ class Equations:
 
 def compiled() -> Any:
     """The compiled sums; importing Numba is left to who needs it."""
-    from pyrodrop.models import settle_kernels
+    from pyrodrop.joint import window_sums as settle_kernels
 
     return settle_kernels
 

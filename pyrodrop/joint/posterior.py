@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.models.measured import LOG_NOISE_SD, LOG_RADIUS_SD
-from pyrodrop.models.settle_equations import Array, Columns, Problem, State, compiled, energy, shape_precision
-from pyrodrop.models.settle_factor import Factor
+from pyrodrop.joint.factor import Factor
+from pyrodrop.joint.normal_equations import Array, Columns, Problem, State, compiled, energy, shape_precision
+from pyrodrop.models.multichannel_fit import LOG_NOISE_SD, LOG_RADIUS_SD
 
 # How far a droplet may go from where it starts, in px or its radius, whichever is more. A finder is nearer than
 # that; a droplet that wants further is another one, or none.

@@ -10,7 +10,7 @@ import math
 import numba
 import numpy as np
 
-from pyrodrop.render.window_kernels import BY_LOG_R, BY_X, BY_Y, GAUSSIAN, HEIGHT, point, reach, window
+from pyrodrop.rendering.kernels.windows_loops import BY_LOG_R, BY_X, BY_Y, GAUSSIAN, HEIGHT, point, reach, window
 
 BOX_LEFT, BOX_TOP, BOX_WIDE, BOX_HIGH = range(4)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from pyrodrop.models.plates import droplet_plate, of_images
-from pyrodrop.render import log_likelihood, render
+from pyrodrop.rendering import log_likelihood, render
 
 
 def channel_fit(

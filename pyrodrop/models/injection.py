@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyrodrop.render import render
+from pyrodrop.rendering import render
 
 
 def add_droplets(channel: Tensor, x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, **drawing: Any) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.models.ground import spline_basis
+from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.plates import droplet_plate
-from pyrodrop.render import SHAPES, render
+from pyrodrop.rendering import SHAPES, render
 
 # Spreads of the priors of what has no unit of the image: standard deviations of log r, of the log of the edge's
 # width in px, of the heights of the radial curve, and of the log of the noise.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.models.plates import droplet_plate, of_images
-from pyrodrop.render import render
+from pyrodrop.rendering import render
 
 
 def centres(w: int, h: int, n_droplets: int) -> None:

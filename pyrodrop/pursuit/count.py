@@ -8,10 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pyrodrop.models.arrangement import Arrangement, Bounds
-from pyrodrop.models.evidence import log_volumes
-from pyrodrop.models.search import Search, mode
-from pyrodrop.models.start import POST_RADII, Start
+from pyrodrop.pursuit.arrangement import Arrangement, Bounds
+from pyrodrop.pursuit.evidence import log_volumes
+from pyrodrop.pursuit.search import Search, mode
+from pyrodrop.pursuit.start import POST_RADII, Start
 
 # Rounds of births and deaths that may pass without a better evidence.
 _PATIENCE = 3

@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from pyrodrop.models.joint import axis_sums, couple, edge, far
-from pyrodrop.models.refine import CUT, Doubles, Floats, Integers, add, compiled, half_square, sweep, window
+from pyrodrop.pursuit.joint import axis_sums, couple, edge, far
+from pyrodrop.pursuit.refine import CUT, Doubles, Floats, Integers, add, compiled, half_square, sweep, window
 
 NEIGHBOURS = 4
 COMPANY = 60  # droplets, those that overlap most, that may follow to first order when one is taken out

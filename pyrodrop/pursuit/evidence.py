@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pyrodrop.models.start import POST_RADII, Start
+from pyrodrop.pursuit.start import POST_RADII, Start
 
 
 class Widths(NamedTuple):

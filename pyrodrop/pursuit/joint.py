@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from pyrodrop.models.refine import CUT, Doubles, Floats, Integers, add, compiled, measure, window
+from pyrodrop.pursuit.refine import CUT, Doubles, Floats, Integers, add, compiled, measure, window
 
 # Farther apart than this times the root of r^2 + r'^2, two droplets that end at CUT radii share no pixel, so nothing
 # is left out and the matrix stays positive definite.

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from pyrodrop.models.refine import CUT, Doubles, Floats, Integers, add, compiled, improve, profile, window
-from pyrodrop.models.scales import TILE
+from pyrodrop.pursuit.refine import CUT, Doubles, Floats, Integers, add, compiled, improve, profile, window
+from pyrodrop.pursuit.scales import TILE
 
 
 @compiled

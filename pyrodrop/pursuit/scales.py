@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from pyrodrop.models.refine import Doubles, Floats, Integers, compiled
+from pyrodrop.pursuit.refine import Doubles, Floats, Integers, compiled
 
 FILTER_CUT = 3.5  # radii at which the filters end; they only propose, so they may be rough
 RATIO = 1.4  # from one scale to the next: half way between two, a droplet explains 97 % of what its own would

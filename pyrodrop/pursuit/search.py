@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pyrodrop.models.arrangement import Arrangement, Bounds, Doubles, Floats, Integers
+from pyrodrop.pursuit.arrangement import Arrangement, Bounds, Doubles, Floats, Integers
 
 STEPS = 3  # Gauss-Newton steps for a droplet just found
 SHARE = 0.15  # of the droplets that a round of births and deaths may replace
@@ -21,7 +21,8 @@ class Search:
 
     def __init__(self, size: tuple[int, ...], bounds: Bounds) -> None:
         # Here and not above: importing numba takes a while, and a fit that starts elsewhere needs none of it.
-        from pyrodrop.models import deaths, pursuit, refine, scales, together
+        from pyrodrop.pursuit import deaths, refine, scales, together
+        from pyrodrop.pursuit import matching_pursuit as pursuit
 
         self._refine, self._pursue, self._correlate = refine, pursuit.pursue, scales.correlate
         self._deaths, self._together = deaths, together

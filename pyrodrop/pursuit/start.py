@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pyrodrop.models.arrangement import Arrangement, Bounds
-from pyrodrop.models.search import Search, mode
+from pyrodrop.pursuit.arrangement import Arrangement, Bounds
+from pyrodrop.pursuit.search import Search, mode
 
 POST_RADII = (1.5, 0.75)  # mean and standard deviation of the log radius in px, the post's prior
 

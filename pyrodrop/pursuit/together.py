@@ -12,9 +12,9 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
-from pyrodrop.models import joint
-from pyrodrop.models.arrangement import Arrangement, Bounds, Doubles
-from pyrodrop.models.refine import half_square
+from pyrodrop.pursuit import joint
+from pyrodrop.pursuit.arrangement import Arrangement, Bounds, Doubles
+from pyrodrop.pursuit.refine import half_square
 
 _DAMPING = 1e-3  # of the first step; a step that fails raises it tenfold, one that succeeds lowers it
 _HOPELESS = 1e6  # damping at which no step helps any more

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.models.measured import LOG_RADIUS_SD
-from pyrodrop.models.settle import Settled
+from pyrodrop.joint.joint_fit import Settled
+from pyrodrop.models.multichannel_fit import LOG_RADIUS_SD
 
 Array = NDArray[np.float64]
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.models.finder import Found, find
-from pyrodrop.models.finder_edges import white_noise
-from pyrodrop.models.finder_population import Population
-from pyrodrop.models.measured import image_scales
-from pyrodrop.models.settle import settle
-from pyrodrop.render import HALF_RADIUS
+from pyrodrop.detection.edges import white_noise
+from pyrodrop.detection.finder import Found, find
+from pyrodrop.detection.population import Population
+from pyrodrop.joint.joint_fit import settle
+from pyrodrop.models.multichannel_fit import image_scales
+from pyrodrop.rendering import HALF_RADIUS
 
 Array = NDArray[np.float64]
 

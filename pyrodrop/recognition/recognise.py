@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.models.finder import find
-from pyrodrop.models.finder_population import Population
-from pyrodrop.models.ground import spline_basis
-from pyrodrop.models.left_over import peaks_left_over
-from pyrodrop.models.likeness import log_likeness
-from pyrodrop.models.measured import Scales, image_scales, pixel_noise
-from pyrodrop.models.packed import found_in_packed
-from pyrodrop.models.settle import Settled, settle, settle_best
-from pyrodrop.models.settle_descent import REST
-from pyrodrop.models.splits import needless, suspects, united, within
-from pyrodrop.render import HALF_RADIUS
+from pyrodrop.detection.finder import find
+from pyrodrop.detection.population import Population
+from pyrodrop.detection.residual_candidates import peaks_left_over
+from pyrodrop.joint.descent import REST
+from pyrodrop.joint.joint_fit import Settled, settle, settle_best
+from pyrodrop.models.bspline_background import spline_basis
+from pyrodrop.models.multichannel_fit import Scales, image_scales, pixel_noise
+from pyrodrop.recognition.likeness import log_likeness
+from pyrodrop.recognition.packed import found_in_packed
+from pyrodrop.recognition.splits import needless, suspects, united, within
+from pyrodrop.rendering import HALF_RADIUS
 
 Array = NDArray[np.float64]
 

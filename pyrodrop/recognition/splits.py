@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pyrodrop.models.settle import Settled
+from pyrodrop.joint.joint_fit import Settled
 
 Array = NDArray[np.float64]
 # Two are suspected of being one if their centres are nearer than the greater of their radii of half height.

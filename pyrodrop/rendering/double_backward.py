@@ -10,8 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pyrodrop.render.reference import render_reference
-from pyrodrop.render.separable import render_separable
+from pyrodrop.rendering.kernels.definition import render_reference
+from pyrodrop.rendering.kernels.separable import render_separable
 
 
 def image_gradients(given: tuple[Tensor, ...], by_image: Tensor, profile: str = "gaussian") -> tuple[Tensor, ...]:

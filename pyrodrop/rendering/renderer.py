@@ -11,12 +11,12 @@ from operator import index
 import torch
 from torch import Tensor
 
-from pyrodrop.render.bands import half_squares_bands, render_bands
-from pyrodrop.render.profiles import PROFILES, SHAPES
-from pyrodrop.render.reference import render_reference
-from pyrodrop.render.separable import render_separable
-from pyrodrop.render.tiles import half_squares_tiles, render_tiles
-from pyrodrop.render.windows import render_windows
+from pyrodrop.rendering.kernels.bands import half_squares_bands, render_bands
+from pyrodrop.rendering.kernels.definition import render_reference
+from pyrodrop.rendering.kernels.separable import render_separable
+from pyrodrop.rendering.kernels.tiles import half_squares_tiles, render_tiles
+from pyrodrop.rendering.kernels.windows import render_windows
+from pyrodrop.rendering.profiles.registry import PROFILES, SHAPES
 
 HAS_NUMBA = find_spec("numba") is not None
 HAS_TRITON = find_spec("triton") is not None
@@ -51,7 +51,7 @@ def render(
             that does not know the profile leaves it to "windows", or off the CPU to the reference.
         shape: what the profile needs beside the radius, shape (..., S) with S = ``SHAPES[profile]``: nothing for
             "gaussian", the edge's width in px for "disc", and also the heights of its curve for "radial". See
-            ``pyrodrop.render.profiles``.
+            ``pyrodrop.rendering.profiles.registry``.
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable by all

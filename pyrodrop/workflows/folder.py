@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyrodrop.results.whole import write_whole
+from pyrodrop.results.storage.atomic_write import write_whole
 from pyrodrop.workflows.settings import SettingError
 
 if TYPE_CHECKING:

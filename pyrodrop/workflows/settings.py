@@ -142,6 +142,6 @@ def pick_device(name: str) -> "torch.device":
 def input_errors() -> tuple[type[Exception], ...]:
     """The errors whose message is all that a person needs: something was wrong with what was given."""
     from pyrodrop.images import ImageError
-    from pyrodrop.results.posterior import CheckpointError
+    from pyrodrop.results.storage.checkpoint import CheckpointError
 
     return ImageError, CheckpointError, SettingError

@@ -4,9 +4,9 @@ import inspect
 
 from pyrodrop.cli import options
 from pyrodrop.images import CHANNELS
-from pyrodrop.workflows.fit import fit
-from pyrodrop.workflows.fit_image import fit_image
-from pyrodrop.workflows.measure import PROFILES
+from pyrodrop.workflows.commands.fit import fit_image
+from pyrodrop.workflows.fitting.fit import fit
+from pyrodrop.workflows.measuring.measure import PROFILES
 from pyrodrop.workflows.settings import STARTS
 
 

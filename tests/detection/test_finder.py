@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
-from pyrodrop.models.finder import Found, find
+from pyrodrop.detection.finder import Found, find
 
 Image = npt.NDArray[np.float64]
 SIZE = (240, 300)

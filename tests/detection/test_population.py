@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pyrodrop.models.finder_circles import RAYS, Circles
-from pyrodrop.models.finder_population import presence, two_populations
-from pyrodrop.models.finder_select import STRAY
+from pyrodrop.detection.circles import RAYS, Circles
+from pyrodrop.detection.population import presence, two_populations
+from pyrodrop.detection.selection import STRAY
 
 Array = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyrodrop.models.left_over import STANDS_OUT, Peaks, peaks_left_over
+from pyrodrop.detection.residual_candidates import STANDS_OUT, Peaks, peaks_left_over
 
 RADII = np.array([2.5, 3.0, 4.0, 5.0])
 

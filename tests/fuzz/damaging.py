@@ -63,7 +63,7 @@ def png_of_sixteen_bits() -> bytes:
 
 
 def nd2_stack() -> bytes:
-    from images.nikon_files import nd2_file
+    from images.reading.nikon_files import nd2_file
 
     return bytes(nd2_file(np.moveaxis(STACK, 1, 3), ("DAPI", "GFP"), 16, 0.5))
 

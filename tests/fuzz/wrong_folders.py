@@ -17,7 +17,7 @@ def tiles_argv(folder: Path) -> list[str]:
     """The command that measures a small image, which is made here, in four tiles."""
     import tifffile
 
-    from pyrodrop.images.simulate import simulate
+    from pyrodrop.images.simulation.simulate import simulate
 
     channel = simulate(6, (70, 70), seed=2, kind="gray")[0].pixels[..., 0]
     tifffile.imwrite(folder / "large.tif", (channel.clamp(0, 1) * 60_000).numpy().astype(np.uint16))
@@ -28,7 +28,7 @@ def tiles_argv(folder: Path) -> list[str]:
 def batch_argv(folder: Path, address: str) -> list[str]:
     """The command that fits three small images, which are made here."""
     from pyrodrop.images import write_png
-    from pyrodrop.images.simulate import simulate
+    from pyrodrop.images.simulation.simulate import simulate
 
     (folder / "images").mkdir()
     for number in range(3):

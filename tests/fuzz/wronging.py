@@ -23,7 +23,7 @@ from fuzz.wrong_folders import batch_argv, damaged_batch, damaged_results, damag
 from fuzz.wrong_words import BASES, spoiled
 
 from pyrodrop import cli
-from pyrodrop.workflows.batch_results import RECORD, read_record
+from pyrodrop.workflows.batch.results import RECORD, read_record
 
 MEMORY = 2**30
 HANGS_AFTER = 300
@@ -32,7 +32,7 @@ HANGS_AFTER = 300
 def things(folder: Path) -> dict[str, str]:
     """Paths of every kind, by what they are."""
     from pyrodrop.images import write_png
-    from pyrodrop.images.simulate import simulate
+    from pyrodrop.images.simulation.simulate import simulate
 
     folder.mkdir()
     image = folder / "drops.png"

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from pyrodrop.models.measured import image_scales
-from pyrodrop.models.settle import settle
-from pyrodrop.models.settle_descent import start_of
-from pyrodrop.models.settle_equations import Problem, columns_of, compiled, equations_of, residual_of
-from pyrodrop.models.settle_factor import step
+from pyrodrop.joint.descent import start_of
+from pyrodrop.joint.factor import step
+from pyrodrop.joint.joint_fit import settle
+from pyrodrop.joint.normal_equations import Problem, columns_of, compiled, equations_of, residual_of
+from pyrodrop.models.multichannel_fit import image_scales
 
 WIDTH, HEIGHT = 60, 40
 

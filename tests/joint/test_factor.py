@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pyrodrop.models.settle_equations import Equations
-from pyrodrop.models.settle_factor import factor
+from pyrodrop.joint.factor import factor
+from pyrodrop.joint.normal_equations import Equations
 
 
 @pytest.mark.parametrize("told", [1e6, 1e17, 1e20, 1e24])

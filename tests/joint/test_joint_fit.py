@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pyro import poutine
 from scipy import stats
 
-from pyrodrop.models.ground import spline_basis
-from pyrodrop.models.measured import image_scales, measured
-from pyrodrop.models.settle import Settled, draws, settle, settle_best
-from pyrodrop.render import HALF_RADIUS, half_radius, render
+from pyrodrop.joint.joint_fit import Settled, draws, settle, settle_best
+from pyrodrop.models.bspline_background import spline_basis
+from pyrodrop.models.multichannel_fit import image_scales, measured
+from pyrodrop.rendering import HALF_RADIUS, half_radius, render
 
 Numbers = NDArray[np.float64]
 SHAPE = {"gaussian": [], "disc": [1.1], "radial": [1.1, 0.5, 0.2, 0.0, -0.3, -0.4]}
@@ -157,7 +157,7 @@ class reference_only:
     """The definition in place of the compiled kernel, which has no second derivative."""
 
     def __enter__(self) -> None:
-        import pyrodrop.models.measured as module
+        import pyrodrop.models.multichannel_fit as module
 
         self.module, self.drawn = module, module.render
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.distributions import biject_to, constraints
 
 from pyrodrop.models import channel_fit
-from pyrodrop.models.droplets import DropletImage
-from pyrodrop.render.reference import render_reference
+from pyrodrop.models.channel_fit import DropletImage
+from pyrodrop.rendering.kernels.definition import render_reference
 
 LATENT = ["bg", "x", "y", "r", "amplitude"]
 WITH_VAL = pytest.mark.parametrize("with_val", [True, False], ids=["with val", "in one pass"])

@@ -2,8 +2,8 @@
 
 import torch
 
-from pyrodrop.models.added import add_droplets
-from pyrodrop.render import render
+from pyrodrop.models.injection import add_droplets
+from pyrodrop.rendering import render
 
 
 def test_what_is_added_is_what_is_drawn() -> None:

@@ -11,9 +11,9 @@ from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
 from pyro.infer.autoguide import AutoNormal
 from scipy import stats
 
-from pyrodrop.models.ground import spline_basis
-from pyrodrop.models.measured import Scales, image_scales, measured, pixel_noise
-from pyrodrop.render import SHAPES, render
+from pyrodrop.models.bspline_background import spline_basis
+from pyrodrop.models.multichannel_fit import Scales, image_scales, measured, pixel_noise
+from pyrodrop.rendering import SHAPES, render
 
 
 def sites(profile: str, count: int, n: int, scales: Scales, size: tuple[int, int]) -> dict[str, torch.Tensor]:

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 import torch
 
-from pyrodrop.images.simulate import simulate
-from pyrodrop.models.count import counted_peaks
-from pyrodrop.models.evidence import log_volumes, widths
-from pyrodrop.models.start import Start
-from pyrodrop.render import render
-from pyrodrop.results.comparison import compare
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.pursuit.count import counted_peaks
+from pyrodrop.pursuit.evidence import log_volumes, widths
+from pyrodrop.pursuit.start import Start
+from pyrodrop.rendering import render
+from pyrodrop.results.tables.comparison import compare
 
 
 @pytest.mark.parametrize(("n_droplets", "noise"), [(8, 0.02), (30, 0.02), (30, 0.08)])

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pyrodrop.images.simulate import simulate
-from pyrodrop.models.start import Start, peaks, rearrange, residual_peaks
-from pyrodrop.render.reference import render_reference
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.pursuit.start import Start, peaks, rearrange, residual_peaks
+from pyrodrop.rendering.kernels.definition import render_reference
 
 
 def image_of(start: Start, size: tuple[int, int]) -> Tensor:

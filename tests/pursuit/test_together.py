@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from pyrodrop.models import deaths, together
-from pyrodrop.models.arrangement import Arrangement, Bounds
-from pyrodrop.models.search import Search
-from pyrodrop.render.reference import render_reference
+from pyrodrop.pursuit import deaths, together
+from pyrodrop.pursuit.arrangement import Arrangement, Bounds
+from pyrodrop.pursuit.search import Search
+from pyrodrop.rendering.kernels.definition import render_reference
 
 SIZE = (50, 60)
 NOISE = 0.02

@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import color
 
 import pyrodrop
-from pyrodrop.models.finder import find
+from pyrodrop.detection.finder import find
 
 pytestmark = pytest.mark.shared
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pyrodrop.models.likeness import log_likeness
-from pyrodrop.models.settle import Settled, settle
+from pyrodrop.joint.joint_fit import Settled, settle
+from pyrodrop.recognition.likeness import log_likeness
 
 
 def droplets(r: np.ndarray, amplitude: np.ndarray) -> Settled:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from pyrodrop.models.finder import Found, find
-from pyrodrop.models.packed import found_in_packed, structure_left
-from pyrodrop.models.recognise import recognise
+from pyrodrop.detection.finder import Found, find
+from pyrodrop.recognition.packed import found_in_packed, structure_left
+from pyrodrop.recognition.recognise import recognise
 
 Array = NDArray[np.float64]
 SIZE = (110, 130)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from pyrodrop.images.simulate import simulate
-from pyrodrop.models.measured import image_scales, pixel_noise
-from pyrodrop.models.recognise import Recognised, log_rivals, presence_of, recognise
-from pyrodrop.models.settle import settle
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.joint.joint_fit import settle
+from pyrodrop.models.multichannel_fit import image_scales, pixel_noise
+from pyrodrop.recognition.recognise import Recognised, log_rivals, presence_of, recognise
 
 ALL = ("gaussian", "disc", "radial")
 

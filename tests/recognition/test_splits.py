@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pyrodrop.models.settle import Settled, settle
-from pyrodrop.models.splits import needless, suspects, united, within
+from pyrodrop.joint.joint_fit import Settled, settle
+from pyrodrop.recognition.splits import needless, suspects, united, within
 
 NOISE = 0.02
 

@@ -12,8 +12,8 @@ import tifffile
 import torch
 
 import pyrodrop
-from pyrodrop.results.folder import ResultError
-from pyrodrop.results.table import droplet_table
+from pyrodrop.results.storage.folder import ResultError
+from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.napari_reader import read_layers, reader_of
 
 MANIFEST = Path(pyrodrop.__file__).with_name("napari.yaml")

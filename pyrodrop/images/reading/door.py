@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from pyrodrop.images.bounds import too_large
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.frames import frame_number
-from pyrodrop.images.stored import Stored
+from pyrodrop.images.reading.bounds import too_large
+from pyrodrop.images.reading.frames import frame_number
+from pyrodrop.images.reading.stored import Stored
 
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NIKON_MARKS = (b"\xda\xce\xbe\x0a", b"\0\0\0\x0cjP  ")
@@ -75,15 +75,15 @@ def _mark(path: Path) -> bytes:
 def _count(path: Path) -> int:
     mark = _mark(path)
     if mark.startswith(TIFF_MARKS):
-        from pyrodrop.images.tiff import count_tiff
+        from pyrodrop.images.reading.tiff import count_tiff
 
         return count_tiff(path)
     if mark.startswith(NIKON_MARKS):
         _check_nikon(path, mark)
-        from pyrodrop.images.nikon import count_nikon
+        from pyrodrop.images.reading.nikon import count_nikon
 
         return count_nikon(path)
-    from pyrodrop.images.picture import count_pictures
+    from pyrodrop.images.reading.picture import count_pictures
 
     return count_pictures(path)
 
@@ -98,15 +98,15 @@ def _read(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
     mark = _mark(path)
     # Each reader brings its libraries, which the others do not need.
     if mark.startswith(TIFF_MARKS):
-        from pyrodrop.images.tiff import read_tiff
+        from pyrodrop.images.reading.tiff import read_tiff
 
         return read_tiff(path, frame, want_pixel_size)
     if mark.startswith(NIKON_MARKS):
         _check_nikon(path, mark)
-        from pyrodrop.images.nikon import read_nikon
+        from pyrodrop.images.reading.nikon import read_nikon
 
         return read_nikon(path, frame, want_pixel_size)
-    from pyrodrop.images.picture import read_picture
+    from pyrodrop.images.reading.picture import read_picture
 
     return read_picture(path, frame, want_pixel_size)
 

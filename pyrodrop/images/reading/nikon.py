@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from pyrodrop.images.bounds import check_size
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.frames import choose_frame
-from pyrodrop.images.pixel_size import stated
-from pyrodrop.images.stored import Stored
-from pyrodrop.images.tiff_metadata import numbered
+from pyrodrop.images.reading.bounds import check_size
+from pyrodrop.images.reading.frames import choose_frame
+from pyrodrop.images.reading.pixel_size import stated
+from pyrodrop.images.reading.stored import Stored
+from pyrodrop.images.reading.tiff_metadata import numbered
 
 
 def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:

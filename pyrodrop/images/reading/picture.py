@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pyrodrop.images.bounds import check_size
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.frames import choose_frame
-from pyrodrop.images.pixel_size import MICROMETRES_AN_INCH, by_resolution
-from pyrodrop.images.stored import Stored, upright
+from pyrodrop.images.reading.bounds import check_size
+from pyrodrop.images.reading.frames import choose_frame
+from pyrodrop.images.reading.pixel_size import MICROMETRES_AN_INCH, by_resolution
+from pyrodrop.images.reading.stored import Stored, upright
 
 # Pillow would also hand files to other programs (PostScript); only what it decodes itself is let in.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")

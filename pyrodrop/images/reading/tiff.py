@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.frames import choose_frame
-from pyrodrop.images.stored import Stored
-from pyrodrop.images.tiff_metadata import (
+from pyrodrop.images.reading.frames import choose_frame
+from pyrodrop.images.reading.stored import Stored
+from pyrodrop.images.reading.tiff_metadata import (
     OmeImage,
     check_description,
     holds_signed,
@@ -23,7 +23,7 @@ from pyrodrop.images.tiff_metadata import (
     ome_images,
     tiff_pixel_size_um,
 )
-from pyrodrop.images.tiff_page import check_page, check_segments, interpret, read_page
+from pyrodrop.images.reading.tiff_page import check_page, check_segments, interpret, read_page
 
 # How tifffile groups pages where that has been tried; the others are formats of single vendors.
 KINDS = ("uniform", "generic", "shaped", "imagej", "ome")

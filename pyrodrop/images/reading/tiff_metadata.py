@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from tifffile import TiffFile, TiffPage
 
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.pixel_size import (
+from pyrodrop.images.reading.pixel_size import (
     LARGEST_BY_RESOLUTION_UM,
     MICROMETRES_AN_INCH,
     by_resolution,

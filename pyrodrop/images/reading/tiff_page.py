@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TIFF, TiffPage
 
-from pyrodrop.images.bounds import check_size
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.stored import Stored, upright
+from pyrodrop.images.reading.bounds import check_size
+from pyrodrop.images.reading.stored import Stored, upright
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR = 0, 1, 2, 3, 5, 6
 ASSOCIATED, UNASSOCIATED = 1, 2

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.images.errors import ImageError, positive_number
-from pyrodrop.images.stored import Stored
+from pyrodrop.images.reading.stored import Stored
 
 
 class Levels(NamedTuple):

@@ -10,11 +10,11 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from pyrodrop.images.channels.scaling import from_levels
 from pyrodrop.images.micrograph import Micrograph, to_levels
-from pyrodrop.images.photograph import DISC, PALETTES, choose_palettes, paint
-from pyrodrop.images.scaling import from_levels
+from pyrodrop.images.simulation.photograph import DISC, PALETTES, choose_palettes, paint
 from pyrodrop.models.priors import centres
-from pyrodrop.render import SHAPES, render
+from pyrodrop.rendering import SHAPES, render
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrodrop.render.batching import map_as_leading
-from pyrodrop.render.further import half_square_gradients, image_gradients
+from pyrodrop.rendering.double_backward import half_square_gradients, image_gradients
+from pyrodrop.rendering.vmap import map_as_leading
 
 CUT = {torch.float32: 5.4, torch.float64: 8.5}
 BROAD = {torch.float32: 12.0, torch.float64: math.inf}
@@ -154,7 +154,7 @@ def _compiled() -> Any:
     """The compiled module. Numba takes a third of a second to import: only who draws pays for it."""
     from numba.np.ufunc import parallel
 
-    from pyrodrop.render import sweep
+    from pyrodrop.rendering.kernels import bands_sweep as sweep
 
     # Code that Numba loads from its cache calls into its pool of threads, but does not see to it that there is one
     # when the parallel loop sits in a callee: without this a first call on one thread would crash.
@@ -173,7 +173,7 @@ def _sweep(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Half the sums of squares and the five gradients; what the job does not ask for is left unwritten."""
     sweep = _compiled()
-    from pyrodrop.render.reach import GRID, REST, levels
+    from pyrodrop.rendering.kernels.bands_reach import GRID, REST, levels
 
     height, width = picture.shape[-2:]
     images, droplets = bg.numel(), x.shape[-1]

@@ -10,10 +10,24 @@ import math
 import numba
 import numpy as np
 
-from pyrodrop.render import lanes
-from pyrodrop.render.lanes import add_four_rows, close_moments, fill_gaussian, gather_four_rows, take_ticket
-from pyrodrop.render.pyramid import PAD, coarsen_row, coarsened_row, copy_row, fast, refine_row, refined_rows
-from pyrodrop.render.reach import (
+from pyrodrop.rendering.kernels import bands_lanes as lanes
+from pyrodrop.rendering.kernels.bands_lanes import (
+    add_four_rows,
+    close_moments,
+    fill_gaussian,
+    gather_four_rows,
+    take_ticket,
+)
+from pyrodrop.rendering.kernels.bands_pyramid import (
+    PAD,
+    coarsen_row,
+    coarsened_row,
+    copy_row,
+    fast,
+    refine_row,
+    refined_rows,
+)
+from pyrodrop.rendering.kernels.bands_reach import (
     BANDS,
     FIRST_BAND,
     GRID,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pyrodrop.render.profiles import PROFILES
+from pyrodrop.rendering.profiles.registry import PROFILES
 
 
 def render_reference(
@@ -25,7 +25,7 @@ def render_reference(
         bg: background level, shape (...).
         size: height and width (H, W) of the image in px.
         profile: name of the profile f, a key of ``PROFILES``.
-        shape: what the profile needs beside the radius, shape (..., S); see ``pyrodrop.render.profiles``.
+        shape: what the profile needs beside the radius, shape (..., S); see ``pyrodrop.rendering.profiles.registry``.
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable.

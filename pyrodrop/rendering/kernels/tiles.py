@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrodrop.render.further import half_square_gradients, image_gradients
+from pyrodrop.rendering.double_backward import half_square_gradients, image_gradients
 
 # How many radii a droplet reaches along x and along y. What is left out at a pixel is under exp(-k^2 / 2) of the
 # amplitude: 4e-6 in float32; float64 is for checks and leaves out nothing that counts (3e-18). Of the gradients, the
@@ -84,7 +84,7 @@ def _kernels(x: Tensor) -> ModuleType:
     if x.dtype not in CUTOFF:
         raise ValueError(f"kernel 'tiles' draws in float32 or float64 and got {x.dtype}: convert with .to().")
     try:
-        from pyrodrop.render import tile_kernels
+        from pyrodrop.rendering.kernels import tiles_triton as tile_kernels
     except ImportError as error:
         raise ImportError(
             "kernel 'tiles' needs Triton, which comes with torch's CUDA builds for Linux and is not here: "

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.render.bands import CUT
-from pyrodrop.render.batching import map_as_leading
-from pyrodrop.render.further import image_gradients
-from pyrodrop.render.profiles import SHAPES, curve_basis
+from pyrodrop.rendering.double_backward import image_gradients
+from pyrodrop.rendering.kernels.bands import CUT
+from pyrodrop.rendering.profiles.registry import SHAPES, curve_basis
+from pyrodrop.rendering.vmap import map_as_leading
 
 EDGE_CUT = {torch.float32: 5.0, torch.float64: 8.2}
 
@@ -44,7 +44,7 @@ def render_windows(
 @lru_cache(maxsize=1)
 def kernels() -> Any:
     """The compiled module: Numba takes a third of a second to import, and only who draws pays for it."""
-    from pyrodrop.render import window_kernels
+    from pyrodrop.rendering.kernels import windows_loops as window_kernels
 
     return window_kernels
 

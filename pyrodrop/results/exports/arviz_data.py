@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.results.whole import write_whole
+from pyrodrop.results.storage.atomic_write import write_whole
 
 Named = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pyrodrop.results.rois import likely
-from pyrodrop.results.whole import write_whole
+from pyrodrop.results.exports.rois import likely
+from pyrodrop.results.storage.atomic_write import write_whole
 
 Labels = NDArray[np.uint16] | NDArray[np.uint32]
 

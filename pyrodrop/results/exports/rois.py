@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pyrodrop.results.whole import write_whole
+from pyrodrop.results.storage.atomic_write import write_whole
 
 # Pixel centres lie on whole numbers here; in ImageJ the corner of the first pixel is the origin, its centre 0.5.
 _TO_CORNERS = 0.5

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pyrodrop.results import plots, size_plots
-from pyrodrop.results.counts import count_distribution
-from pyrodrop.results.histogram import size_histogram
+from pyrodrop.results.figures import fit_figures as plots
+from pyrodrop.results.figures import size_figures as size_plots
+from pyrodrop.results.tables.counts import count_distribution
+from pyrodrop.results.tables.histogram import size_histogram
 
 _DRAWS, _REPLICATES = 100, 500
 # Of many droplets fewer will do; so many numbers are drawn at most, but a few of each droplet.

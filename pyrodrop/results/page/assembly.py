@@ -35,7 +35,7 @@ def page(template: str, scripts: tuple[str, ...], **content: Any) -> str:
 
 def part(name: str) -> str:
     """The text of a file in the folder ``page``."""
-    return (files("pyrodrop.results") / "page" / name).read_text(encoding="utf-8")
+    return (files("pyrodrop.results.page") / "templates" / name).read_text(encoding="utf-8")
 
 
 def as_data(value: Any) -> Markup:
@@ -49,7 +49,7 @@ def as_data(value: Any) -> Markup:
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("pyrodrop.results", "page"),
+        loader=PackageLoader("pyrodrop.results.page", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

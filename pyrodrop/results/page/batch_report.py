@@ -7,14 +7,14 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from pyrodrop.results.batch_folder import read_batch
-from pyrodrop.results.folder import ResultError, ResultFolder, read_results
-from pyrodrop.results.numbers import UNKNOWN, digits, parts_of, show, with_interval
-from pyrodrop.results.page_text import page
-from pyrodrop.results.pictures import data_uri, encoded, thumbnail, with_circles
-from pyrodrop.results.report import REPORT, Fact, Figure, count_fact, median_fact, sizes_of, warnings
-from pyrodrop.results.table_figures import size_figure
-from pyrodrop.results.whole import write_whole
+from pyrodrop.results.figures.pictures import data_uri, encoded, thumbnail, with_circles
+from pyrodrop.results.figures.table_figures import size_figure
+from pyrodrop.results.page.assembly import page
+from pyrodrop.results.page.numbers import UNKNOWN, digits, parts_of, show, with_interval
+from pyrodrop.results.page.report import REPORT, Fact, Figure, count_fact, median_fact, sizes_of, warnings
+from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.storage.batch_folder import read_batch
+from pyrodrop.results.storage.folder import ResultError, ResultFolder, read_results
 
 _FILES = {
     "droplets.csv": "the droplets of all images in one table",

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.results.droplet_rows import first_rows, flag_counts, page_columns
-from pyrodrop.results.folder import ResultFolder, read_results
-from pyrodrop.results.method_text import TOO_LARGE, method_text, radius_meaning
-from pyrodrop.results.numbers import decimals_for, digits, flattened, parts_of, show, with_interval
-from pyrodrop.results.page_text import as_data, page
-from pyrodrop.results.page_views import views
-from pyrodrop.results.pictures import data_uri
-from pyrodrop.results.sizes import STATISTICS
-from pyrodrop.results.table import FLAGS
-from pyrodrop.results.table_figures import count_figure, size_figure
-from pyrodrop.results.whole import write_whole
+from pyrodrop.results.figures.pictures import data_uri
+from pyrodrop.results.figures.table_figures import count_figure, size_figure
+from pyrodrop.results.page.assembly import as_data, page
+from pyrodrop.results.page.droplet_rows import first_rows, flag_counts, page_columns
+from pyrodrop.results.page.method_text import TOO_LARGE, method_text, radius_meaning
+from pyrodrop.results.page.numbers import decimals_for, digits, flattened, parts_of, show, with_interval
+from pyrodrop.results.page.views import views
+from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.storage.folder import ResultFolder, read_results
+from pyrodrop.results.tables.droplet_table import FLAGS
+from pyrodrop.results.tables.sizes import STATISTICS
 
 REPORT = "report.html"
 
@@ -69,7 +69,7 @@ def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a folder that a fit or a measurement has written.
 
     What the folder does not hold is left out of the page. The regions for ImageJ and the label image, which
-    ``pyrodrop report`` also writes, are made by ``pyrodrop.workflows.report.report``.
+    ``pyrodrop report`` also writes, are made by ``pyrodrop.workflows.commands.report.report``.
 
     Args:
         folder: a folder with ``droplets.csv`` and ``summary.json``, as ``pyrodrop measure`` and ``pyrodrop fit`` write
@@ -83,7 +83,7 @@ def write_report(folder: str | Path) -> Path:
 
     Example:
         >>> import tempfile, pyrodrop
-        >>> from pyrodrop.workflows.measure_image import measure_image
+        >>> from pyrodrop.workflows.commands.measure import measure_image
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     said = measure_image(None, folder, profile="gaussian", progress=False)
         ...     page = pyrodrop.write_report(folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pyrodrop.results.whole import write_whole as write_whole
+from pyrodrop.results.storage.atomic_write import write_whole as write_whole
 
 
 class CheckpointError(ValueError):

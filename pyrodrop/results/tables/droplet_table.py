@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.results.residuals import DropletResiduals
+from pyrodrop.results.tables.residuals import DropletResiduals
 
 if TYPE_CHECKING:
     import pandas as pd

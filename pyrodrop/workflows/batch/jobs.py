@@ -34,12 +34,12 @@ class Job(NamedTuple):
 
 JOBS = {
     "fit": Job(
-        "pyrodrop.workflows.fit_image",
+        "pyrodrop.workflows.commands.fit",
         "fit_image",
         on_gpu=True,
-        together=("pyrodrop.workflows.fit_images", "fit_images"),
+        together=("pyrodrop.workflows.commands.fit_many", "fit_images"),
     ),
-    "measure": Job("pyrodrop.workflows.measure_image", "measure_image", on_gpu=False),
+    "measure": Job("pyrodrop.workflows.commands.measure", "measure_image", on_gpu=False),
 }
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pyrodrop
-from pyrodrop.workflows.batch_keys import Content, Contents, key_of
-from pyrodrop.workflows.batch_progress import BatchProgress
-from pyrodrop.workflows.batch_results import folder_name, read_record
-from pyrodrop.workflows.batch_sources import Source
-from pyrodrop.workflows.batch_tables import Entry
-from pyrodrop.workflows.batch_tasks import Outcome, Task
+from pyrodrop.workflows.batch.keys import Content, Contents, key_of
+from pyrodrop.workflows.batch.progress import BatchProgress
+from pyrodrop.workflows.batch.results import folder_name, read_record
+from pyrodrop.workflows.batch.sources import Source
+from pyrodrop.workflows.batch.tables import Entry
+from pyrodrop.workflows.batch.tasks import Outcome, Task
 
 HASHES = ".hashes.json"
 
@@ -120,7 +120,7 @@ class Ledger:
 
 def _frames(path: str) -> int:
     from pyrodrop.images.errors import ImageError
-    from pyrodrop.images.reading import count_frames
+    from pyrodrop.images.reading.door import count_frames
 
     try:
         return count_frames(Path(path))

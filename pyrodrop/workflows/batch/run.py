@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pyrodrop
-from pyrodrop.workflows.batch_ledger import Ledger
-from pyrodrop.workflows.batch_runs import clear_dead_runs, run_folder
-from pyrodrop.workflows.batch_sources import find_sources
-from pyrodrop.workflows.batch_tables import put_together
+from pyrodrop.workflows.batch.ledger import Ledger
+from pyrodrop.workflows.batch.runs import clear_dead_runs, run_folder
+from pyrodrop.workflows.batch.sources import find_sources
+from pyrodrop.workflows.batch.tables import put_together
 from pyrodrop.workflows.folder import open_folder
 from pyrodrop.workflows.settings import positive_whole
 from pyrodrop.workflows.termination import Terminated
@@ -98,8 +98,8 @@ def _do_what_is_missing(
     if first is None:  # nothing is started, and nothing heavy imported
         clear_dead_runs(ledger.folder)
         return
-    from pyrodrop.workflows.batch_cluster import outcomes, workers_of
-    from pyrodrop.workflows.jobs import JOBS, check_job, together_most
+    from pyrodrop.workflows.batch.cluster import outcomes, workers_of
+    from pyrodrop.workflows.batch.jobs import JOBS, check_job, together_most
 
     check_job(ledger.job, ledger.settings)
     most = together_most(ledger.job, ledger.settings, together)
@@ -126,8 +126,8 @@ def _own_workers(ledger: Ledger, workers: int | None, workers_per_gpu: int | Non
     import torch
     from dask.system import CPU_COUNT
 
-    from pyrodrop.workflows.batch_cluster import own_workers
-    from pyrodrop.workflows.jobs import JOBS
+    from pyrodrop.workflows.batch.cluster import own_workers
+    from pyrodrop.workflows.batch.jobs import JOBS
 
     each = 1 if workers_per_gpu is None else positive_whole("workers_per_gpu", workers_per_gpu)
     most = CPU_COUNT if workers is None else positive_whole("workers", workers)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.results.whole import write_whole
+from pyrodrop.results.storage.atomic_write import write_whole
 from pyrodrop.workflows.digests import read_sealed, write_sealed
 
 DROPLETS, IMAGES, SUMMARY, PARQUET = "droplets.csv", "summary.csv", "summary.json", "droplets.parquet"

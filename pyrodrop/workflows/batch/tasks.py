@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.workflows.batch_keys import Mark, mark_of
-from pyrodrop.workflows.batch_results import publish
+from pyrodrop.workflows.batch.jobs import work_of
+from pyrodrop.workflows.batch.keys import Mark, mark_of
+from pyrodrop.workflows.batch.results import publish
 from pyrodrop.workflows.folder import FULL
-from pyrodrop.workflows.jobs import work_of
 
 # An image whose worker has died is begun this often in all.
 MOST_ATTEMPTS = 3

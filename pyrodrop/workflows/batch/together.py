@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pyrodrop.workflows.batch_results import read_record
-from pyrodrop.workflows.batch_tasks import Outcome, Task, alone, claim, do, publish_results, ready
-from pyrodrop.workflows.jobs import together_of
+from pyrodrop.workflows.batch.jobs import together_of
+from pyrodrop.workflows.batch.results import read_record
+from pyrodrop.workflows.batch.tasks import Outcome, Task, alone, claim, do, publish_results, ready
 
 
 def do_together(tasks: Sequence[Task]) -> list[Outcome]:

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pyrodrop.images import Micrograph, read_image
-from pyrodrop.results import plots
+from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.workflows.folder import open_folder, write_figure
 
 SPACES: dict[str, tuple[str, ...]] = {"lab": ("L", "a", "b"), "hsv": ("hue", "saturation", "value")}

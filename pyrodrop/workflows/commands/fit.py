@@ -13,15 +13,15 @@ from torch import Tensor
 
 import pyrodrop
 from pyrodrop.images import Micrograph, read_image
-from pyrodrop.images.pixel_size import positive_pixel_size
-from pyrodrop.images.scaling import positive_scale
-from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
-from pyrodrop.images.white_level import positive_white
-from pyrodrop.results import plots
-from pyrodrop.results.comparison import compare
-from pyrodrop.results.posterior import write_whole
-from pyrodrop.workflows.fit import fit, load
-from pyrodrop.workflows.fitted import Fit
+from pyrodrop.images.channels.scaling import positive_scale
+from pyrodrop.images.reading.pixel_size import positive_pixel_size
+from pyrodrop.images.reading.white_level import positive_white
+from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
+from pyrodrop.results.figures import fit_figures as plots
+from pyrodrop.results.storage.checkpoint import write_whole
+from pyrodrop.results.tables.comparison import compare
+from pyrodrop.workflows.fitting.fit import fit, load
+from pyrodrop.workflows.fitting.result import Fit
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json, write_tiff
 from pyrodrop.workflows.settings import Count, SettingError, check_settings, steps_wanted
 

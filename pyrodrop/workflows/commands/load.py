@@ -2,8 +2,10 @@
 
 import os
 
-from pyrodrop.results.posterior import load_state
-from pyrodrop.workflows import fit, fitted, measurement
+from pyrodrop.results.storage.checkpoint import load_state
+from pyrodrop.workflows.fitting import fit
+from pyrodrop.workflows.fitting import result as fitted
+from pyrodrop.workflows.measuring import measurement
 
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> fitted.Fit | measurement.Measurement:

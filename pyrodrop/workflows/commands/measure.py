@@ -11,19 +11,21 @@ from matplotlib.figure import Figure
 
 import pyrodrop
 from pyrodrop.images import ImageError, Micrograph, read_image
-from pyrodrop.images.pixel_size import positive_pixel_size
-from pyrodrop.images.scaling import positive_scale
-from pyrodrop.images.simulate import COLOUR_CHANNEL, embedded
-from pyrodrop.images.white_level import positive_white
-from pyrodrop.results import check_plots, plots, size_plots
-from pyrodrop.results.comparison import compare
-from pyrodrop.results.histogram import size_histogram
-from pyrodrop.results.posterior import write_whole
+from pyrodrop.images.channels.scaling import positive_scale
+from pyrodrop.images.reading.pixel_size import positive_pixel_size
+from pyrodrop.images.reading.white_level import positive_white
+from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
+from pyrodrop.results.figures import check_figures as check_plots
+from pyrodrop.results.figures import fit_figures as plots
+from pyrodrop.results.figures import size_figures as size_plots
+from pyrodrop.results.storage.checkpoint import write_whole
+from pyrodrop.results.tables.comparison import compare
+from pyrodrop.results.tables.histogram import size_histogram
 from pyrodrop.workflows.folder import open_folder, write_figure, write_json, write_tiff
-from pyrodrop.workflows.measure import PROFILES, channels_of, measure
-from pyrodrop.workflows.measurement import Measurement
+from pyrodrop.workflows.measuring.measure import PROFILES, channels_of, measure
+from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
-from pyrodrop.workflows.tiles import measure_tiles
+from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 
 EMBEDDED = "embedded micrograph"
 

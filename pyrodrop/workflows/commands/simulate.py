@@ -3,14 +3,14 @@
 from typing import Any
 
 from pyrodrop.images import write_png
-from pyrodrop.images.simulate import (
+from pyrodrop.images.simulation.simulate import (
     COLOUR_CHANNEL,
     EMBEDDED_DROPLETS,
     EMBEDDED_SEED,
     EMBEDDED_SIZE,
     simulate,
 )
-from pyrodrop.results.posterior import write_whole
+from pyrodrop.results.storage.checkpoint import write_whole
 from pyrodrop.workflows.folder import open_folder
 from pyrodrop.workflows.settings import SettingError, whole
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from pyrodrop.images import as_channel
 from pyrodrop.inference import svi
-from pyrodrop.models.count import counted_peaks
-from pyrodrop.results.posterior import CheckpointError, load_state
-from pyrodrop.workflows.fitted import KIND, Fit
-from pyrodrop.workflows.kept_checks import Wrong, check_fit, checked_settings
-from pyrodrop.workflows.restarts import Agreement
+from pyrodrop.pursuit.count import counted_peaks
+from pyrodrop.results.storage.checkpoint import CheckpointError, load_state
+from pyrodrop.workflows.checkpoint_checks import Wrong, check_fit, checked_settings
+from pyrodrop.workflows.fitting.restarts import Agreement
+from pyrodrop.workflows.fitting.result import KIND, Fit
+from pyrodrop.workflows.fitting.starting import starting_state
+from pyrodrop.workflows.fitting.target import density_of
 from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_device, steps_wanted
-from pyrodrop.workflows.starting import starting_state
-from pyrodrop.workflows.target import density_of
 
 
 def fit(

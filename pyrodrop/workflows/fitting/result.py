@@ -16,15 +16,15 @@ from torch import Tensor
 from pyrodrop.inference import svi
 from pyrodrop.inference.nuts import Draws
 from pyrodrop.models import channel_fit
-from pyrodrop.results.notebook import notebook_html
-from pyrodrop.results.posterior import save_state
-from pyrodrop.results.table import droplet_table
-from pyrodrop.workflows.fit_posterior import guide_of, nuts_around
-from pyrodrop.workflows.kept_checks import are_of_droplets
-from pyrodrop.workflows.restarts import Agreement, agreement_of, best_first
+from pyrodrop.results.page.notebook import notebook_html
+from pyrodrop.results.storage.checkpoint import save_state
+from pyrodrop.results.tables.droplet_table import droplet_table
+from pyrodrop.workflows.checkpoint_checks import are_of_droplets
+from pyrodrop.workflows.fitting.posterior import guide_of, nuts_around
+from pyrodrop.workflows.fitting.restarts import Agreement, agreement_of, best_first
+from pyrodrop.workflows.fitting.stepping import check_whole, take_steps
+from pyrodrop.workflows.fitting.target import density_of, model_arguments
 from pyrodrop.workflows.settings import Count, Settings, positive_whole, steps_wanted
-from pyrodrop.workflows.stepping import check_whole, take_steps
-from pyrodrop.workflows.target import density_of, model_arguments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,7 +219,7 @@ class Fit:
 
         Returns:
             id, then x_px, y_px, radius_px and amplitude, each with _sd, _q05 and _q95 beside it, presence (one for
-            all) and flags; see ``pyrodrop.results.table.droplet_table``.
+            all) and flags; see ``pyrodrop.results.tables.droplet_table.droplet_table``.
         """
         height, width = self.size
         latent = self.latent(_TABLE_DRAWS)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density
-from pyrodrop.models.evidence import as_sites, site_widths
-from pyrodrop.models.start import Start, peaks
+from pyrodrop.pursuit.evidence import as_sites, site_widths
+from pyrodrop.pursuit.start import Start, peaks
 
 
 def starting_state(

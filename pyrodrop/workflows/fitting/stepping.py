@@ -9,11 +9,11 @@ from torch import Tensor
 
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density
-from pyrodrop.models.start import Start, rearrange
-from pyrodrop.workflows.kept_checks import are_of_droplets
-from pyrodrop.workflows.progress import FitProgress
+from pyrodrop.pursuit.start import Start, rearrange
+from pyrodrop.workflows.checkpoint_checks import are_of_droplets
+from pyrodrop.workflows.fitting.progress import FitProgress
+from pyrodrop.workflows.fitting.starting import guide_at, rate_of
 from pyrodrop.workflows.settings import SettingError
-from pyrodrop.workflows.starting import guide_at, rate_of
 from pyrodrop.workflows.termination import Terminated
 
 # Steps between two looks at the clock. Everything that changes a fit happens at fixed iterations, counted from

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.models.added import add_droplets
+from pyrodrop.models.injection import add_droplets
 from pyrodrop.workflows.settings import SettingError, positive_whole, whole
 
 Array = NDArray[np.float64]

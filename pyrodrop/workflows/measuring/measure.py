@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images import ImageError, Micrograph, as_channel
-from pyrodrop.models.recognise import LEAST, Recognised, recognise
-from pyrodrop.models.settle import draws
-from pyrodrop.workflows.measurement import Measurement
+from pyrodrop.joint.joint_fit import draws
+from pyrodrop.recognition.recognise import LEAST, Recognised, recognise
+from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.settings import one_of, positive, whole
 
 PROFILES = ("gaussian", "disc", "radial")

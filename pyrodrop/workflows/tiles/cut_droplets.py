@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pyrodrop.models.settle import Settled
-from pyrodrop.workflows.tiles_grid import Box
+from pyrodrop.joint.joint_fit import Settled
+from pyrodrop.workflows.tiles.grid import Box
 
 # What is left over is averaged by a Gaussian of so many px, and looked into where it is so many times the noise of
 # such means; around it so many px more go with it.

@@ -11,18 +11,18 @@ from tqdm import tqdm
 
 import pyrodrop
 from pyrodrop.images import CHANNELS, ImageError
-from pyrodrop.images.white_level import BRIGHTEST, positive_white
+from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
 from pyrodrop.workflows.digests import read_sealed, write_sealed
 from pyrodrop.workflows.folder import open_folder, write_json
-from pyrodrop.workflows.measure import PROFILES
+from pyrodrop.workflows.measuring.measure import PROFILES
 from pyrodrop.workflows.settings import SettingError, one_of, positive, positive_whole, whole
-from pyrodrop.workflows.tiles_grid import Tile, tiles_of
-from pyrodrop.workflows.tiles_one import measure_tile, read_tile
-from pyrodrop.workflows.tiles_plan import Plan, planned
-from pyrodrop.workflows.tiles_plane import Plane, open_plane
-from pyrodrop.workflows.tiles_report import facts_of, joined, sizes_of, write_whole_image
-from pyrodrop.workflows.tiles_survey import survey
-from pyrodrop.workflows.tiles_workers import Workers
+from pyrodrop.workflows.tiles.grid import Tile, tiles_of
+from pyrodrop.workflows.tiles.plan import Plan, planned
+from pyrodrop.workflows.tiles.plane import Plane, open_plane
+from pyrodrop.workflows.tiles.report import facts_of, joined, sizes_of, write_whole_image
+from pyrodrop.workflows.tiles.single_tile import measure_tile, read_tile
+from pyrodrop.workflows.tiles.survey import survey
+from pyrodrop.workflows.tiles.workers import Workers
 
 TILE_PX = 1_024
 _LEAST_TILE = 64

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pyrodrop.models.finder_population import Population, pooled
-from pyrodrop.models.measured import Scales, image_scales
-from pyrodrop.models.recognise import Known, Recognised, recognise
-from pyrodrop.workflows.tiles_grid import Box, Tile
-from pyrodrop.workflows.tiles_plane import Plane
-from pyrodrop.workflows.tiles_survey import Survey
-from pyrodrop.workflows.tiles_workers import Workers
+from pyrodrop.detection.population import Population, pooled
+from pyrodrop.models.multichannel_fit import Scales, image_scales
+from pyrodrop.recognition.recognise import Known, Recognised, recognise
+from pyrodrop.workflows.tiles.grid import Box, Tile
+from pyrodrop.workflows.tiles.plane import Plane
+from pyrodrop.workflows.tiles.survey import Survey
+from pyrodrop.workflows.tiles.workers import Workers
 
 # So many tiles are looked at, with a halo of so many px.
 _SAMPLES, _FIRST_HALO = 4, 64

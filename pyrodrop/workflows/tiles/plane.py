@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images import ImageError
-from pyrodrop.images.channels import take_channel
-from pyrodrop.images.reading import TIFF_MARKS
-from pyrodrop.images.tiff import count_tiff
-from pyrodrop.images.tiff_metadata import holds_signed, ome_images, tiff_pixel_size_um
-from pyrodrop.workflows.tiles_grid import Box
-from pyrodrop.workflows.tiles_zarr import open_zarr
+from pyrodrop.images.channels.channels import take_channel
+from pyrodrop.images.reading.door import TIFF_MARKS
+from pyrodrop.images.reading.tiff import count_tiff
+from pyrodrop.images.reading.tiff_metadata import holds_signed, ome_images, tiff_pixel_size_um
+from pyrodrop.workflows.tiles.grid import Box
+from pyrodrop.workflows.tiles.zarr_array import open_zarr
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
 _LEAST_SIDE = 8

@@ -9,15 +9,16 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.results import plots, size_plots
-from pyrodrop.results.sizes import Sizes, size_statistics
-from pyrodrop.results.whole import write_whole
+from pyrodrop.results.figures import fit_figures as plots
+from pyrodrop.results.figures import size_figures as size_plots
+from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.tables.sizes import Sizes, size_statistics
 from pyrodrop.workflows.folder import write_figure
-from pyrodrop.workflows.tiles_grid import Tile
-from pyrodrop.workflows.tiles_one import DRAWS, Facts, number_told, read_tile
-from pyrodrop.workflows.tiles_plane import Plane
-from pyrodrop.workflows.tiles_seams import Seen, reconciled
-from pyrodrop.workflows.tiles_survey import Survey
+from pyrodrop.workflows.tiles.grid import Tile
+from pyrodrop.workflows.tiles.plane import Plane
+from pyrodrop.workflows.tiles.seams import Seen, reconciled
+from pyrodrop.workflows.tiles.single_tile import DRAWS, Facts, number_told, read_tile
+from pyrodrop.workflows.tiles.survey import Survey
 
 # So many draws of diameters are held at once, and so many replicates times droplets are drawn: 100,000 droplets have
 # 50 draws each and 400 replicates, which leaves the ends of their intervals steady to a twentieth of their width.

@@ -11,16 +11,16 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.models.recognise import recognise, recognised_again
-from pyrodrop.results.residuals import droplet_residuals
-from pyrodrop.results.table import droplet_table
-from pyrodrop.results.whole import write_whole
-from pyrodrop.workflows.measure import measurement_of
-from pyrodrop.workflows.measurement import Measurement
-from pyrodrop.workflows.tiles_cut import cut_off, mended
-from pyrodrop.workflows.tiles_grid import Box, Tile
-from pyrodrop.workflows.tiles_plan import Plan
-from pyrodrop.workflows.tiles_plane import Plane
+from pyrodrop.recognition.recognise import recognise, recognised_again
+from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.tables.droplet_table import droplet_table
+from pyrodrop.results.tables.residuals import droplet_residuals
+from pyrodrop.workflows.measuring.measure import measurement_of
+from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.tiles.cut_droplets import cut_off, mended
+from pyrodrop.workflows.tiles.grid import Box, Tile
+from pyrodrop.workflows.tiles.plan import Plan
+from pyrodrop.workflows.tiles.plane import Plane
 
 # Draws of the radii that a tile leaves behind, for the size statistics of all.
 DRAWS = 200

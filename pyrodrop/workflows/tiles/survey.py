@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.images import ImageError
-from pyrodrop.workflows.tiles_grid import Tile
-from pyrodrop.workflows.tiles_plane import Plane
+from pyrodrop.workflows.tiles.grid import Tile
+from pyrodrop.workflows.tiles.plane import Plane
 
 # Of the small picture's longer side, in px.
 _SMALL = 1_500

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz.damaging import damaged
-from images.nikon_files import nd2_file
+from images.reading.nikon_files import nd2_file
 
 from pyrodrop.images import ImageError, read_image
 
@@ -96,6 +96,6 @@ def test_without_nd2_the_extra_is_named(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
     )
     assert "pip install 'pyrodrop[nd2]'" in run.stdout

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from pyrodrop.images import ImageError, read_image
-from pyrodrop.images.pixel_size import micrometres
+from pyrodrop.images.reading.pixel_size import micrometres
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (9, 12), dtype=np.uint8)
 

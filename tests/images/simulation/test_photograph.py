@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrodrop.images import Micrograph
-from pyrodrop.images.photograph import PALETTES, choose_palettes, paint, rgb
+from pyrodrop.images.simulation.photograph import PALETTES, choose_palettes, paint, rgb
 
 
 @settings(deadline=None)

@@ -13,14 +13,14 @@ from scipy.optimize import least_squares
 from scipy.stats import kstest, lognorm
 
 from pyrodrop.images import Micrograph
-from pyrodrop.images.simulate import (
+from pyrodrop.images.simulation.simulate import (
     COLOUR_CHANNEL,
     EMBEDDED_DROPLETS,
     EMBEDDED_SIZE,
     embedded,
     simulate,
 )
-from pyrodrop.render import render
+from pyrodrop.rendering import render
 
 COLUMNS = ["id", "x_px", "y_px", "radius_px", "amplitude"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyrodrop.render import log_likelihood, render
+from pyrodrop.rendering import log_likelihood, render
 
 
 def closed_form(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pyrodrop.render import bands, log_likelihood, render
+from pyrodrop.rendering import log_likelihood, render
+from pyrodrop.rendering.kernels import bands
 
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}

@@ -16,9 +16,18 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pyrodrop.render import tiles
-from pyrodrop.render.reference import render_reference
-from pyrodrop.render.tiles import BAND, CHUNK, COLUMNS, CUTOFF, ROWS, STRIPS, half_squares_tiles, render_tiles
+from pyrodrop.rendering.kernels import tiles
+from pyrodrop.rendering.kernels.definition import render_reference
+from pyrodrop.rendering.kernels.tiles import (
+    BAND,
+    CHUNK,
+    COLUMNS,
+    CUTOFF,
+    ROWS,
+    STRIPS,
+    half_squares_tiles,
+    render_tiles,
+)
 
 pytest.importorskip("triton")
 NAMES = ("x", "y", "r", "amplitude", "bg")
@@ -243,7 +252,7 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here(
     import triton
     from triton.backends.compiler import GPUTarget
 
-    from pyrodrop.render import tile_kernels
+    from pyrodrop.rendering.kernels import tiles_triton as tile_kernels
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     constants: dict[str, Any] = {"CUT": CUTOFF[torch.float32], "BAND": BAND, "CHUNK": CHUNK, "ROWS": ROWS}
@@ -282,7 +291,7 @@ def test_a_channel_of_another_batch_is_refused() -> None:
 
 def test_without_triton_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
-    monkeypatch.delitem(sys.modules, "pyrodrop.render.tile_kernels", raising=False)
+    monkeypatch.delitem(sys.modules, "pyrodrop.rendering.kernels.tiles_triton", raising=False)
     # Found by its name in sys.modules: the attribute pyrodrop.render is the public function.
     monkeypatch.delattr(sys.modules["pyrodrop.render"], "tile_kernels", raising=False)
     of = CASES["one image"]

@@ -11,8 +11,8 @@ from scipy.integrate import quad
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from pyrodrop.render import HALF_RADIUS, PROFILES, SHAPES, half_radius, log_likelihood, render
-from pyrodrop.render.profiles import KNOTS
+from pyrodrop.rendering import HALF_RADIUS, PROFILES, SHAPES, half_radius, log_likelihood, render
+from pyrodrop.rendering.profiles.registry import KNOTS
 
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}

@@ -13,7 +13,7 @@ import torch
 
 from pyrodrop.inference.nuts import sample_nuts
 from pyrodrop.models import centres
-from pyrodrop.results.arviz_data import to_arviz, write_netcdf
+from pyrodrop.results.exports.arviz_data import to_arviz, write_netcdf
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     code = """
 import sys
 sys.modules["arviz"] = None
-from pyrodrop.results.arviz_data import to_arviz
+from pyrodrop.results.exports.arviz_data import to_arviz
 try:
     to_arviz({})
 except ModuleNotFoundError as error:

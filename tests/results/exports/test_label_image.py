@@ -9,7 +9,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyrodrop.results.masks import label_bands, label_mask, write_labels
+from pyrodrop.results.exports.label_image import label_bands, label_mask, write_labels
 
 
 def slow_labels(table: pd.DataFrame, size: tuple[int, int]) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from roifile import ROI_TYPE, roiread
 
-from pyrodrop.results.rois import imagej_rois, write_rois
+from pyrodrop.results.exports.rois import imagej_rois, write_rois
 
 TABLE = pd.DataFrame(
     {

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgba
 
-from pyrodrop.results import plots
+from pyrodrop.results.figures import fit_figures as plots
 
 X, Y, R = np.array([3.0, 10.5, 0.0]), np.array([4.0, 1.0, 7.25]), np.array([1.0, 2.5, 0.25])
 

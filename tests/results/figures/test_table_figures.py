@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pyrodrop.results.table_figures import count_figure, size_figure
+from pyrodrop.results.figures.table_figures import count_figure, size_figure
 
 
 @pytest.fixture

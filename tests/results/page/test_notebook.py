@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pyrodrop.results.notebook import notebook_html
-from pyrodrop.results.table import droplet_table
-from pyrodrop.workflows.fit import fit
-from pyrodrop.workflows.measure import measure
+from pyrodrop.results.page.notebook import notebook_html
+from pyrodrop.results.tables.droplet_table import droplet_table
+from pyrodrop.workflows.fitting.fit import fit
+from pyrodrop.workflows.measuring.measure import measure
 
 EVIL = "<script>alert(1)</script><img src=http://outside.invalid>"
 

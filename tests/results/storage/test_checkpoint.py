@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from pyrodrop.results.posterior import CheckpointError, load_state, save_state, write_whole
+from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state, write_whole
 
 KIND = "a fit of something"
 NEEDS = {"params": torch.Tensor, "iteration": int, "settings": dict}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyrodrop.results.comparison import compare, shared
+from pyrodrop.results.tables.comparison import compare, shared
 
 
 def table(*rows: tuple[float, ...], presence: float = 1.0) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import pytest
 
 import pyrodrop
 from pyrodrop.images import write_png
-from pyrodrop.workflows.batch import batch
-from pyrodrop.workflows.measure_image import measure_image
+from pyrodrop.workflows.batch.run import batch
+from pyrodrop.workflows.commands.measure import measure_image
 
 DROPLETS = (5, 8)
 SETTINGS = {"channel": "saturation", "profile": "gaussian", "pixel_size_um": 0.5}

@@ -15,7 +15,7 @@ import pytest
 import pyrodrop
 from pyrodrop.images import write_png
 
-PAGE = Path(__file__).parents[2] / "docs" / "slurm.md"
+PAGE = Path(__file__).parents[3] / "docs" / "slurm.md"
 SETTINGS = ("--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps", "4", "--start", "uniform")
 # As srun does: as many tasks as are asked for or as the job has, signals handed on, the highest status.
 SRUN = """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pyrodrop.workflows.batch_sources import SUFFIXES, find_sources
+from pyrodrop.workflows.batch.sources import SUFFIXES, find_sources
 from pyrodrop.workflows.settings import SettingError
 
 

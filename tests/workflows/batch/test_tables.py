@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pyrodrop.workflows.batch_keys import mark_of
-from pyrodrop.workflows.batch_tables import DROPLETS, IMAGES, PARQUET, SUMMARY, Entry, put_together
+from pyrodrop.workflows.batch.keys import mark_of
+from pyrodrop.workflows.batch.tables import DROPLETS, IMAGES, PARQUET, SUMMARY, Entry, put_together
 from pyrodrop.workflows.digests import read_sealed
 
 

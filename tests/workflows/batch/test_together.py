@@ -12,15 +12,15 @@ import torch
 
 import pyrodrop
 from pyrodrop.images import write_png
-from pyrodrop.workflows import fit_images as module
-from pyrodrop.workflows.batch_ledger import Ledger
-from pyrodrop.workflows.batch_results import read_record
-from pyrodrop.workflows.batch_sources import Source
-from pyrodrop.workflows.batch_tasks import Outcome, Task, attempts
-from pyrodrop.workflows.batch_together import do_together
-from pyrodrop.workflows.fit_image import fit_image
-from pyrodrop.workflows.fit_images import fit_images
-from pyrodrop.workflows.jobs import MOST_TOGETHER, together_most
+from pyrodrop.workflows.batch.jobs import MOST_TOGETHER, together_most
+from pyrodrop.workflows.batch.ledger import Ledger
+from pyrodrop.workflows.batch.results import read_record
+from pyrodrop.workflows.batch.sources import Source
+from pyrodrop.workflows.batch.tasks import Outcome, Task, attempts
+from pyrodrop.workflows.batch.together import do_together
+from pyrodrop.workflows.commands import fit_many as module
+from pyrodrop.workflows.commands.fit import fit_image
+from pyrodrop.workflows.commands.fit_many import fit_images
 from pyrodrop.workflows.settings import SettingError
 
 SETTINGS: dict[str, Any] = {"channel": "saturation", "n_droplets": 2, "steps": 4, "start": "uniform", "device": "cpu"}

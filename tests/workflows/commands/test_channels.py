@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import color
 
 import pyrodrop
-from pyrodrop.workflows.channels import SPACES, channels, channels_figure, figures_of
+from pyrodrop.workflows.commands.channels import SPACES, channels, channels_figure, figures_of
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -13,8 +13,8 @@ from PIL import Image
 
 import pyrodrop
 from pyrodrop.images import write_png
-from pyrodrop.workflows.fit import load
-from pyrodrop.workflows.fit_image import fit_image, read_subject
+from pyrodrop.workflows.commands.fit import fit_image, read_subject
+from pyrodrop.workflows.fitting.fit import load
 from pyrodrop.workflows.settings import SettingError
 
 FILES = ["amplitudes.png", "droplets.csv", "fit.pt", "loss.png", "losses.csv", "overlay.png", "prediction.png"]

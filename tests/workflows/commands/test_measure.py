@@ -11,8 +11,8 @@ import tifffile
 from pyrodrop.cli import main
 from pyrodrop.images import ImageError
 from pyrodrop.images.micrograph import write_png
-from pyrodrop.images.simulate import simulate
-from pyrodrop.workflows.measure_image import measure_image, measure_images
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.workflows.commands.measure import measure_image, measure_images
 
 FIGURES = ("overlay", "residual", "sizes", "count", "prediction", "amplitudes", "loss")
 FILES = ("droplets.csv", "summary.json", "fit.pt", "losses.csv", "image.tif", "residual.tif")

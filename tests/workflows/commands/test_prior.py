@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 from skimage import color
 from torch import Tensor
 
-from pyrodrop.workflows.prior import RUNS, draw_prior, prior, prior_figure
+from pyrodrop.workflows.commands.prior import RUNS, draw_prior, prior, prior_figure
 from pyrodrop.workflows.settings import SettingError
 
 SIZE = (16, 20)

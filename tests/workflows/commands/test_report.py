@@ -17,7 +17,7 @@ from roifile import roiread
 import pyrodrop
 from pyrodrop.cli import main
 from pyrodrop.images import write_png
-from pyrodrop.workflows.report import report
+from pyrodrop.workflows.commands.report import report
 from pyrodrop.workflows.settings import SettingError
 
 QUICK = (

@@ -11,8 +11,8 @@ import pyrodrop
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import flatten
 from pyrodrop.models import channel_fit
-from pyrodrop.workflows.fitted import Fit
-from pyrodrop.workflows.stepping import births_and_deaths
+from pyrodrop.workflows.fitting.result import Fit
+from pyrodrop.workflows.fitting.stepping import births_and_deaths
 
 NOISE = 0.05
 SIZE = (60, 80)

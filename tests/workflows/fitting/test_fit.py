@@ -18,10 +18,10 @@ from scipy import stats
 from torch import Tensor
 
 import pyrodrop
-from pyrodrop.results.comparison import compare
-from pyrodrop.results.posterior import CheckpointError
-from pyrodrop.workflows.fit import fit, load
-from pyrodrop.workflows.fitted import Fit
+from pyrodrop.results.storage.checkpoint import CheckpointError
+from pyrodrop.results.tables.comparison import compare
+from pyrodrop.workflows.fitting.fit import fit, load
+from pyrodrop.workflows.fitting.result import Fit
 from pyrodrop.workflows.settings import SettingError
 
 H, W, N = 24, 32, 4

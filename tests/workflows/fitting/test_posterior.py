@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyrodrop.render import render
-from pyrodrop.workflows.fit import fit
-from pyrodrop.workflows.fitted import Fit
+from pyrodrop.rendering import render
+from pyrodrop.workflows.fitting.fit import fit
+from pyrodrop.workflows.fitting.result import Fit
 
 SIZE = (28, 36)
 NOISE = 0.02

@@ -10,8 +10,8 @@ from scipy.ndimage import center_of_mass, gaussian_filter, label, maximum_filter
 from scipy.stats import beta
 from torch import Tensor
 
-from pyrodrop.images.simulate import simulate
-from pyrodrop.workflows.inject import Recovery, detection_curve, inject
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.workflows.measuring.inject import Recovery, detection_curve, inject
 from pyrodrop.workflows.settings import SettingError
 
 COLUMNS = ["x_px", "y_px", "radius_px"]

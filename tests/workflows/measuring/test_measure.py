@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import pyrodrop
-from pyrodrop.images.simulate import simulate
-from pyrodrop.workflows.measure import channels_of, in_one, measure
-from pyrodrop.workflows.measurement import Measurement
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.workflows.measuring.measure import channels_of, in_one, measure
+from pyrodrop.workflows.measuring.measurement import Measurement
 
 QUANTITIES = ("x_px", "y_px", "radius_px", "amplitude")
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrodrop.workflows.tiles_grid import Box, Tile, tiles_of
+from pyrodrop.workflows.tiles.grid import Box, Tile, tiles_of
 
 
 @given(st.integers(8, 3_000), st.integers(8, 3_000), st.integers(64, 1_500))

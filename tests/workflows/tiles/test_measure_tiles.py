@@ -22,13 +22,13 @@ import pyrodrop
 from pyrodrop.cli import main
 from pyrodrop.images import ImageError
 from pyrodrop.workflows.settings import SettingError
-from pyrodrop.workflows.tiles import measure_tiles
+from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 
 SIZE, TILE_PX = (400, 500), 250
 SEAMS = (200, 250)  # row and column at which the tiles of TILE_PX of an image of SIZE meet
 MEASURE = f"""
 import sys
-from pyrodrop.workflows.tiles import measure_tiles
+from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, halo_px=64, profile="gaussian", progress=False)
 """
 

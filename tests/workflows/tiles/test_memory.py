@@ -30,7 +30,7 @@ def most_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-from pyrodrop.workflows.tiles import measure_tiles
+from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 
 with tempfile.TemporaryDirectory() as out:
     before = most_mb()

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 
-from pyrodrop.models.finder_population import Population
-from pyrodrop.models.measured import image_scales
-from pyrodrop.models.recognise import Known
-from pyrodrop.workflows.tiles_plan import Plan, halo_of
+from pyrodrop.detection.population import Population
+from pyrodrop.models.multichannel_fit import image_scales
+from pyrodrop.recognition.recognise import Known
+from pyrodrop.workflows.tiles.plan import Plan, halo_of
 
 
 def test_a_plan_survives_the_disk() -> None:

@@ -11,9 +11,9 @@ import torch
 
 import pyrodrop
 from pyrodrop.images import ImageError
-from pyrodrop.workflows.tiles_grid import Box, tiles_of
-from pyrodrop.workflows.tiles_plane import open_plane
-from pyrodrop.workflows.tiles_survey import survey
+from pyrodrop.workflows.tiles.grid import Box, tiles_of
+from pyrodrop.workflows.tiles.plane import open_plane
+from pyrodrop.workflows.tiles.survey import survey
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyrodrop.workflows.tiles_grid import tiles_of
-from pyrodrop.workflows.tiles_seams import Seen, reconciled
+from pyrodrop.workflows.tiles.grid import tiles_of
+from pyrodrop.workflows.tiles.seams import Seen, reconciled
 
 
 @settings(max_examples=200, deadline=None)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from workflows.tile_work import brightness, dies, dies_once
+from workflows.tiles.tile_work import brightness, dies, dies_once
 
 from pyrodrop.workflows.settings import SettingError
-from pyrodrop.workflows.tiles_plane import Plane, open_plane
-from pyrodrop.workflows.tiles_workers import Workers
+from pyrodrop.workflows.tiles.plane import Plane, open_plane
+from pyrodrop.workflows.tiles.workers import Workers
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
 
