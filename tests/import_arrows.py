@@ -1,0 +1,122 @@
+"""Which room of the package may import which, and what a module's source says that it imports.
+
+The page ``docs/architecture.md`` is drawn from this, and ``test_imports.py`` holds the package to it.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "pyrodrop"
+
+# A room, and the rooms that it may import. The longest name that fits a module is its room, and likewise for what it
+# imports: "images" does not open "images.simulation". Within a room every module may import every other.
+ARROWS: dict[str, set[str]] = {
+    "cli": {"workflows", "workflows.commands", "workflows.batch"},
+    "workflows": {"images", "results"},
+    "workflows.commands": {
+        "images",
+        "images.simulation",
+        "results",
+        "workflows",
+        "workflows.fitting",
+        "workflows.measuring",
+        "workflows.tiles",
+        "models",
+        "inference",
+    },
+    "workflows.batch": {"images", "results", "workflows"},  # its jobs live in workflows.commands, known by name only
+    "workflows.tiles": {"images", "results", "workflows", "workflows.measuring", "recognition", "detection"}
+    | {"joint", "models"},
+    "workflows.measuring": {"images", "results", "workflows", "recognition", "joint", "models"},
+    "workflows.fitting": {"images", "results", "workflows", "joint", "inference", "models", "pursuit"},
+    "recognition": {"detection", "joint", "models", "rendering"},
+    "detection": {"images.simulation", "rendering", "pursuit"},
+    "joint": {"models", "rendering"},
+    "pursuit": {"models", "rendering"},  # a guest: fitting and detection use it until they can do without
+    "models": {"rendering"},
+    "images": set(),
+    "images.simulation": {"images", "models", "rendering"},
+    "rendering": set(),
+    "inference": set(),
+    "results": set(),
+}
+PARTS = {
+    path.name.removesuffix(".py")
+    for path in PACKAGE.iterdir()
+    if not path.name.startswith("_") and (path.is_dir() or path.suffix == ".py")
+}
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file in the package."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def sources() -> dict[str, Path]:
+    """Every module of the package, by its dotted name."""
+    return {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def room(name: str) -> str | None:
+    """The room of a module, or of a name in one: the longest key of ARROWS that fits. None outside of all rooms."""
+    fitting = (key for key in ARROWS if f"{name}.".startswith(f"pyrodrop.{key}."))
+    return max(fitting, key=len, default=None)
+
+
+def imported(source: str, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
+    """Every name that a module imports, at whatever depth and in full, with its line."""
+    tree = ast.parse(source)
+    within = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = module.split(".")
+            parent = parent[: len(parent) - node.level + is_package] if node.level else []
+            base = ".".join([*parent, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Attribute) and id(node) not in within:
+            dotted = ast.unparse(node)
+            if dotted.startswith("pyrodrop."):
+                yield node.lineno, dotted  # after a bare "import pyrodrop", which leads everywhere
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+            "import_module",
+            "__import__",
+        ):
+            name = node.args[0] if node.args else None
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                yield node.lineno, name.value
+
+
+def wrong_arrows(source: str, module: str, is_package: bool = False) -> list[str]:
+    """The imports of a module that ARROWS does not allow, each with its line."""
+    own = room(module)
+    if own is None:
+        return []
+    wrong = []
+    for line, name in imported(source, module, is_package):
+        root, _, rest = name.partition(".")
+        part = rest.partition(".")[0]
+        if root != "pyrodrop" or part.startswith("_"):
+            continue
+        if part in PARTS:
+            target = room(name)
+            if target != own and target not in ARROWS[own]:
+                wrong.append(f"line {line} of {module} imports {name}, and {own} may not import {target}")
+        elif part:
+            wrong.append(f"line {line} of {module} imports {name} by way of the package, which hides where it lives")
+    return wrong
+
+
+def room_imports() -> dict[tuple[str, str], int]:
+    """How many times a module of one room imports from another, for each pair of rooms that has any."""
+    counts: dict[tuple[str, str], int] = {}
+    for module, path in sources().items():
+        own = room(module)
+        names = {name for _, name in imported(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")}
+        for name in names:
+            target = room(name)
+            if own is not None and target is not None and target != own:
+                counts[own, target] = counts.get((own, target), 0) + 1
+    return counts
