@@ -111,8 +111,8 @@ def single_runs(parts: list[list[str]], folder: Path) -> tuple[float, float]:
 
 def finished(count: int, paths: list[str], folder: Path) -> dict[str, float]:
     """A run of which all is done: many images whose results are put there as a batch would have put them."""
-    from pyrodrop.workflows.batch.keys import Contents, key_of
-    from pyrodrop.workflows.batch.results import folder_name, read_record, write_record
+    from pyrodrop.workflows.batch.result_folders import folder_name, read_record, write_record
+    from pyrodrop.workflows.batch.result_keys import Contents, key_of
 
     many, out = folder / "many", folder / "out-many"
     many.mkdir()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyrodrop.results.tables.sizes import size_statistics as size_statistics
     from pyrodrop.workflows.commands.load import load as load
     from pyrodrop.workflows.fitting.fit import fit as fit
-    from pyrodrop.workflows.fitting.result import Fit as Fit
+    from pyrodrop.workflows.fitting.fit_result import Fit as Fit
     from pyrodrop.workflows.measuring.inject import inject as inject
     from pyrodrop.workflows.measuring.measure import measure as measure
     from pyrodrop.workflows.measuring.measurement import Measurement as Measurement
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CheckpointError": "pyrodrop.results.storage.checkpoint",
-    "Fit": "pyrodrop.workflows.fitting.result",
+    "Fit": "pyrodrop.workflows.fitting.fit_result",
     "ImageError": "pyrodrop.images",
     "Measurement": "pyrodrop.workflows.measuring.measurement",
     "Micrograph": "pyrodrop.images",

@@ -96,7 +96,7 @@ def _measure(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _batch(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.batch.run import batch
+    from pyrodrop.workflows.batch.batch import batch
     from pyrodrop.workflows.settings import SettingError
 
     settings = _settings(given.job, given)

@@ -23,7 +23,7 @@ BATCH = ("--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps"
 # Checkpoints at short intervals, so that a kill falls between two of them.
 RUN = """
 import sys
-from pyrodrop.workflows.fitting import stepping
+from pyrodrop.workflows.fitting import loop as stepping
 stepping._REPORT_SECONDS = 0.2
 from pyrodrop.cli import main
 sys.exit(main(sys.argv[1:]))

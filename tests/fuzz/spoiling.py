@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import pyrodrop
-from pyrodrop.workflows.fitting.result import Fit
+from pyrodrop.workflows.fitting.fit_result import Fit
 
 MEMORY = 2**30
 # Of what is loaded, so many are also resumed, which takes a hundred times as long.

@@ -23,7 +23,7 @@ from fuzz.wrong_folders import batch_argv, damaged_batch, damaged_results, damag
 from fuzz.wrong_words import BASES, spoiled
 
 from pyrodrop import cli
-from pyrodrop.workflows.batch.results import RECORD, read_record
+from pyrodrop.workflows.batch.result_folders import RECORD, read_record
 
 MEMORY = 2**30
 HANGS_AFTER = 300

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pyrodrop.workflows.batch.grouped_tasks import do_together
 from pyrodrop.workflows.batch.tasks import MOST_ATTEMPTS, Outcome, Task, attempts, killed
-from pyrodrop.workflows.batch.together import do_together
 from pyrodrop.workflows.settings import SettingError
 
 # A scheduler blames every image that waits at a worker for its death; the innocent are handed out again, so often.

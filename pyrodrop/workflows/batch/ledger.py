@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pyrodrop
-from pyrodrop.workflows.batch.keys import Content, Contents, key_of
 from pyrodrop.workflows.batch.progress import BatchProgress
-from pyrodrop.workflows.batch.results import folder_name, read_record
+from pyrodrop.workflows.batch.result_folders import folder_name, read_record
+from pyrodrop.workflows.batch.result_keys import Content, Contents, key_of
 from pyrodrop.workflows.batch.sources import Source
 from pyrodrop.workflows.batch.tables import Entry
 from pyrodrop.workflows.batch.tasks import Outcome, Task

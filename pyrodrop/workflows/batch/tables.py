@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyrodrop.results.storage.atomic_write import write_whole
-from pyrodrop.workflows.digests import read_sealed, write_sealed
+from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
 
 DROPLETS, IMAGES, SUMMARY, PARQUET = "droplets.csv", "summary.csv", "summary.json", "droplets.parquet"
 _WHOLE_NUMBERS = ("frame", "id")

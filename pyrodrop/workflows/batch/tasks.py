@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyrodrop.workflows.batch.jobs import work_of
-from pyrodrop.workflows.batch.keys import Mark, mark_of
-from pyrodrop.workflows.batch.results import publish
-from pyrodrop.workflows.folder import FULL
+from pyrodrop.workflows.batch.result_folders import publish
+from pyrodrop.workflows.batch.result_keys import Mark, mark_of
+from pyrodrop.workflows.output_folder import FULL
 
 # An image whose worker has died is begun this often in all.
 MOST_ATTEMPTS = 3

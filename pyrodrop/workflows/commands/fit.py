@@ -21,8 +21,8 @@ from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.storage.checkpoint import write_whole
 from pyrodrop.results.tables.comparison import compare
 from pyrodrop.workflows.fitting.fit import fit, load
-from pyrodrop.workflows.fitting.result import Fit
-from pyrodrop.workflows.folder import open_folder, write_figure, write_json, write_tiff
+from pyrodrop.workflows.fitting.fit_result import Fit
+from pyrodrop.workflows.output_folder import open_folder, write_figure, write_json, write_tiff
 from pyrodrop.workflows.settings import Count, SettingError, check_settings, steps_wanted
 
 # What is left of the noise of red, green and blue in the saturation of the embedded micrograph is about this.

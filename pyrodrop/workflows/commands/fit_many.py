@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pyrodrop.workflows.commands.fit import Subject, read_subject, write_fit
 from pyrodrop.workflows.fitting.many import fit_many
-from pyrodrop.workflows.folder import open_folder
+from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import Count
 
 # As many as this are held and fitted at a time: 64 images of 1,024 by 1,024 px.

@@ -4,7 +4,7 @@ import os
 
 from pyrodrop.results.storage.checkpoint import load_state
 from pyrodrop.workflows.fitting import fit
-from pyrodrop.workflows.fitting import result as fitted
+from pyrodrop.workflows.fitting import fit_result as fitted
 from pyrodrop.workflows.measuring import measurement
 
 

@@ -21,9 +21,9 @@ from pyrodrop.results.figures import size_figures as size_plots
 from pyrodrop.results.storage.checkpoint import write_whole
 from pyrodrop.results.tables.comparison import compare
 from pyrodrop.results.tables.histogram import size_histogram
-from pyrodrop.workflows.folder import open_folder, write_figure, write_json, write_tiff
 from pyrodrop.workflows.measuring.measure import PROFILES, channels_of, measure
 from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.output_folder import open_folder, write_figure, write_json, write_tiff
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
 from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 

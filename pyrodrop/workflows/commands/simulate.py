@@ -11,7 +11,7 @@ from pyrodrop.images.simulation.simulate import (
     simulate,
 )
 from pyrodrop.results.storage.checkpoint import write_whole
-from pyrodrop.workflows.folder import open_folder
+from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, whole
 
 

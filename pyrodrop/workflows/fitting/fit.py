@@ -13,10 +13,10 @@ from pyrodrop.inference import svi
 from pyrodrop.pursuit.count import counted_peaks
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state
 from pyrodrop.workflows.checkpoint_checks import Wrong, check_fit, checked_settings
+from pyrodrop.workflows.fitting.fit_result import KIND, Fit
+from pyrodrop.workflows.fitting.initial_state import starting_state
 from pyrodrop.workflows.fitting.restarts import Agreement
-from pyrodrop.workflows.fitting.result import KIND, Fit
-from pyrodrop.workflows.fitting.starting import starting_state
-from pyrodrop.workflows.fitting.target import density_of
+from pyrodrop.workflows.fitting.target_density import density_of
 from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_device, steps_wanted
 
 

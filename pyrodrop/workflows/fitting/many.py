@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pyrodrop.images import ImageError, as_channel
 from pyrodrop.workflows.fitting.fit import begin, fit
-from pyrodrop.workflows.fitting.result import Fit
+from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.fitting.side_by_side import go_on_together
 from pyrodrop.workflows.settings import Count, check_settings, steps_wanted
 

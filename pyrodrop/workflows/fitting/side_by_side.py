@@ -8,10 +8,9 @@ import torch
 
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import side_by_side
-from pyrodrop.workflows.fitting.progress import FitProgress
-from pyrodrop.workflows.fitting.result import Fit
-from pyrodrop.workflows.fitting.starting import rate_of
-from pyrodrop.workflows.fitting.stepping import (
+from pyrodrop.workflows.fitting.fit_result import Fit
+from pyrodrop.workflows.fitting.initial_state import rate_of
+from pyrodrop.workflows.fitting.loop import (
     BIRTHS_AT,
     MOST_STEPS,
     STRETCH,
@@ -20,7 +19,8 @@ from pyrodrop.workflows.fitting.stepping import (
     check_whole,
     has_settled,
 )
-from pyrodrop.workflows.fitting.target import density_of
+from pyrodrop.workflows.fitting.progress import FitProgress
+from pyrodrop.workflows.fitting.target_density import density_of
 
 
 def go_on_together(fits: Sequence[Fit], steps: int | None, progress: bool = True) -> list[Fit]:

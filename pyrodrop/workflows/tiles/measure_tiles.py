@@ -12,16 +12,16 @@ from tqdm import tqdm
 import pyrodrop
 from pyrodrop.images import CHANNELS, ImageError
 from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
-from pyrodrop.workflows.digests import read_sealed, write_sealed
-from pyrodrop.workflows.folder import open_folder, write_json
 from pyrodrop.workflows.measuring.measure import PROFILES
+from pyrodrop.workflows.output_folder import open_folder, write_json
+from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
 from pyrodrop.workflows.settings import SettingError, one_of, positive, positive_whole, whole
 from pyrodrop.workflows.tiles.grid import Tile, tiles_of
+from pyrodrop.workflows.tiles.large_image import Plane, open_plane
 from pyrodrop.workflows.tiles.plan import Plan, planned
-from pyrodrop.workflows.tiles.plane import Plane, open_plane
-from pyrodrop.workflows.tiles.report import facts_of, joined, sizes_of, write_whole_image
 from pyrodrop.workflows.tiles.single_tile import measure_tile, read_tile
 from pyrodrop.workflows.tiles.survey import survey
+from pyrodrop.workflows.tiles.whole_image import facts_of, joined, sizes_of, write_whole_image
 from pyrodrop.workflows.tiles.workers import Workers
 
 TILE_PX = 1_024

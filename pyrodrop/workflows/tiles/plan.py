@@ -10,7 +10,7 @@ from pyrodrop.detection.population import Population, pooled
 from pyrodrop.models.multichannel_fit import Scales, image_scales
 from pyrodrop.recognition.recognise import Known, Recognised, recognise
 from pyrodrop.workflows.tiles.grid import Box, Tile
-from pyrodrop.workflows.tiles.plane import Plane
+from pyrodrop.workflows.tiles.large_image import Plane
 from pyrodrop.workflows.tiles.survey import Survey
 from pyrodrop.workflows.tiles.workers import Workers
 

@@ -19,8 +19,8 @@ from pyrodrop.workflows.measuring.measure import measurement_of
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.tiles.cut_droplets import cut_off, mended
 from pyrodrop.workflows.tiles.grid import Box, Tile
+from pyrodrop.workflows.tiles.large_image import Plane
 from pyrodrop.workflows.tiles.plan import Plan
-from pyrodrop.workflows.tiles.plane import Plane
 
 # Draws of the radii that a tile leaves behind, for the size statistics of all.
 DRAWS = 200

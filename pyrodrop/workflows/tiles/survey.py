@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.images import ImageError
 from pyrodrop.workflows.tiles.grid import Tile
-from pyrodrop.workflows.tiles.plane import Plane
+from pyrodrop.workflows.tiles.large_image import Plane
 
 # Of the small picture's longer side, in px.
 _SMALL = 1_500

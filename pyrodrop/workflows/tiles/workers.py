@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from pyrodrop.workflows.settings import SettingError
-from pyrodrop.workflows.tiles.plane import Plane, open_plane
+from pyrodrop.workflows.tiles.large_image import Plane, open_plane
 
 T = TypeVar("T")
 

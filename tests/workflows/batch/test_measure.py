@@ -9,7 +9,7 @@ import pytest
 
 import pyrodrop
 from pyrodrop.images import write_png
-from pyrodrop.workflows.batch.run import batch
+from pyrodrop.workflows.batch.batch import batch
 from pyrodrop.workflows.commands.measure import measure_image
 
 DROPLETS = (5, 8)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from pyrodrop.workflows.batch import progress as batch_progress
 from pyrodrop.workflows.batch.progress import BatchProgress
-from pyrodrop.workflows.batch.run import progress as batch_progress
 
 
 class Terminal(io.StringIO):

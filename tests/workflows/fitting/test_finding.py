@@ -11,8 +11,8 @@ import pyrodrop
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import flatten
 from pyrodrop.models import channel_fit
-from pyrodrop.workflows.fitting.result import Fit
-from pyrodrop.workflows.fitting.stepping import births_and_deaths
+from pyrodrop.workflows.fitting.fit_result import Fit
+from pyrodrop.workflows.fitting.loop import births_and_deaths
 
 NOISE = 0.05
 SIZE = (60, 80)

@@ -21,7 +21,7 @@ import pyrodrop
 from pyrodrop.results.storage.checkpoint import CheckpointError
 from pyrodrop.results.tables.comparison import compare
 from pyrodrop.workflows.fitting.fit import fit, load
-from pyrodrop.workflows.fitting.result import Fit
+from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.settings import SettingError
 
 H, W, N = 24, 32, 4

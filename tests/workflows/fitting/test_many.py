@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 import pyrodrop
-from pyrodrop.workflows.fitting import target
+from pyrodrop.workflows.fitting import target_density as target
 from pyrodrop.workflows.fitting.fit import fit
+from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.fitting.many import fit_many
-from pyrodrop.workflows.fitting.result import Fit
 from pyrodrop.workflows.settings import SettingError
 
 H, W, N = 24, 32, 4

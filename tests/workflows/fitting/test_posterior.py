@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pyrodrop.rendering import render
 from pyrodrop.workflows.fitting.fit import fit
-from pyrodrop.workflows.fitting.result import Fit
+from pyrodrop.workflows.fitting.fit_result import Fit
 
 SIZE = (28, 36)
 NOISE = 0.02

@@ -10,7 +10,7 @@ import tifffile
 from workflows.tiles.tile_work import brightness, dies, dies_once
 
 from pyrodrop.workflows.settings import SettingError
-from pyrodrop.workflows.tiles.plane import Plane, open_plane
+from pyrodrop.workflows.tiles.large_image import Plane, open_plane
 from pyrodrop.workflows.tiles.workers import Workers
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")

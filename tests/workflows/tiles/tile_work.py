@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from pyrodrop.workflows.tiles.plane import Plane
+from pyrodrop.workflows.tiles.large_image import Plane
 
 
 def brightness(plane: Plane, scale: float) -> tuple[int, float]:

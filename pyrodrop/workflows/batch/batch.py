@@ -13,10 +13,10 @@ from typing import Any
 
 import pyrodrop
 from pyrodrop.workflows.batch.ledger import Ledger
-from pyrodrop.workflows.batch.runs import clear_dead_runs, run_folder
+from pyrodrop.workflows.batch.run_folders import clear_dead_runs, run_folder
 from pyrodrop.workflows.batch.sources import find_sources
 from pyrodrop.workflows.batch.tables import put_together
-from pyrodrop.workflows.folder import open_folder
+from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import positive_whole
 from pyrodrop.workflows.termination import Terminated
 

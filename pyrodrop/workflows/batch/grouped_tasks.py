@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pyrodrop.workflows.batch.jobs import together_of
-from pyrodrop.workflows.batch.results import read_record
+from pyrodrop.workflows.batch.result_folders import read_record
 from pyrodrop.workflows.batch.tasks import Outcome, Task, alone, claim, do, publish_results, ready
 
 

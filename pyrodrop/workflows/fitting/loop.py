@@ -11,8 +11,8 @@ from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density
 from pyrodrop.pursuit.start import Start, rearrange
 from pyrodrop.workflows.checkpoint_checks import are_of_droplets
+from pyrodrop.workflows.fitting.initial_state import guide_at, rate_of
 from pyrodrop.workflows.fitting.progress import FitProgress
-from pyrodrop.workflows.fitting.starting import guide_at, rate_of
 from pyrodrop.workflows.settings import SettingError
 from pyrodrop.workflows.termination import Terminated
 

@@ -20,10 +20,10 @@ from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.storage.checkpoint import save_state
 from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.checkpoint_checks import are_of_droplets
+from pyrodrop.workflows.fitting.loop import check_whole, take_steps
 from pyrodrop.workflows.fitting.posterior import guide_of, nuts_around
 from pyrodrop.workflows.fitting.restarts import Agreement, agreement_of, best_first
-from pyrodrop.workflows.fitting.stepping import check_whole, take_steps
-from pyrodrop.workflows.fitting.target import density_of, model_arguments
+from pyrodrop.workflows.fitting.target_density import density_of, model_arguments
 from pyrodrop.workflows.settings import Count, Settings, positive_whole, steps_wanted
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pyrodrop.workflows.batch.results import RECORD, folder_name, publish, read_record
+from pyrodrop.workflows.batch.result_folders import RECORD, folder_name, publish, read_record
 
 KEY = "0123456789abcdef" * 4
 

@@ -13,9 +13,9 @@ from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
 from pyrodrop.results.storage.atomic_write import write_whole
 from pyrodrop.results.tables.sizes import Sizes, size_statistics
-from pyrodrop.workflows.folder import write_figure
+from pyrodrop.workflows.output_folder import write_figure
 from pyrodrop.workflows.tiles.grid import Tile
-from pyrodrop.workflows.tiles.plane import Plane
+from pyrodrop.workflows.tiles.large_image import Plane
 from pyrodrop.workflows.tiles.seams import Seen, reconciled
 from pyrodrop.workflows.tiles.single_tile import DRAWS, Facts, number_told, read_tile
 from pyrodrop.workflows.tiles.survey import Survey

@@ -12,12 +12,12 @@ import torch
 
 import pyrodrop
 from pyrodrop.images import write_png
+from pyrodrop.workflows.batch.grouped_tasks import do_together
 from pyrodrop.workflows.batch.jobs import MOST_TOGETHER, together_most
 from pyrodrop.workflows.batch.ledger import Ledger
-from pyrodrop.workflows.batch.results import read_record
+from pyrodrop.workflows.batch.result_folders import read_record
 from pyrodrop.workflows.batch.sources import Source
 from pyrodrop.workflows.batch.tasks import Outcome, Task, attempts
-from pyrodrop.workflows.batch.together import do_together
 from pyrodrop.workflows.commands import fit_many as module
 from pyrodrop.workflows.commands.fit import fit_image
 from pyrodrop.workflows.commands.fit_many import fit_images

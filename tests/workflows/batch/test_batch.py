@@ -19,7 +19,7 @@ from PIL import Image
 import pyrodrop
 from pyrodrop.cli import main
 from pyrodrop.images import write_png
-from pyrodrop.workflows.batch.keys import Mark, mark_of
+from pyrodrop.workflows.batch.result_keys import Mark, mark_of
 
 SETTINGS = ("--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps", "4", "--start", "uniform")
 NAMES = ("a", "b", "c")

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pyrodrop.workflows.batch.runs import UNDER_WAY, run_folder
+from pyrodrop.workflows.batch.run_folders import UNDER_WAY, run_folder
 
 HOLDS = """
 import sys
 from pathlib import Path
-from pyrodrop.workflows.batch.runs import run_folder
+from pyrodrop.workflows.batch.run_folders import run_folder
 with run_folder(Path(sys.argv[1])) as folder:
     (folder / "half").mkdir()
     print(folder, flush=True)

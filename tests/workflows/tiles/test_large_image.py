@@ -12,7 +12,7 @@ import torch
 import pyrodrop
 from pyrodrop.images import ImageError
 from pyrodrop.workflows.tiles.grid import Box, tiles_of
-from pyrodrop.workflows.tiles.plane import open_plane
+from pyrodrop.workflows.tiles.large_image import open_plane
 from pyrodrop.workflows.tiles.survey import survey
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyrodrop.workflows.folder import write_json
+from pyrodrop.workflows.output_folder import write_json
 
 _DIGEST = "digest"
 
