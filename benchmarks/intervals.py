@@ -23,7 +23,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import binom, norm
 
 from pyrodrop.images.simulation.simulate import simulate
-from pyrodrop.joint.joint_fit import Settled, settle
+from pyrodrop.joint.joint_fit import JointFit, fit_jointly
 from pyrodrop.rendering import HALF_RADIUS, render
 
 HERE = Path(__file__).resolve().parent
@@ -81,13 +81,13 @@ def scene(profile: str, size: tuple[int, int], n: int, separation: float, seed: 
     ].to_numpy()
 
 
-def fit(image: Numbers, truth: Numbers, profile: str, seed: int) -> Settled:
+def refitted(image: Numbers, truth: Numbers, profile: str, seed: int) -> JointFit:
     g = np.random.default_rng(seed)
     x, y, r, _ = truth.T
     n = len(x)
     # Centres off by 1 px in all.
     away = g.normal(0, np.sqrt(0.5), (2, n))
-    return settle(image, x + away[0], y + away[1], r * np.exp(g.normal(0, 0.15, n)), profile=profile)
+    return fit_jointly(image, x + away[0], y + away[1], r * np.exp(g.normal(0, 0.15, n)), profile=profile)
 
 
 def cover(profile: str, crowd: str, wanted: int) -> dict[str, Any]:
@@ -96,15 +96,15 @@ def cover(profile: str, crowd: str, wanted: int) -> dict[str, Any]:
     while sum(map(len, z)) < wanted:
         seed += 1
         image, truth = scene(profile, (512, 512), n, separation, seed)
-        settled = fit(image, truth, profile, seed)
+        fit = refitted(image, truth, profile, seed)
         touching = touches(truth, profile)
         chosen = touching if crowd == "overlapping" else ~touching
-        sd = np.sqrt(np.einsum("nii->ni", settled.covariance))
-        found = np.stack([settled.x, settled.y, np.log(settled.r), settled.amplitude[0]], 1)
+        sd = np.sqrt(np.einsum("nii->ni", fit.covariance))
+        found = np.stack([fit.x, fit.y, np.log(fit.r), fit.amplitude[0]], 1)
         aim = np.stack([truth[:, 0], truth[:, 1], np.log(truth[:, 2]), truth[:, 3]], 1)
         z.append(((found - aim) / sd)[chosen])
-        bounds.append(settled.at_bound[chosen])
-        presence.append(settled.presence()[chosen])
+        bounds.append(fit.at_bound[chosen])
+        presence.append(fit.presence()[chosen])
         if crowd == "isolated":
             over.append(sd / np.stack([cramer_rao(profile, *droplet) for droplet in truth]))
     errors = np.concatenate(z)
@@ -158,7 +158,7 @@ def cost(profile: str, size: tuple[int, int], n: int) -> dict[str, Any]:
     reset_peak_memory()
     before = peak_memory_mb()
     start, worked = time.perf_counter(), time.process_time()
-    settled = fit(image, truth, profile, 1)
+    fit = refitted(image, truth, profile, 1)
     seconds, worked = time.perf_counter() - start, time.process_time() - worked
     after = peak_memory_mb()
     more = None if before is None or after is None else round(after - before)
@@ -169,8 +169,8 @@ def cost(profile: str, size: tuple[int, int], n: int) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         # On a machine that others use too, the time of the processor tells more.
         "processor_seconds": round(worked, 2),
-        "steps": settled.steps,
-        "converged": settled.converged,
+        "steps": fit.steps,
+        "converged": fit.converged,
         "more_memory_mb": more,
     }
 
@@ -179,7 +179,7 @@ def warm_up() -> None:
     """Let Numba compile, so that the times are those of the fit."""
     for profile in ("disc", "gaussian"):
         image, truth = scene(profile, (64, 64), 2, 1.5, 0)
-        fit(image, truth, profile, 0)
+        refitted(image, truth, profile, 0)
 
 
 if __name__ == "__main__":

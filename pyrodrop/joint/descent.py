@@ -30,8 +30,9 @@ STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
 # No sharper edge can be told from another by pixels, and none is softer than a few of the smallest droplets.
 EDGE_PX = (0.2, 20.0)
 SMALLEST_PX = 0.4
-# What a step gains in log density where a fit rests: for one unknown of them all, a tenth of a standard deviation.
-REST = 0.005
+# What a step gains in log density where a fit has converged: for one unknown of them all, a tenth of a standard
+# deviation.
+TOLERANCE = 0.005
 # A droplet is clearly worse off after a step if its pixels have lost so much log density.
 WORSE = 0.05
 
@@ -76,26 +77,28 @@ def start_of(
     return State(x, y, np.log(r), a, shape, bg)
 
 
-def descend(problem: Problem, state: State, max_steps: int, home: State, rest: float = REST) -> Descent:
+def descend(problem: Problem, state: State, max_steps: int, origin: State, tolerance: float = TOLERANCE) -> Descent:
     """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each.
 
-    ``home`` is where the droplets were found: they may go only so far from there, those that the border cuts also out
-    of the image. The fit rests when a step gains, and would gain by the quadratic, less than ``rest`` in log density,
-    and a hundredth of it more for each droplet.
+    ``origin`` is where the droplets were found: they may go only so far from there, those that the border cuts also out
+    of the image. The fit has converged when a step gains, and would gain by the quadratic, less than ``tolerance`` in
+    log density, and a hundredth of it more for each droplet.
     """
     count = len(problem.channels)
     n, shapes = len(state.x), SHAPES[problem.profile]
-    r = np.exp(home.log_r)
+    r = np.exp(origin.log_r)
     far = far_of(r)
-    low = np.stack([home.x - far, home.y - far, home.log_r], 1)
-    high = np.stack([home.x + far, home.y + far, home.log_r], 1)
-    for axis, (place, side) in enumerate(((home.x, problem.channels.shape[2]), (home.y, problem.channels.shape[1]))):
+    low = np.stack([origin.x - far, origin.y - far, origin.log_r], 1)
+    high = np.stack([origin.x + far, origin.y + far, origin.log_r], 1)
+    for axis, (place, side) in enumerate(
+        ((origin.x, problem.channels.shape[2]), (origin.y, problem.channels.shape[1]))
+    ):
         start, end = place - r < -0.5, place + r > side - 0.5  # which droplets the border cuts there
         low[start, axis] = np.minimum(low[start, axis], -0.5 - BEYOND * r[start])
         high[end, axis] = np.maximum(high[end, axis], side - 0.5 + BEYOND * r[end])
-    low[:, 2] = np.maximum(home.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
+    low[:, 2] = np.maximum(origin.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
     high[:, 2] += np.log(FAR_FACTOR)
-    freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.border / count, 1.0)
+    freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.n_shared / count, 1.0)
 
     def read(residual: Array) -> Array:
         return np.maximum(np.sqrt(np.square(residual).sum((1, 2)) / freedom), 1e-3 * problem.scales.noise)
@@ -109,14 +112,14 @@ def descend(problem: Problem, state: State, max_steps: int, home: State, rest: f
         equations = equations_of(problem, state, columns, residual, noise)
         geometry = held.copy()
         geometry[:, :3] = True
-        by_droplet, by_border = step(equations, np.zeros(n), 0.0, geometry)
-        by_border[:shapes] = 0.0
-        state = state.moved(by_droplet, by_border)
+        by_droplet, by_shared = step(equations, np.zeros(n), 0.0, geometry)
+        by_shared[:shapes] = 0.0
+        state = state.moved(by_droplet, by_shared)
         residual = residual_of(problem, state, columns)
     noise = read(residual)
     equations = equations_of(problem, state, columns, residual, noise)
 
-    # Of each droplet, and of the border: one that the quadratic is wrong about does not hold up all others.
+    # Of each droplet, and of the shared parameters: one that the quadratic is wrong about does not hold up all others.
     damping, steady = np.full(n, 1e-2), 1e-2
     converged, steps = False, 0
     losses = [energy(problem, state, residual, noise)]
@@ -126,21 +129,21 @@ def descend(problem: Problem, state: State, max_steps: int, home: State, rest: f
         pull = equations.droplet_gradient[:, :3]
         held[:, :3] = ((geometry <= low + 1e-9) & (pull > 0)) | ((geometry >= high - 1e-9) & (pull < 0))
         try:
-            by_droplet, by_border = step(equations, damping, steady, held)
+            by_droplet, by_shared = step(equations, damping, steady, held)
         except (np.linalg.LinAlgError, RuntimeError):
             damping, steady = np.maximum(10 * damping, 1e-3), max(10 * steady, 1e-3)
             losses.append(losses[-1])
             continue
         # Half of this is what a quadratic would still gain, in units of the log density.
-        slope = -(by_droplet * equations.droplet_gradient).sum() - by_border @ equations.border_gradient
-        near = 0.5 * slope < rest * (1 + 0.01 * n)
-        trial = _Trial.of(problem, _within(state, by_droplet, by_border, low, high, shapes), noise)
+        slope = -(by_droplet * equations.droplet_gradient).sum() - by_shared @ equations.shared_gradient
+        near = 0.5 * slope < tolerance * (1 + 0.01 * n)
+        trial = _Trial.of(problem, _within(state, by_droplet, by_shared, low, high, shapes), noise)
         before = energy(problem, state, residual, noise)
         worse = _worse_at(state, residual, trial.residual, noise)
         if worse.any():
             # These stay where they are while the others go.
             by_droplet = by_droplet * ~worse[:, None]
-            mixed = _Trial.of(problem, _within(state, by_droplet, by_border, low, high, shapes), noise)
+            mixed = _Trial.of(problem, _within(state, by_droplet, by_shared, low, high, shapes), noise)
             trial = min(trial, mixed, key=lambda one: one.energy)
         gain = before - trial.energy
         losses.append(losses[-1] - max(gain, 0.0))
@@ -156,7 +159,7 @@ def descend(problem: Problem, state: State, max_steps: int, home: State, rest: f
         state, columns, residual = trial.state, trial.columns, trial.residual
         noise = read(residual)
         equations = equations_of(problem, state, columns, residual, noise)
-        converged = bool(near) and steady <= 1e-2 and gain < rest * (1 + 0.01 * n)
+        converged = bool(near) and steady <= 1e-2 and gain < tolerance * (1 + 0.01 * n)
         damping = np.where(worse, damping, np.where(damping > 1e-7, damping / 10, 0.0))
         steady = steady / 10 if steady > 1e-7 else 0.0
     return Descent(state, columns, residual, noise, equations, np.array(losses), steps, converged, held)
@@ -184,16 +187,16 @@ def _worse_at(state: State, before: Array, after: Array, noise: Array) -> NDArra
     return np.asarray(lost > WORSE)
 
 
-def _within(state: State, by_droplet: Array, by_border: Array, low: Array, high: Array, shapes: int) -> State:
+def _within(state: State, by_droplet: Array, by_shared: Array, low: Array, high: Array, shapes: int) -> State:
     """The state after a step that is shortened, droplet by droplet, to the trust region, and ends within bounds."""
     r = np.exp(state.log_r)
     longest = np.maximum(STEP_PX, STEP_RADII * r)
     limits = np.stack([longest, longest, np.full(len(r), STEP_LOG_R)], 1)
     excess = (np.abs(by_droplet[:, :3]) / limits).max(1, initial=1.0)
     moves = by_droplet / excess[:, None]
-    border = by_border.copy()
-    border[:shapes] /= max(1.0, np.abs(border[:shapes]).max(initial=0.0) / STEP_SHAPE)
+    shared = by_shared.copy()
+    shared[:shapes] /= max(1.0, np.abs(shared[:shapes]).max(initial=0.0) / STEP_SHAPE)
     geometry = np.stack([state.x, state.y, state.log_r], 1)
     moves[:, :3] = np.clip(geometry + moves[:, :3], low, high) - geometry
-    border[:1] = np.clip(state.shape[:1] + border[:1], *np.log(EDGE_PX)) - state.shape[:1] if shapes else border[:1]
-    return state.moved(moves, border)
+    shared[:1] = np.clip(state.shape[:1] + shared[:1], *np.log(EDGE_PX)) - state.shape[:1] if shapes else shared[:1]
+    return state.moved(moves, shared)

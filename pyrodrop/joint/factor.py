@@ -1,8 +1,9 @@
 """The joint precision factored: solutions, marginal covariances, draws and its determinant.
 
-With droplets D and border K, H = [[D, B], [B^T, K]]: D is sparse and is factored as L diag(d) L^T by SuperLU without
-pivoting, in an order that keeps L sparse; the border by the Schur complement S = K - B^T D^-1 B. All is exact. The
-marginal blocks D^-1 come from Takahashi's recurrence on L's own pattern, and B's share is added.
+With droplets D and shared parameters K, H = [[D, B], [B^T, K]]. D is sparse and is factored as L diag(d) L^T by
+SuperLU without pivoting, in an order that keeps L sparse; the shared parameters by the Schur complement
+S = K - B^T D^-1 B. All is exact. The marginal blocks of D^-1 come from Takahashi's recurrence on L's own pattern, and
+B's share is added.
 """
 
 from dataclasses import dataclass
@@ -25,21 +26,21 @@ class Factor:
     Attributes:
         scale: what D was scaled by on both sides to a unit diagonal, shape (N D,).
         droplets: SuperLU's factors of the scaled D, or None without droplets.
-        back: D^-1 B, shape (N D, border).
-        border: lower Cholesky factor of S.
+        back: D^-1 B, shape (N D, shared).
+        shared: lower Cholesky factor of S.
         width: D.
     """
 
     scale: Array
     droplets: Any
     back: Array
-    border: Array
+    shared: Array
     width: int
 
     @property
     def log_determinant(self) -> float:
         """Log determinant of H."""
-        total = 2 * np.log(np.diag(self.border)).sum() - 2 * np.log(self.scale).sum()
+        total = 2 * np.log(np.diag(self.shared)).sum() - 2 * np.log(self.scale).sum()
         return float(total if self.droplets is None else total + np.log(self._pivots).sum())
 
     @cached_property
@@ -71,18 +72,18 @@ class Factor:
         row, column, value = row[same], column[same], below[same]
         for a, b, c in ((row, column, value), (column, row, value), (order, order, diagonal)):
             made[a // self.width, a % self.width, b % self.width] = c * self.scale[a] * self.scale[b]
-        outer = scipy.linalg.solve_triangular(self.border, self.back.T, lower=True).T.reshape(n, self.width, -1)
+        outer = scipy.linalg.solve_triangular(self.shared, self.back.T, lower=True).T.reshape(n, self.width, -1)
         made += outer @ outer.transpose(0, 2, 1)
         return made
 
-    def border_covariance(self) -> Array:
-        """Marginal covariance of the border."""
-        return scipy.linalg.cho_solve((self.border, True), np.eye(len(self.border)))
+    def shared_covariance(self) -> Array:
+        """Marginal covariance of the shared parameters."""
+        return scipy.linalg.cho_solve((self.shared, True), np.eye(len(self.shared)))
 
     def draws(self, normal: Array) -> Array:
-        """Deviations of all unknowns drawn jointly: standard normals (n, N D + border) to the same shape."""
+        """Deviations of all unknowns drawn jointly: standard normals (n, N D + shared) to the same shape."""
         count = len(self.scale)
-        outer = scipy.linalg.solve_triangular(self.border.T, normal[:, count:].T, lower=False).T
+        outer = scipy.linalg.solve_triangular(self.shared.T, normal[:, count:].T, lower=False).T
         if count == 0:
             return outer
         uncoupled = (normal[:, :count] / np.sqrt(self._pivots)).T
@@ -100,21 +101,22 @@ def factor(equations: Equations) -> Factor:
         numpy.linalg.LinAlgError: the precision is not positive.
     """
     n, width = equations.droplet_gradient.shape
-    back = equations.border_blocks.reshape(n * width, len(equations.border))
+    back = equations.coupling.reshape(n * width, len(equations.shared))
     if n == 0:
-        return Factor(np.zeros(0), None, back, _cholesky(equations.border, equations.border_prior), width)
+        return Factor(np.zeros(0), None, back, _cholesky(equations.shared, equations.shared_prior), width)
     scale, factors = _factor_droplets(equations)
     solved = scale[:, None] * factors.solve(scale[:, None] * back)
-    schur = equations.border - back.T @ solved
-    return Factor(scale, factors, solved, _cholesky((schur + schur.T) / 2, equations.border_prior), width)
+    schur = equations.shared - back.T @ solved
+    return Factor(scale, factors, solved, _cholesky((schur + schur.T) / 2, equations.shared_prior), width)
 
 
 def _cholesky(precision: Array, prior: Array) -> Array:
     """Lower Cholesky factor of a precision that is the image's and that of the priors, whose diagonal is given.
 
     What the image tells is no less than nothing, so in units of the prior no eigenvalue is below 1. Many droplets of
-    little noise tell 10^16 times more of some of the border than the priors do, and of the constant that may be added
-    to the curve of "radial" nothing. Rounding can then leave less than that 1, even less than 0: it is raised to 1.
+    little noise tell 10^16 times more of some of the shared parameters than the priors do, and of the constant that may
+    be added to the curve of "radial" nothing. Rounding can then leave less than that 1, even less than 0: it is raised
+    to 1.
     """
     try:
         return np.asarray(scipy.linalg.cholesky(precision, lower=True))
@@ -127,42 +129,42 @@ def _cholesky(precision: Array, prior: Array) -> Array:
 
 
 def step(equations: Equations, damping: Array, steady: float, held: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Step down the gradient, -H^-1 g, in its two parts, shapes (N, D) and (border,).
+    """Step down the gradient, -H^-1 g, in its two parts, shapes (N, D) and (shared,).
 
-    The border's system S u = v is solved by conjugate gradients, preconditioned with K: each product with S takes one
-    solution with D, where S itself would take as many as the border has unknowns.
+    The system of the shared parameters, S u = v, is solved by conjugate gradients, preconditioned with K: each product
+    with S takes one solution with D, where S itself would take as many as there are shared parameters.
 
     Args:
         equations: precision H and gradient g.
         damping: share by which each droplet's part of the diagonal of H is raised, shape (N,).
-        steady: the same of the border's.
+        steady: the same of the shared parameters.
         held: unknowns of droplets that do not move, shape (N, D).
 
     Raises:
         numpy.linalg.LinAlgError: the precision is not positive.
     """
     n, width = equations.droplet_gradient.shape
-    border = equations.border + np.diag(np.diag(equations.border)) * steady
-    lower = scipy.linalg.cholesky(border, lower=True)
-    rest = -equations.border_gradient
+    shared = equations.shared + np.diag(np.diag(equations.shared)) * steady
+    lower = scipy.linalg.cholesky(shared, lower=True)
+    shared_downhill = -equations.shared_gradient
     if n == 0:
-        return np.zeros((0, width)), scipy.linalg.cho_solve((lower, True), rest)
+        return np.zeros((0, width)), scipy.linalg.cho_solve((lower, True), shared_downhill)
     scale, factors = _factor_droplets(equations, damping, held)
-    back = equations.border_blocks.reshape(n * width, len(equations.border))
+    back = equations.coupling.reshape(n * width, len(equations.shared))
     downhill = (-equations.droplet_gradient * ~held).ravel()
 
     def inner(vector: Array) -> Array:
         made: Array = scale * factors.solve(scale * vector)
         return made
 
-    size = len(rest)
+    size = len(shared_downhill)
     schur = scipy.sparse.linalg.LinearOperator(
-        (size, size), matvec=lambda u: border @ u - back.T @ inner(back @ u), dtype=np.float64
+        (size, size), matvec=lambda u: shared @ u - back.T @ inner(back @ u), dtype=np.float64
     )
     near = scipy.sparse.linalg.LinearOperator(
         (size, size), matvec=lambda u: scipy.linalg.cho_solve((lower, True), u), dtype=np.float64
     )
-    outer, _ = scipy.sparse.linalg.cg(schur, rest - back.T @ inner(downhill), rtol=1e-6, maxiter=200, M=near)
+    outer, _ = scipy.sparse.linalg.cg(schur, shared_downhill - back.T @ inner(downhill), rtol=1e-6, maxiter=200, M=near)
     return inner(downhill - back @ outer).reshape(n, width) * ~held, outer
 
 

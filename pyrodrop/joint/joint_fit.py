@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from pyrodrop.joint.descent import FAR_FACTOR, REST, descend, start_of
+from pyrodrop.joint.descent import FAR_FACTOR, TOLERANCE, descend, start_of
 from pyrodrop.joint.factor import Factor, factor
 from pyrodrop.joint.normal_equations import Array, Problem
-from pyrodrop.joint.posterior import evidence_of, log_bayes_of, widening_of
+from pyrodrop.joint.posterior import evidence_of, inflation_of, log_bayes_of
 from pyrodrop.models.multichannel_fit import Scales, image_scales, pixel_noise
 from pyrodrop.rendering import HALF_RADIUS, SHAPES, half_radius
 
 
 @dataclass(frozen=True)
-class Settled:
+class JointFit:
     """Droplets at the joint mode, and how sure their values are. N droplets, C channels.
 
     Attributes:
@@ -30,11 +30,11 @@ class Settled:
         background: image of the background, shape (C, H, W), float32.
         noise: standard deviation of the noise, shape (C,).
         covariance: of x, y, log r and the C amplitudes of each droplet, all else integrated over, shape
-            (N, 3 + C, 3 + C); widened by ``widening``.
-        widening: shares by which standard deviations were widened for noise that is correlated and for droplets that
+            (N, 3 + C, 3 + C); widened by ``inflation``.
+        inflation: shares by which standard deviations were widened for noise that is correlated and for droplets that
             are unlike the model, shape (N, 3 + C).
         log_bayes: log Bayes factor of each droplet's presence, shape (N,), its centre a priori anywhere in the image.
-        gain: the part of it that comes from a better fit, to first order in how its neighbours would settle, (N,).
+        gain: the part of it that comes from a better fit, to first order in how its neighbours would adjust, (N,).
         log_bayes_white: the same held against nothing but the white noise that the image shows, shape (N,).
         at_bound: droplets that wanted to go further from their start than they may, shape (N,).
         misfit: mean squared residual where the droplet's centre and radius are read, over the image's, shape (N,).
@@ -44,7 +44,7 @@ class Settled:
             1 where the model explains all but white noise, shape (C,).
         noise_correlation: sum over lags of the residual's correlation between pixels, 1 for independent noise.
         losses: negative log density at the start and after each step, each with the noise as read before it.
-        steps: steps of the fit; ``converged`` whether it came to rest.
+        steps: steps of the fit; ``converged`` whether it did not stop at the last step allowed.
         scales: the priors' scales.
         factor: the joint precision, which ``draws`` draws from.
     """
@@ -59,7 +59,7 @@ class Settled:
     background: NDArray[np.float32]
     noise: Array
     covariance: Array
-    widening: Array
+    inflation: Array
     log_bayes: Array
     gain: Array
     log_bayes_white: Array
@@ -100,7 +100,7 @@ class Settled:
         return made
 
 
-def settle(
+def fit_jointly(
     channels: ArrayLike,
     x: ArrayLike,
     y: ArrayLike,
@@ -111,9 +111,9 @@ def settle(
     scales: Scales | None = None,
     edge_px: float = 1.0,
     max_steps: int = 50,
-    home: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
-    rest: float = REST,
-) -> Settled:
+    origin: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    tolerance: float = TOLERANCE,
+) -> JointFit:
     """Fit droplets found in an image jointly, by Gauss-Newton steps in a trust region, and find their posterior.
 
     Args:
@@ -125,9 +125,9 @@ def settle(
         scales: the priors' scales, else ``image_scales`` with the median of r.
         edge_px: width of the edge to start from.
         max_steps: no more steps than this, at least 1.
-        home: x, y and r that the droplets were found with, (N,) each, from which they may go only so far; where they
+        origin: x, y and r that the droplets were found with, (N,) each, from which they may go only so far; where they
             start from, if not given.
-        rest: gain of a step in log density below which the fit is at rest.
+        tolerance: gain of a step in log density below which the fit has converged.
 
     Returns:
         The droplets in the order given, with their posterior.
@@ -144,22 +144,22 @@ def settle(
     problem = Problem(image, profile, scales)
     start = start_of(problem, places[0], places[1], places[2], amplitude, edge_px)
     found = start
-    if home is not None:
-        at = [np.array(v, dtype=np.float64) for v in home]
+    if origin is not None:
+        at = [np.array(v, dtype=np.float64) for v in origin]
         found = start_of(problem, at[0], at[1], at[2])
     state, columns, residual, noise, equations, losses, steps, converged, held = descend(
-        problem, start, max_steps, found, rest
+        problem, start, max_steps, found, tolerance
     )
     factored = factor(equations)
     covariance = factored.marginals()
-    widening = widening_of(state, columns, residual, noise)
+    inflation = inflation_of(state, columns, residual, noise)
     shapes = SHAPES[profile]
-    shape_sd = np.sqrt(np.diag(factored.border_covariance())[:shapes])
+    shape_sd = np.sqrt(np.diag(factored.shared_covariance())[:shapes])
     if shapes:
         shape_sd[0] *= state.rendered_shape[0]
     floor = pixel_noise(image)
     quiet = min(float(np.square(floor / noise).mean()), 1.0)
-    return Settled(
+    return JointFit(
         profile,
         state.x,
         state.y,
@@ -169,16 +169,16 @@ def settle(
         shape_sd,
         problem.ground(state.bg).astype(np.float32),
         noise,
-        covariance * widening.factor[:, :, None] * widening.factor[:, None, :],
-        widening.factor,
-        *log_bayes_of(problem, state, covariance, widening),
-        log_bayes_of(problem, state, covariance, widening, quiet)[0],
+        covariance * inflation.factor[:, :, None] * inflation.factor[:, None, :],
+        inflation.factor,
+        *log_bayes_of(problem, state, covariance, inflation),
+        log_bayes_of(problem, state, covariance, inflation, quiet)[0],
         np.asarray(held[:, :3].any(1)),
-        widening.misfit,
+        inflation.misfit,
         evidence_of(problem, state, residual, noise, factored),
         residual.astype(np.float32),
         np.square(residual).mean((1, 2)) / floor**2,
-        widening.noise_correlation,
+        inflation.noise_correlation,
         losses,
         steps,
         converged,
@@ -187,7 +187,7 @@ def settle(
     )
 
 
-def settle_best(
+def fit_best_profile(
     channels: ArrayLike,
     x: ArrayLike,
     y: ArrayLike,
@@ -196,15 +196,15 @@ def settle_best(
     profiles: Sequence[str] = ("gaussian", "disc", "radial"),
     scales: Scales | None = None,
     **options: Any,
-) -> tuple[Settled, dict[str, float]]:
+) -> tuple[JointFit, dict[str, float]]:
     """Settle with each profile, and keep that with the greatest evidence.
 
     Args:
-        channels, x, y: as for ``settle``.
+        channels, x, y: as for ``fit_jointly``.
         half_radius: distance in px at which a droplet falls to half its height, shape (N,).
         profiles: those to choose from.
         scales: the same priors for all, else ``image_scales``.
-        options: for ``settle``.
+        options: for ``fit_jointly``.
 
     Returns:
         The best, and the log evidence of each. With noise that is correlated, the evidence exaggerates.
@@ -215,7 +215,7 @@ def settle_best(
         scales = image_scales(image if image.ndim == 3 else image[None], float(np.median(half)) if len(half) else 8.0)
     best, evidence = None, {}
     for profile in profiles:
-        made = settle(image, x, y, half / HALF_RADIUS[profile], profile=profile, scales=scales, **options)
+        made = fit_jointly(image, x, y, half / HALF_RADIUS[profile], profile=profile, scales=scales, **options)
         evidence[profile] = made.log_evidence
         if best is None or made.log_evidence > best.log_evidence:
             best = made
@@ -224,11 +224,11 @@ def settle_best(
     return best, evidence
 
 
-def draws(settled: Settled, n: int, generator: torch.Generator | None = None) -> dict[str, Array]:
+def draws(fit: JointFit, n: int, generator: torch.Generator | None = None) -> dict[str, Array]:
     """Draws from the joint posterior of all droplets: neighbours that overlap are drawn together.
 
     Args:
-        settled: the fit.
+        fit: the fit.
         n: how many draws.
         generator: of random numbers, on the CPU; None starts one at seed 0.
 
@@ -237,22 +237,22 @@ def draws(settled: Settled, n: int, generator: torch.Generator | None = None) ->
         channel, else (n, C, N).
     """
     generator = torch.Generator().manual_seed(0) if generator is None else generator
-    count, width = len(settled.x), settled.factor.width
-    unknowns = len(settled.factor.back) + len(settled.factor.border)
+    count, width = len(fit.x), fit.factor.width
+    unknowns = len(fit.factor.back) + len(fit.factor.shared)
     normal = torch.randn(n, unknowns, generator=generator, dtype=torch.float64).numpy()
-    drawn = settled.factor.draws(normal)
-    away = drawn[:, : count * width].reshape(n, count, width) * settled.widening
-    shared = drawn[:, count * width : count * width + len(settled.shape)]
-    half = away[:, :, 2] * settled.half_slopes[:, 0] + shared @ settled.half_slopes[:, 1:].T
+    drawn = fit.factor.draws(normal)
+    away = drawn[:, : count * width].reshape(n, count, width) * fit.inflation
+    shared = drawn[:, count * width : count * width + len(fit.shape)]
+    half = away[:, :, 2] * fit.half_slopes[:, 0] + shared @ fit.half_slopes[:, 1:].T
     # Of a droplet whose radius the image hardly tells, draws stay within the square of the factor that the fit may go.
     furthest = 2 * np.log(FAR_FACTOR)
     half, log_r = np.clip(half, -furthest, furthest), np.clip(away[:, :, 2], -furthest, furthest)
-    heights = settled.amplitude + away[:, :, 3:].transpose(0, 2, 1)
+    heights = fit.amplitude + away[:, :, 3:].transpose(0, 2, 1)
     return {
-        "x_px": settled.x + away[:, :, 0],
-        "y_px": settled.y + away[:, :, 1],
-        "radius_px": settled.r * np.exp(log_r),
-        "half_radius_px": settled.half_radius * np.exp(half),
+        "x_px": fit.x + away[:, :, 0],
+        "y_px": fit.y + away[:, :, 1],
+        "radius_px": fit.r * np.exp(log_r),
+        "half_radius_px": fit.half_radius * np.exp(half),
         "amplitude": heights[:, 0] if heights.shape[1] == 1 else heights,
     }
 
@@ -285,7 +285,7 @@ def _half_slopes(profile: str, log_r: Array, shape: Array) -> Array:
 
 
 def _check(image: Array, places: list[Array], profile: str) -> None:
-    """A ValueError for the first argument of ``settle`` that does not fit."""
+    """A ValueError for the first argument of ``fit_jointly`` that does not fit."""
     if image.ndim != 3 or min(image.shape) < 1:
         raise ValueError(f"channels have shape {image.shape}: give (C, H, W) or (H, W).")
     if not np.isfinite(image).all():
@@ -298,4 +298,4 @@ def _check(image: Array, places: list[Array], profile: str) -> None:
         raise ValueError("x, y and r must be finite, and r positive.")
 
 
-__all__ = ["Settled", "draws", "settle", "settle_best"]
+__all__ = ["JointFit", "draws", "fit_best_profile", "fit_jointly"]

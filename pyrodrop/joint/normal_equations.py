@@ -1,8 +1,8 @@
-"""The normal equations of the model ``measured`` around a state: sparse over the droplets, dense at the border.
+"""The normal equations of the model ``measured`` around a state: sparse over droplets, dense in what they share.
 
 Unknowns, in transformed space: each droplet's x, y, log r and C amplitudes, which meet only those of droplets whose
-windows share pixels; then the border, which meets all: log edge and curve of the profile, and the background's control
-points. Their precision is J^T J / sigma^2 plus that of the priors, J the derivatives of the image.
+windows share pixels; then the shared parameters, which meet all: log edge and curve of the profile, and the
+background's control points. Their precision is J^T J / sigma^2 plus that of the priors, J the derivatives of the image.
 """
 
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ class State:
         made: Array = np.concatenate([np.exp(self.shape[:1]), self.shape[1:]])
         return made
 
-    def moved(self, droplets: Array, border: Array) -> "State":
+    def moved(self, droplets: Array, shared: Array) -> "State":
         """The state after steps of shape (N, 3 + C) and (S + C points,)."""
         s = len(self.shape)
         return replace(
@@ -53,8 +53,8 @@ class State:
             y=self.y + droplets[:, 1],
             log_r=self.log_r + droplets[:, 2],
             amplitude=self.amplitude + droplets[:, 3:].T,
-            shape=self.shape + border[:s],
-            bg=self.bg + border[s:].reshape(self.bg.shape),
+            shape=self.shape + shared[:s],
+            bg=self.bg + shared[s:].reshape(self.bg.shape),
         )
 
 
@@ -67,8 +67,8 @@ class Problem:
     scales: Scales
 
     @property
-    def border(self) -> int:
-        """Unknowns in the border."""
+    def n_shared(self) -> int:
+        """Number of shared parameters."""
         return SHAPES[self.profile] + self.channels.shape[0] * self.points
 
     @property
@@ -98,7 +98,7 @@ class Problem:
 
 
 class Columns(NamedTuple):
-    """The droplets of a state and their derivatives, each in its window; see ``settle_kernels``."""
+    """The droplets of a state and their derivatives, each in its window; see ``window_sums``."""
 
     kept: NDArray[np.float32]
     box: NDArray[np.int64]
@@ -113,26 +113,26 @@ class Equations:
     Attributes:
         pairs: droplets that meet, i <= j, shape (pairs, 2).
         blocks: their blocks of the precision, shape (pairs, D, D) with D = 3 + C.
-        border_blocks: droplets against the border, shape (N, D, border).
-        border: the border's own block.
-        border_prior: the precision of the border's priors, which is in its block, on the diagonal, shape (border,).
-        droplet_gradient, border_gradient: of the negative log density, shapes (N, D) and (border,).
+        coupling: droplets against the shared parameters, shape (N, D, shared).
+        shared: the shared parameters' own block.
+        shared_prior: the precision of the shared parameters' priors, which is on their block's diagonal, (shared,).
+        droplet_gradient, shared_gradient: of the negative log density, shapes (N, D) and (shared,).
     """
 
     pairs: NDArray[np.int64]
     blocks: Array
-    border_blocks: Array
-    border: Array
-    border_prior: Array
+    coupling: Array
+    shared: Array
+    shared_prior: Array
     droplet_gradient: Array
-    border_gradient: Array
+    shared_gradient: Array
 
 
 def compiled() -> Any:
     """The compiled sums; importing Numba is left to who needs it."""
-    from pyrodrop.joint import window_sums as settle_kernels
+    from pyrodrop.joint import window_sums as window_sums
 
-    return settle_kernels
+    return window_sums
 
 
 def columns_of(problem: Problem, state: State) -> Columns:
@@ -203,40 +203,42 @@ def equations_of(problem: Problem, state: State, columns: Columns, residual: Arr
     prior = np.concatenate([[12 / wide**2, 12 / height**2, LOG_RADIUS_SD**-2.0], scales.amplitude**-2.0])
     blocks[own] += np.diag(prior)
 
-    border_blocks = np.zeros((n, width, problem.border))
-    border = np.zeros((problem.border, problem.border))
+    coupling = np.zeros((n, width, problem.n_shared))
+    shared = np.zeros((problem.n_shared, problem.n_shared))
     if shapes:
         for some, other, product, two in (
             (i, j, products, together),
             (j[~own], i[~own], products[~own].transpose(0, 2, 1), together[~own]),
         ):
-            np.add.at(border_blocks[:, :3, :shapes], some, two[:, None, None] * product[:, 1:4, 4:])
+            np.add.at(coupling[:, :3, :shapes], some, two[:, None, None] * product[:, 1:4, 4:])
             for c in range(channels):
                 lit = (weight[c] * a[c, other])[:, None] * product[:, 0, 4:]
-                np.add.at(border_blocks[:, 3 + c, :shapes], some, lit)
-            border[:shapes, :shapes] += np.einsum("p,pst->st", two, product[:, 4:, 4:])
-        border[:shapes, :shapes] += np.diag(shape_precision(problem))
+                np.add.at(coupling[:, 3 + c, :shapes], some, lit)
+            shared[:shapes, :shapes] += np.einsum("p,pst->st", two, product[:, 4:, 4:])
+        shared[:shapes, :shapes] += np.diag(shape_precision(problem))
     splines = np.zeros((n, number, points))
     loops.ground(*columns, *_four(problem.down), *_four(problem.along), problem.along.shape[1], splines)
     for c in range(channels):
         here = slice(shapes + c * points, shapes + (c + 1) * points)
-        border_blocks[:, :3, here] = (weight[c] * a[c])[:, None, None] * splines[:, 1:4]
-        border_blocks[:, 3 + c, here] = weight[c] * splines[:, 0]
-        border[:shapes, here] = weight[c] * np.einsum("n,nsm->sm", a[c], splines[:, 4:])
-        border[here, :shapes] = border[:shapes, here].T
-        border[here, here] = weight[c] * problem.ground_gram + np.eye(points) * scales.spread[c] ** -2.0
+        coupling[:, :3, here] = (weight[c] * a[c])[:, None, None] * splines[:, 1:4]
+        coupling[:, 3 + c, here] = weight[c] * splines[:, 0]
+        shared[:shapes, here] = weight[c] * np.einsum("n,nsm->sm", a[c], splines[:, 4:])
+        shared[here, :shapes] = shared[:shapes, here].T
+        shared[here, here] = weight[c] * problem.ground_gram + np.eye(points) * scales.spread[c] ** -2.0
 
     pulled = np.empty((n, channels, number))
     loops.project(*columns, residual, pulled)
-    droplets, rest = np.zeros((n, width)), np.zeros(problem.border)
-    droplets[:, :3] = -np.einsum("c,cn,ncp->np", weight, a, pulled[:, :, 1:4])
-    droplets[:, 2] += (state.log_r - np.log(scales.radius_px)) / LOG_RADIUS_SD**2
-    droplets[:, 3:] = -weight * pulled[:, :, 0] + (a / scales.amplitude[:, None] ** 2).T
-    rest[:shapes] = -np.einsum("c,cn,ncs->s", weight, a, pulled[:, :, 4:]) + state.shape * shape_precision(problem)
+    droplet_gradient, shared_gradient = np.zeros((n, width)), np.zeros(problem.n_shared)
+    droplet_gradient[:, :3] = -np.einsum("c,cn,ncp->np", weight, a, pulled[:, :, 1:4])
+    droplet_gradient[:, 2] += (state.log_r - np.log(scales.radius_px)) / LOG_RADIUS_SD**2
+    droplet_gradient[:, 3:] = -weight * pulled[:, :, 0] + (a / scales.amplitude[:, None] ** 2).T
+    shared_gradient[:shapes] = -np.einsum("c,cn,ncs->s", weight, a, pulled[:, :, 4:]) + state.shape * shape_precision(
+        problem
+    )
     pull = weight[:, None] * (problem.down.T @ residual @ problem.along).reshape(channels, points)
-    rest[shapes:] = (-pull + (state.bg - scales.level[:, None]) / scales.spread[:, None] ** 2).ravel()
-    border_prior = np.concatenate([shape_precision(problem), np.repeat(scales.spread**-2.0, points)])
-    return Equations(pairs, blocks, border_blocks, border, border_prior, droplets, rest)
+    shared_gradient[shapes:] = (-pull + (state.bg - scales.level[:, None]) / scales.spread[:, None] ** 2).ravel()
+    shared_prior = np.concatenate([shape_precision(problem), np.repeat(scales.spread**-2.0, points)])
+    return Equations(pairs, blocks, coupling, shared, shared_prior, droplet_gradient, shared_gradient)
 
 
 def _four(basis: Array) -> tuple[Array, NDArray[np.int64]]:

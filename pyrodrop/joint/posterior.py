@@ -16,7 +16,7 @@ FAR_PX, FAR_RADII = 2.0, 0.5
 REACH, CLEAR = 6, 4.5
 
 
-class Widening(NamedTuple):
+class Inflation(NamedTuple):
     """Shares by which standard deviations grow, (N, 3 + C), and what they come from.
 
     factor: the product of the square roots of correlation and misfit, and at least 1.
@@ -53,7 +53,7 @@ def correlation_of(residual: Array) -> tuple[NDArray[np.int64], Array]:
     return np.array(found, np.int64).reshape(-1, 2), np.array(values)
 
 
-def widening_of(state: State, columns: Columns, residual: Array, noise: Array) -> Widening:
+def inflation_of(state: State, columns: Columns, residual: Array, noise: Array) -> Inflation:
     """How much wider the intervals are than for even, independent noise.
 
     The variance of an estimate under correlated noise is that under independent noise times the mean of the noise's
@@ -67,7 +67,7 @@ def widening_of(state: State, columns: Columns, residual: Array, noise: Array) -
     lags, correlation = correlation_of(residual)
     weighted = np.square(residual / noise[:, None, None]).mean(0)
     raw = np.empty((n, 4, 3))
-    compiled().widening(*columns, weighted, lags, correlation, raw)
+    compiled().inflation(*columns, weighted, lags, correlation, raw)
     # Of height, x, y, log r to x, y, log r and every amplitude.
     places = [1, 2, 3] + [0] * count
     shares = np.maximum(raw[:, :, 0], 1.0)[:, places]
@@ -79,17 +79,17 @@ def widening_of(state: State, columns: Columns, residual: Array, noise: Array) -
         u = (state.amplitude / noise[:, None]).T
         shared = np.einsum("nc,cd,nd->n", u, together, u) / np.maximum(np.square(u).sum(1), 1e-300)
         shares[:, :3] *= np.maximum(shared, 1.0)[:, None]
-    return Widening(np.sqrt(shares * worse[:, None]), shares, misfit, float(1 + 2 * correlation.sum()))
+    return Inflation(np.sqrt(shares * worse[:, None]), shares, misfit, float(1 + 2 * correlation.sum()))
 
 
 def log_bayes_of(
-    problem: Problem, state: State, covariance: Array, widening: Widening, white: float | None = None
+    problem: Problem, state: State, covariance: Array, inflation: Inflation, white: float | None = None
 ) -> tuple[Array, Array]:
     """Log Bayes factor of each droplet's presence, shape (N,): the model with it over the model without it; and the
     part of it that the fit gains, the other being what a droplet costs.
 
     All else is integrated over in both, by Laplace's method. With P the inverse of the droplet's marginal covariance,
-    which already lets its neighbours, the background and the shape settle anew to first order, dropping the droplet
+    which already lets its neighbours, the background and the shape adjust to first order, dropping the droplet
     costs a^T P_aa a / 2; the room that its unknowns are left, (2 pi)^(D / 2) |P|^(-1 / 2), is held against the prior
     density at the fit, the centre's being uniform over the image. The gain is divided by the correlation of the
     noise: pixels that repeat each other tell less. With ``white``, the variance of the white noise as a share of that
@@ -104,8 +104,10 @@ def log_bayes_of(
     within = precision.copy()
     within[:, [0, 1], [0, 1]] += 3 / far_of(np.exp(state.log_r))[:, None] ** 2
     a, scales = state.amplitude.T, problem.scales
-    share = widening.correlation[:, 3:].mean(1) * np.maximum(widening.factor[:, 3] ** 2 / widening.correlation[:, 3], 1)
-    widened = np.log(widening.factor).sum(1)
+    share = inflation.correlation[:, 3:].mean(1) * np.maximum(
+        inflation.factor[:, 3] ** 2 / inflation.correlation[:, 3], 1
+    )
+    widened = np.log(inflation.factor).sum(1)
     if white is not None:
         share, widened = np.full(n, white), np.full(n, (3 + count) / 2 * np.log(white))
     gain = np.einsum("nc,ncd,nd->n", a, precision[:, 3:, 3:], a) / 2 / share
@@ -132,7 +134,7 @@ def evidence_of(problem: Problem, state: State, residual: Array, noise: Array, f
     total -= n * (np.log(height * width) + np.log(LOG_RADIUS_SD) + root)
     total -= n * (np.log(scales.amplitude) + root).sum() + problem.points * (np.log(scales.spread) + root).sum()
     total += (np.log(shape_precision(problem)) / 2 - root).sum() - count * (np.log(LOG_NOISE_SD) + root)
-    unknowns = n * (3 + count) + problem.border
+    unknowns = n * (3 + count) + problem.n_shared
     total += unknowns * root - factored.log_determinant / 2
     total += count * (root - np.log(2 * height * width + LOG_NOISE_SD**-2.0) / 2)
     return float(total)

@@ -198,7 +198,7 @@ def ground(kept, box, before, columns, down, down_first, along, along_first, gri
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def widening(kept, box, before, columns, weighted, lags, correlation, out):
+def inflation(kept, box, before, columns, weighted, lags, correlation, out):
     """How much larger the variance of each sum of ``project`` is than for even, independent noise.
 
     For every droplet and each of its first four columns J, into out, shape (N, 4, 3): the sum over lags l of

@@ -87,7 +87,7 @@ def measured(
     Presence is not a site unless it is asked for. It would be discrete and, since droplets share pixels, could be
     summed out only over all 2^N sets of droplets; and no gradient reaches it. Instead the model is that of the
     droplets given, and the odds of each one's presence are those of two such models, with it and without it,
-    everything else integrated over: ``settle`` reports them. With ``presence`` the site ``presence`` ~
+    everything else integrated over: ``joint.fit_jointly`` reports them. With ``presence`` the site ``presence`` ~
     Bernoulli(presence), shape (n_droplets,), switches droplets on, for simulating from the model or conditioning it.
 
     Args:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyrodrop.detection.edges import white_noise
 from pyrodrop.detection.finder import Found, find
 from pyrodrop.detection.population import Population
-from pyrodrop.joint.joint_fit import settle
+from pyrodrop.joint.joint_fit import fit_jointly
 from pyrodrop.models.multichannel_fit import image_scales
 from pyrodrop.rendering import HALF_RADIUS
 
@@ -62,7 +62,7 @@ def structure_left(channels: Array, found: Found) -> float:
     r = found.r[there] / HALF_RADIUS["disc"]
     scales = image_scales(channels, float(np.median(found.r[there])) if there.any() else 8.0)
     nothing: Array = np.zeros(0)
-    alone = settle(channels, nothing, nothing, nothing, profile="disc", scales=scales, max_steps=_ROUGH)
-    fitted = settle(channels, found.x[there], found.y[there], r, profile="disc", scales=scales, max_steps=_ROUGH)
+    alone = fit_jointly(channels, nothing, nothing, nothing, profile="disc", scales=scales, max_steps=_ROUGH)
+    fitted = fit_jointly(channels, found.x[there], found.y[there], r, profile="disc", scales=scales, max_steps=_ROUGH)
     left, structure = (float(np.mean(np.maximum(s.reduced_chi_square - 1, 0))) for s in (fitted, alone))
     return left / structure if structure > 0 else 0.0

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pyrodrop.detection.finder import find
 from pyrodrop.detection.population import Population
 from pyrodrop.detection.residual_candidates import peaks_left_over
-from pyrodrop.joint.descent import REST
-from pyrodrop.joint.joint_fit import Settled, settle, settle_best
+from pyrodrop.joint.descent import TOLERANCE
+from pyrodrop.joint.joint_fit import JointFit, fit_best_profile, fit_jointly
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.multichannel_fit import Scales, image_scales, pixel_noise
-from pyrodrop.recognition.likeness import log_likeness
+from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.packed import found_in_packed
 from pyrodrop.recognition.splits import needless, suspects, united, within
 from pyrodrop.rendering import HALF_RADIUS
@@ -30,7 +30,7 @@ LEAST = 0.01
 _THINNINGS, _LOOKS = 4, 3
 # Steps of a fit that only has to tell what is there from what is not, and the gain in log density where it rests: what
 # is dropped and what is kept differ by more.
-_ROUGH, _ROUGH_REST = 12, 0.05
+_ROUGH, _ROUGH_TOLERANCE = 12, 0.05
 
 
 class Known(NamedTuple):
@@ -46,7 +46,7 @@ class Candidates(NamedTuple):
     x: Array
     y: Array
     radius: Array
-    alike: Array
+    membership: Array
 
     def those(self, kept: NDArray[np.bool_] | NDArray[np.intp]) -> "Candidates":
         """Some of them."""
@@ -56,12 +56,12 @@ class Candidates(NamedTuple):
 class Recognised(NamedTuple):
     """The droplets of an image, N of them.
 
-    settled: their joint fit. presence: probability that each is there, (N,). evidence: log evidence of each profile
+    fit: their joint fit. presence: probability that each is there, (N,). evidence: log evidence of each profile
     that was tried, on the same candidates. population: what the circles found first say of droplets and clutter.
     candidates: where each was found.
     """
 
-    settled: Settled
+    fit: JointFit
     presence: Array
     evidence: dict[str, float]
     population: Population
@@ -72,10 +72,10 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
     """Find the droplets of an image, fit them jointly, and say of each how likely it is there.
 
     The presence of a droplet is the product of two probabilities. That the image needs it: the odds of the models with
-    it and without it, held against white noise (``Settled.presence``). And that it is a droplet and not clutter: as
+    it and without it, held against white noise (``JointFit.presence``). And that it is a droplet and not clutter: as
     likely as it is like the other droplets of the image (``finder``); or else, where the model explains what is seen
     there to within the noise, it is one by definition, the better the more its radius and amplitude are like
-    the others' (``log_likeness``). What has only the latter to show for itself is held against
+    the others' (``log_membership``). What has only the latter to show for itself is held against
     all that the model leaves over anywhere, as against noise: in an image that the model describes badly, a small
     thing that it happens to describe well means little. Within a droplet twice as high it means nothing: there it is
     what the profile does not say of that one (``splits.within``).
@@ -95,7 +95,7 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
     scales = image_scales(channels, float(np.median(usual)) if len(usual) else 8.0) if known is None else known.scales
     if len(profiles) > 1 and len(found.x):
         # One cheap fit takes out what only noise has made; a rim alone, which has no height, it would not see.
-        first = settle(
+        first = fit_jointly(
             channels,
             found.x,
             found.y,
@@ -105,76 +105,76 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
             max_steps=_ROUGH,
         )
         candidates = candidates.those((first.presence() >= LEAST) | (found.presence >= 0.5))
-    settled, evidence = settle_best(
+    fit, evidence = fit_best_profile(
         channels, candidates.x, candidates.y, candidates.radius, profiles=profiles, scales=scales, max_steps=2 * _ROUGH
     )
-    settled, candidates = _completed(channels, settled, candidates, white)
-    if len(profiles) > 1 and len(candidates.x) and _explains(settled, candidates.alike, white):
+    fit, candidates = _completed(channels, fit, candidates, white)
+    if len(profiles) > 1 and len(candidates.x) and _explains(fit, candidates.membership, white):
         # With all droplets in place, what was taken for the profile may have been what was missing.
-        half = settled.half_radius
-        better, evidence = settle_best(
-            channels, settled.x, settled.y, half, profiles=profiles, scales=scales, max_steps=2 * _ROUGH
+        half = fit.half_radius
+        better, evidence = fit_best_profile(
+            channels, fit.x, fit.y, half, profiles=profiles, scales=scales, max_steps=2 * _ROUGH
         )
-        if better.profile != settled.profile:
-            settled, candidates = _completed(channels, better, candidates, white)
+        if better.profile != fit.profile:
+            fit, candidates = _completed(channels, better, candidates, white)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to what is there.
-    there = presence_of(settled, candidates.alike, white) >= 0.5
-    kept = ~within(settled, there) | (candidates.alike >= 0.5)
+    there = presence_of(fit, candidates.membership, white) >= 0.5
+    kept = ~within(fit, there) | (candidates.membership >= 0.5)
     candidates = candidates.those(kept)
-    settled = _again(channels, settled, kept, candidates, 50)
-    return Recognised(settled, presence_of(settled, candidates.alike, white), evidence, found.population, candidates)
+    fit = _again(channels, fit, kept, candidates, 50)
+    return Recognised(fit, presence_of(fit, candidates.membership, white), evidence, found.population, candidates)
 
 
 def recognised_again(channels: Array, seen: Recognised) -> Recognised:
     """The same droplets in an image, (C, H, W), that differs a little from the one that they were recognised in."""
-    settled = _again(channels, seen.settled, np.ones(len(seen.settled.x), bool), seen.candidates, 50)
-    return seen._replace(settled=settled, presence=presence_of(settled, seen.candidates.alike, pixel_noise(channels)))
+    fit = _again(channels, seen.fit, np.ones(len(seen.fit.x), bool), seen.candidates, 50)
+    return seen._replace(fit=fit, presence=presence_of(fit, seen.candidates.membership, pixel_noise(channels)))
 
 
-def _explains(settled: Settled, alike: Array, white: Array) -> bool:
+def _explains(fit: JointFit, membership: Array, white: Array) -> bool:
     """Whether the model explains half of the droplets to within the noise; else what it leaves over is its own."""
-    there = presence_of(settled, alike, white) >= 0.5
+    there = presence_of(fit, membership, white) >= 0.5
     if not there.any():
-        return float(np.mean(settled.reduced_chi_square)) < EXPLAINED
-    return float(np.median(_left(settled, white)[there])) < EXPLAINED
+        return float(np.mean(fit.reduced_chi_square)) < EXPLAINED
+    return float(np.median(_left(fit, white)[there])) < EXPLAINED
 
 
-def _left(settled: Settled, white: Array) -> Array:
+def _left(fit: JointFit, white: Array) -> Array:
     """Mean squared residual at each droplet in units of the image's white noise, (N,)."""
-    return np.asarray(settled.misfit * np.mean(np.square(settled.noise / white)))
+    return np.asarray(fit.misfit * np.mean(np.square(fit.noise / white)))
 
 
-def presence_of(settled: Settled, alike: Array, white: Array) -> Array:
+def presence_of(fit: JointFit, membership: Array, white: Array) -> Array:
     """Probability that each droplet is there, (N,); see ``recognise``.
 
     Args:
-        settled: the joint fit.
-        alike: probability that each is like the image's other droplets, (N,).
+        fit: the joint fit.
+        membership: probability that each is like the image's other droplets, (N,).
         white: standard deviation of the white noise that the image itself shows, (C,).
     """
-    explained = 1 / (1 + (_left(settled, white) / EXPLAINED) ** 8)
-    first = alike + (1 - alike) * explained * settled.presence()
+    explained = 1 / (1 + (_left(fit, white) / EXPLAINED) ** 8)
+    first = membership + (1 - membership) * explained * fit.presence()
     expected = max(float(first.sum()), 1.0)
-    prior = np.log(expected) - log_rivals(settled)
-    odds = settled.log_bayes + prior
+    prior = np.log(expected) - log_rivals(fit)
+    odds = fit.log_bayes + prior
     # What noise makes is alike, too: none is to speak for another unless it is there however unlike all others it is.
     alone = _probability(odds - np.log1p((first >= 0.5).sum()))
-    members = alike + (1 - alike) * explained * alone >= 0.5
-    needed = _probability(odds + log_likeness(settled, members))
-    return np.asarray(alike * _probability(settled.log_bayes_white + prior) + (1 - alike) * explained * needed)
+    members = membership + (1 - membership) * explained * alone >= 0.5
+    needed = _probability(odds + log_membership(fit, members))
+    return np.asarray(membership * _probability(fit.log_bayes_white + prior) + (1 - membership) * explained * needed)
 
 
-def log_rivals(settled: Settled) -> Array:
+def log_rivals(fit: JointFit) -> Array:
     """Log of how many bumps of the background could each stand in a droplet's place, (N,); 0 where none could.
 
     The background's splines, h apart, carry all that varies over 2 h or more: of a Gaussian of radius r the share
     erf(pi r / h)^2 of its square, which is 95 % at h / 2. Such a droplet has the image's evidence against level ground,
     but is no likelier than any of the bumps that a background may have. What has a rim is told apart by its rim.
     """
-    spacing = settled.scales.spacing
-    height, width = settled.residual.shape[1:]
+    spacing = fit.scales.spacing
+    height, width = fit.residual.shape[1:]
     bumps = spline_basis(height, spacing).shape[1] * spline_basis(width, spacing).shape[1]
-    carried = (settled.r > spacing / 2) & (settled.profile == "gaussian")
+    carried = (fit.r > spacing / 2) & (fit.profile == "gaussian")
     return np.where(carried, np.log(bumps), 0.0)
 
 
@@ -182,108 +182,108 @@ def _probability(log_odds: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))
 
 
-def _thinned(channels: Array, settled: Settled, candidates: Candidates, white: Array) -> tuple[Settled, Candidates]:
+def _thinned(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> tuple[JointFit, Candidates]:
     """The fit without the candidates that are not there. Of two that stand for one droplet each makes the other
     needless: only the weaker of neighbours goes at once.
     """
     for _ in range(_THINNINGS):
-        there = presence_of(settled, candidates.alike, white)
+        there = presence_of(fit, candidates.membership, white)
         doubtful = np.flatnonzero(there < LEAST)
         if not len(doubtful):
             break
         going = np.zeros(len(there), bool)
         for k in doubtful[np.argsort(there[doubtful], kind="stable")]:
-            near = np.hypot(settled.x - settled.x[k], settled.y - settled.y[k]) < settled.r + settled.r[k]
+            near = np.hypot(fit.x - fit.x[k], fit.y - fit.y[k]) < fit.r + fit.r[k]
             going[k] = not (near & going).any()
         candidates = candidates.those(~going)
-        settled = _again(channels, settled, ~going, candidates)
-    return settled, candidates
+        fit = _again(channels, fit, ~going, candidates)
+    return fit, candidates
 
 
-def _completed(channels: Array, settled: Settled, candidates: Candidates, white: Array) -> tuple[Settled, Candidates]:
+def _completed(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> tuple[JointFit, Candidates]:
     """The fit without the candidates that are not there, and with the droplets that were not seen before."""
-    settled, candidates = _thinned(channels, settled, candidates, white)
+    fit, candidates = _thinned(channels, fit, candidates, white)
     for _ in range(_LOOKS):
-        if not _explains(settled, candidates.alike, white):
+        if not _explains(fit, candidates.membership, white):
             break
-        more = _left_over(settled)
+        more = _left_over(fit)
         before = len(candidates.x)
         if len(more.x):
-            settled, candidates = _with(channels, settled, candidates, more, white)
+            fit, candidates = _with(channels, fit, candidates, more, white)
         if len(candidates.x) <= before:
             break
-    if _explains(settled, candidates.alike, white):
-        settled, candidates = _unsplit(channels, settled, candidates, white)
-    return settled, candidates
+    if _explains(fit, candidates.membership, white):
+        fit, candidates = _unsplit(channels, fit, candidates, white)
+    return fit, candidates
 
 
-def _unsplit(channels: Array, settled: Settled, candidates: Candidates, white: Array) -> tuple[Settled, Candidates]:
+def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> tuple[JointFit, Candidates]:
     """The fit with each droplet that was taken for two as one again."""
-    taken = suspects(settled)
+    taken = suspects(fit)
     if not len(taken):
-        return settled, candidates
-    kept = ~np.isin(np.arange(len(settled.x)), taken)
-    one = united(settled, taken)
-    moved = (one.x != settled.x) | (one.r != settled.r)
-    share = HALF_RADIUS[settled.profile]
-    homes = Candidates(
+        return fit, candidates
+    kept = ~np.isin(np.arange(len(fit.x)), taken)
+    one = united(fit, taken)
+    moved = (one.x != fit.x) | (one.r != fit.r)
+    share = HALF_RADIUS[fit.profile]
+    origins = Candidates(
         np.where(moved, one.x, candidates.x),
         np.where(moved, one.y, candidates.y),
         np.where(moved, one.r * share, candidates.radius),
-        candidates.alike,
+        candidates.membership,
     )
-    without = _again(channels, one, kept, homes.those(kept))
-    members = presence_of(settled, candidates.alike, white) >= 0.5
-    odds = np.log(max(float(members.sum()), 1.0)) + log_likeness(settled, members)[taken]
-    needed = taken[~needless(settled, without, taken, odds)]
+    without = _again(channels, one, kept, origins.those(kept))
+    members = presence_of(fit, candidates.membership, white) >= 0.5
+    odds = np.log(max(float(members.sum()), 1.0)) + log_membership(fit, members)[taken]
+    needed = taken[~needless(fit, without, taken, odds)]
     if not len(needed):
-        return without, homes.those(kept)
+        return without, origins.those(kept)
     kept[needed] = True
-    undone = united(settled, np.setdiff1d(taken, needed))
-    moved = (undone.x != settled.x) | (undone.r != settled.r)
-    homes = Candidates(*(np.where(moved, *both) for both in zip(homes, candidates, strict=True)))
-    return _again(channels, undone, kept, homes.those(kept)), homes.those(kept)
+    undone = united(fit, np.setdiff1d(taken, needed))
+    moved = (undone.x != fit.x) | (undone.r != fit.r)
+    origins = Candidates(*(np.where(moved, *both) for both in zip(origins, candidates, strict=True)))
+    return _again(channels, undone, kept, origins.those(kept)), origins.those(kept)
 
 
-def _left_over(settled: Settled) -> Candidates:
+def _left_over(fit: JointFit) -> Candidates:
     """Candidates in what the model leaves over; that they are like the others is not known of them."""
-    if len(settled.x):
-        peaks = peaks_left_over(settled.residual, settled.noise, settled.r, settled.profile, settled.shape)
-        return Candidates(peaks.x, peaks.y, peaks.r * HALF_RADIUS[settled.profile], np.zeros(len(peaks.x)))
-    rest = np.tensordot(1 / settled.noise, settled.residual.astype(np.float64), 1)
-    found = find(torch.from_numpy(rest).float(), everything=True)
+    if len(fit.x):
+        peaks = peaks_left_over(fit.residual, fit.noise, fit.r, fit.profile, fit.shape)
+        return Candidates(peaks.x, peaks.y, peaks.r * HALF_RADIUS[fit.profile], np.zeros(len(peaks.x)))
+    combined = np.tensordot(1 / fit.noise, fit.residual.astype(np.float64), 1)
+    found = find(torch.from_numpy(combined).float(), everything=True)
     return Candidates(found.x, found.y, found.r, np.zeros(len(found.x)))
 
 
 def _with(
-    channels: Array, settled: Settled, candidates: Candidates, more: Candidates, white: Array
-) -> tuple[Settled, Candidates]:
+    channels: Array, fit: JointFit, candidates: Candidates, more: Candidates, white: Array
+) -> tuple[JointFit, Candidates]:
     """The fit with those of the new candidates that turn out to be there."""
     joined = Candidates(*(np.concatenate(pair) for pair in zip(candidates, more, strict=True)))
-    both = _again(channels, settled, np.ones(len(settled.x), bool), joined)
+    both = _again(channels, fit, np.ones(len(fit.x), bool), joined)
     return _thinned(channels, both, joined, white)
 
 
 def _again(
     channels: Array,
-    settled: Settled,
+    fit: JointFit,
     kept: NDArray[np.bool_],
     candidates: Candidates,
     max_steps: int = _ROUGH,
-) -> Settled:
+) -> JointFit:
     """The fit of the candidates: the kept droplets of the last fit from where they are, and those after them."""
-    share = HALF_RADIUS[settled.profile]
+    share = HALF_RADIUS[fit.profile]
     new = candidates.those(np.arange(len(candidates.x)) >= kept.sum())
-    return settle(
+    return fit_jointly(
         channels,
-        np.concatenate([settled.x[kept], new.x]),
-        np.concatenate([settled.y[kept], new.y]),
-        np.concatenate([settled.r[kept], new.radius / share]),
-        np.concatenate([settled.amplitude[:, kept], np.zeros((len(channels), len(new.x)))], 1),
-        profile=settled.profile,
-        scales=settled.scales,
-        edge_px=float(settled.shape[0]) if len(settled.shape) else 1.0,
+        np.concatenate([fit.x[kept], new.x]),
+        np.concatenate([fit.y[kept], new.y]),
+        np.concatenate([fit.r[kept], new.radius / share]),
+        np.concatenate([fit.amplitude[:, kept], np.zeros((len(channels), len(new.x)))], 1),
+        profile=fit.profile,
+        scales=fit.scales,
+        edge_px=float(fit.shape[0]) if len(fit.shape) else 1.0,
         max_steps=max_steps,
-        rest=_ROUGH_REST if max_steps <= _ROUGH else REST,
-        home=(candidates.x, candidates.y, candidates.radius / share),
+        tolerance=_ROUGH_TOLERANCE if max_steps <= _ROUGH else TOLERANCE,
+        origin=(candidates.x, candidates.y, candidates.radius / share),
     )

@@ -2,7 +2,7 @@
 
 Or by being within the other and much lower, since then what it explains is the other's own.
 
-The evidence of a droplet lets its neighbours settle to first order only. Where two share one droplet, the one that is
+The evidence of a droplet lets its neighbours adjust to first order only. Where two share one droplet, the one that is
 left would move to the middle and grow, which is further than that holds: each seems needed, and is not.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pyrodrop.joint.joint_fit import Settled
+from pyrodrop.joint.joint_fit import JointFit
 
 Array = NDArray[np.float64]
 # Two are suspected of being one if their centres are nearer than the greater of their radii of half height.
@@ -26,21 +26,21 @@ _LOWER = 0.5
 _WITHIN = 0.4
 
 
-def within(settled: Settled, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def within(fit: JointFit, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which droplets lie within a much higher one that is there, (N,), and say how it differs from the profile.
 
     No profile that all droplets share is exactly that of each, and what is left over of a strong one stands far out of
     the noise.
 
     Args:
-        settled: the joint fit.
+        fit: the joint fit.
         there: which droplets are surely there, (N,).
     """
-    made = np.zeros(len(settled.x), bool)
+    made = np.zeros(len(fit.x), bool)
     if not there.any():
         return made
-    centres, half = np.stack([settled.x, settled.y], 1), settled.half_radius
-    height = np.sqrt(np.square(settled.amplitude / settled.noise[:, None]).sum(0))
+    centres, half = np.stack([fit.x, fit.y], 1), fit.half_radius
+    height = np.sqrt(np.square(fit.amplitude / fit.noise[:, None]).sum(0))
     near = cKDTree(centres).query_pairs(float(half[there].max()), output_type="ndarray")
     one, other = np.concatenate([near, near[:, ::-1]]).T
     apart = np.hypot(*(centres[one] - centres[other]).T)
@@ -49,42 +49,42 @@ def within(settled: Settled, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return made
 
 
-def suspects(settled: Settled) -> NDArray[np.intp]:
+def suspects(fit: JointFit) -> NDArray[np.intp]:
     """The weaker of each two droplets that may be one; no two that are neighbours at once."""
-    if len(settled.x) < 2:
+    if len(fit.x) < 2:
         return np.zeros(0, np.intp)
-    centres, half = np.stack([settled.x, settled.y], 1), settled.half_radius
+    centres, half = np.stack([fit.x, fit.y], 1), fit.half_radius
     pairs = cKDTree(centres).query_pairs(_CLOSE * float(half.max()), output_type="ndarray")
     apart = np.hypot(*(centres[pairs[:, 0]] - centres[pairs[:, 1]]).T)
     pairs = pairs[apart < _CLOSE * half[pairs].max(1)]
-    weaker = np.where(settled.log_bayes[pairs[:, 0]] < settled.log_bayes[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+    weaker = np.where(fit.log_bayes[pairs[:, 0]] < fit.log_bayes[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
     chosen: list[int] = []
-    for k in sorted(set(weaker.tolist()), key=lambda k: settled.log_bayes[k]):
-        near = np.hypot(settled.x - settled.x[k], settled.y - settled.y[k]) < _REACH * (half + half[k])
+    for k in sorted(set(weaker.tolist()), key=lambda k: fit.log_bayes[k]):
+        near = np.hypot(fit.x - fit.x[k], fit.y - fit.y[k]) < _REACH * (half + half[k])
         if not near[chosen].any():
             chosen.append(k)
     return np.array(chosen, np.intp)
 
 
-def united(settled: Settled, taken: NDArray[np.intp]) -> Settled:
+def united(fit: JointFit, taken: NDArray[np.intp]) -> JointFit:
     """The fit with the nearest neighbour of each droplet taken moved to where one droplet for the two would be.
 
     That is their middle, weighed by what each adds to the image, |a| r^2, with the larger of their radii.
     """
-    x, y, r, amplitude = (values.copy() for values in (settled.x, settled.y, settled.r, settled.amplitude))
-    weight = np.abs(settled.amplitude).sum(0) * settled.r**2
+    x, y, r, amplitude = (values.copy() for values in (fit.x, fit.y, fit.r, fit.amplitude))
+    weight = np.abs(fit.amplitude).sum(0) * fit.r**2
     for k in taken:
-        apart = np.hypot(settled.x - settled.x[k], settled.y - settled.y[k])
+        apart = np.hypot(fit.x - fit.x[k], fit.y - fit.y[k])
         apart[taken] = np.inf
         j = int(np.argmin(apart))
         pair = np.array([j, k])
-        x[j], y[j] = (np.average(place[pair], weights=weight[pair] + 1e-300) for place in (settled.x, settled.y))
-        r[j] = settled.r[pair].max()
-        amplitude[:, j] = (settled.amplitude[:, pair] * settled.r[pair] ** 2).sum(1) / r[j] ** 2
-    return replace(settled, x=x, y=y, r=r, amplitude=amplitude)
+        x[j], y[j] = (np.average(place[pair], weights=weight[pair] + 1e-300) for place in (fit.x, fit.y))
+        r[j] = fit.r[pair].max()
+        amplitude[:, j] = (fit.amplitude[:, pair] * fit.r[pair] ** 2).sum(1) / r[j] ** 2
+    return replace(fit, x=x, y=y, r=r, amplitude=amplitude)
 
 
-def needless(before: Settled, without: Settled, taken: NDArray[np.intp], log_odds: Array) -> NDArray[np.bool_]:
+def needless(before: JointFit, without: JointFit, taken: NDArray[np.intp], log_odds: Array) -> NDArray[np.bool_]:
     """Which of the droplets that were taken out the image does not need, shape of ``taken``.
 
     Args:

@@ -5,7 +5,7 @@ import pytest
 
 from pyrodrop.joint.descent import start_of
 from pyrodrop.joint.factor import step
-from pyrodrop.joint.joint_fit import settle
+from pyrodrop.joint.joint_fit import fit_jointly
 from pyrodrop.joint.normal_equations import Problem, columns_of, compiled, equations_of, residual_of
 from pyrodrop.models.multichannel_fit import image_scales
 
@@ -44,7 +44,7 @@ def test_a_droplet_starts_no_further_out_than_it_may_go() -> None:
 @pytest.mark.parametrize("out", [1.5, 6.0])
 def test_a_centre_beyond_the_border_is_found_there(out: float) -> None:
     image = 0.2 + gaussian(-out, 20.0, 4.0, 0.5) + np.random.default_rng(1).normal(0, 0.01, (HEIGHT, WIDTH))
-    made = settle(image, [0.0], [19.0], [4.5], profile="gaussian")
+    made = fit_jointly(image, [0.0], [19.0], [4.5], profile="gaussian")
     spread = np.sqrt(np.diagonal(made.covariance[0]))
     assert abs(made.x[0] + out) < 4 * spread[0]
     assert abs(made.y[0] - 20.0) < 4 * spread[1]
@@ -60,7 +60,7 @@ def test_a_droplet_that_is_damped_stays_while_one_far_away_goes() -> None:
     noise = np.array([0.01])
     equations = equations_of(problem, state, columns, residual_of(problem, state, columns), noise)
     free = np.zeros((2, 4), bool)
-    both, _ = step(equations, np.zeros(2), 1e9, free)  # the border stays, which would pass on what one does
+    both, _ = step(equations, np.zeros(2), 1e9, free)  # the shared parameters stay, which would pass on what one does
     one, _ = step(equations, np.array([1e9, 0.0]), 1e9, free)
     assert both[:, 0] == pytest.approx([0.5, 0.5], rel=0.1)
     assert np.abs(one[0]).max() < 1e-6

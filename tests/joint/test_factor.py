@@ -16,14 +16,14 @@ def test_what_the_image_does_not_tell_is_as_the_priors_say_at_most(told: float) 
     equations = Equations(
         pairs=np.zeros((0, 2), np.int64),
         blocks=np.zeros((0, 4, 4)),
-        border_blocks=np.zeros((0, 4, 5)),
-        border=np.diag(prior) + told * np.outer(direction, direction),
-        border_prior=prior,
+        coupling=np.zeros((0, 4, 5)),
+        shared=np.diag(prior) + told * np.outer(direction, direction),
+        shared_prior=prior,
         droplet_gradient=none,
-        border_gradient=np.zeros(5),
+        shared_gradient=np.zeros(5),
     )
     made = factor(equations)
-    covariance = made.border_covariance()
+    covariance = made.shared_covariance()
     assert np.isfinite(made.log_determinant)
     assert np.linalg.eigvalsh(covariance).min() > -1e-12
     assert (np.diag(covariance) * prior <= 1 + 1e-9).all()

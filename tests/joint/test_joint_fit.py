@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyro import poutine
 from scipy import stats
 
-from pyrodrop.joint.joint_fit import Settled, draws, settle, settle_best
+from pyrodrop.joint.joint_fit import JointFit, draws, fit_best_profile, fit_jointly
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.multichannel_fit import image_scales, measured
 from pyrodrop.rendering import HALF_RADIUS, half_radius, render
@@ -68,29 +68,29 @@ def crowd(seed: int, size: tuple[int, int], apart: float, number: int, radii: tu
     return np.array(kept)
 
 
-def errors(settled: Settled, truth: Scene) -> Numbers:
+def errors(fit: JointFit, truth: Scene) -> Numbers:
     """Errors of x, y, log r and the amplitudes in reported standard deviations, shape (N, 3 + C)."""
     away = [
-        settled.x - truth.x,
-        settled.y - truth.y,
-        np.log(settled.r / truth.r),
-        *(settled.amplitude - truth.amplitude),
+        fit.x - truth.x,
+        fit.y - truth.y,
+        np.log(fit.r / truth.r),
+        *(fit.amplitude - truth.amplitude),
     ]
-    return np.stack(away, 1) / np.sqrt(np.einsum("nii->ni", settled.covariance))
+    return np.stack(away, 1) / np.sqrt(np.einsum("nii->ni", fit.covariance))
 
 
 @pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
 def test_the_truth_is_recovered_within_its_intervals(profile: str) -> None:
     truth = scene(profile, crowd(0, (128, 128), 1.2, 12, (4, 9)), (128, 128))
-    settled = settle(truth.image[0], *truth.start(), profile=profile)
-    assert settled.converged
-    assert not settled.at_bound.any()
-    assert np.abs(errors(settled, truth)).max() < 4.5
-    assert settled.noise == pytest.approx([0.02], rel=0.03)
-    assert settled.reduced_chi_square == pytest.approx([1], abs=0.1)
+    fit = fit_jointly(truth.image[0], *truth.start(), profile=profile)
+    assert fit.converged
+    assert not fit.at_bound.any()
+    assert np.abs(errors(fit, truth)).max() < 4.5
+    assert fit.noise == pytest.approx([0.02], rel=0.03)
+    assert fit.reduced_chi_square == pytest.approx([1], abs=0.1)
     if profile == "disc":
-        assert abs(settled.shape[0] - 1.1) < 4 * settled.shape_sd[0]
-    assert (settled.presence() > 0.99).all()
+        assert abs(fit.shape[0] - 1.1) < 4 * fit.shape_sd[0]
+    assert (fit.presence() > 0.99).all()
 
 
 @pytest.mark.parametrize("profile", ["gaussian", "disc"])
@@ -100,7 +100,7 @@ def test_intervals_cover(profile: str, apart: float) -> None:
     inside, sizes = np.zeros(4), 0
     for seed in range(4):
         truth = scene(profile, crowd(seed, (200, 200), apart, 50, (3, 7)), (200, 200), 0.03, seed=seed)
-        z = errors(settle(truth.image, *truth.start(seed), profile=profile), truth)
+        z = errors(fit_jointly(truth.image, *truth.start(seed), profile=profile), truth)
         inside += (np.abs(z) < stats.norm.ppf(0.95)).sum(0)
         sizes += len(z)
     low, high = stats.binom(sizes, 0.9).ppf([5e-5, 1 - 5e-5])
@@ -114,18 +114,18 @@ def test_the_posterior_is_that_of_the_pyro_model(profile: str) -> None:
     """The covariance against the inverse Hessian of Pyro's own log density, all unknowns free, at the same mode."""
     truth = scene(profile, [[14, 15, 4.0, 0.4], [20.5, 17, 3.0, 0.3], [30, 30, 3.5, -0.3]], (40, 40), 0.01)
     scales = image_scales(truth.image, 4.0, 40.0)
-    settled = settle(truth.image, *truth.start(), profile=profile, scales=scales)
+    fit = fit_jointly(truth.image, *truth.start(), profile=profile, scales=scales)
     image, n = torch.tensor(truth.image), 3
     grid = [spline_basis(40, 40.0).shape[1]] * 2
     # The background's control points are those whose image is the background.
     down = spline_basis(40, 40.0)
-    bg = np.linalg.pinv(down) @ settled.background[0].astype(np.float64) @ np.linalg.pinv(down).T
+    bg = np.linalg.pinv(down) @ fit.background[0].astype(np.float64) @ np.linalg.pinv(down).T
     at: dict[str, Numbers] = {
-        "x": settled.x, "y": settled.y, "r": settled.r, "amplitude": settled.amplitude,
-        "bg": bg.reshape(1, *grid), "noise": settled.noise,
+        "x": fit.x, "y": fit.y, "r": fit.r, "amplitude": fit.amplitude,
+        "bg": bg.reshape(1, *grid), "noise": fit.noise,
     }  # fmt: skip
     if profile == "disc":
-        at["edge"] = settled.shape[0]
+        at["edge"] = fit.shape[0]
     # x and y stay as they are; what is positive is taken in logarithms.
     free = {name: torch.tensor(value, dtype=torch.float64) for name, value in at.items()}
     logs = {"r", "edge", "noise"}
@@ -149,7 +149,7 @@ def test_the_posterior_is_that_of_the_pyro_model(profile: str) -> None:
         exact = covariance[np.ix_(places, places)]
         sd = np.sqrt(np.diag(exact))
         # Gauss and Newton leave out the second derivatives of the image, which the residual makes nearly nothing of.
-        plain = settled.covariance[k] / np.outer(settled.widening[k], settled.widening[k])
+        plain = fit.covariance[k] / np.outer(fit.inflation[k], fit.inflation[k])
         assert np.allclose(plain / np.outer(sd, sd), exact / np.outer(sd, sd), atol=0.06)
 
 
@@ -172,16 +172,16 @@ class reference_only:
 
 def test_marginals_and_draws_are_those_of_the_whole_inverse() -> None:
     truth = scene("disc", crowd(5, (90, 90), 0.6, 25, (3, 8)), (90, 90))
-    settled = settle(truth.image, *truth.start(), profile="disc")
-    factor, n = settled.factor, len(truth.x)
+    fit = fit_jointly(truth.image, *truth.start(), profile="disc")
+    factor, n = fit.factor, len(truth.x)
     inner = np.zeros((4 * n, 4 * n))
     dense = (factor.droplets.L @ factor.droplets.U).toarray()
     order = factor.droplets.perm_c
     inner = np.linalg.inv(dense[np.ix_(order, order)]) * np.outer(factor.scale, factor.scale)
-    whole = inner + factor.back @ factor.border_covariance() @ factor.back.T
+    whole = inner + factor.back @ factor.shared_covariance() @ factor.back.T
     blocks = np.stack([whole[4 * k : 4 * k + 4, 4 * k : 4 * k + 4] for k in range(n)])
     assert np.allclose(factor.marginals(), blocks, rtol=1e-8, atol=1e-14)
-    drawn = draws(settled, 4000, torch.Generator().manual_seed(0))
+    drawn = draws(fit, 4000, torch.Generator().manual_seed(0))
     assert drawn["x_px"].shape == (4000, n)
     i = int(np.argmax(np.abs(whole[0::4, 0::4] - np.diag(np.diag(whole[0::4, 0::4]))).max(1)))
     j = int(np.argmax(np.abs(np.delete(whole[4 * i, 0::4], i))))
@@ -189,7 +189,7 @@ def test_marginals_and_draws_are_those_of_the_whole_inverse() -> None:
     expected = whole[4 * i, 4 * j] / np.sqrt(whole[4 * i, 4 * i] * whole[4 * j, 4 * j])
     got = np.corrcoef(drawn["x_px"][:, i], drawn["x_px"][:, j])[0, 1]
     assert got == pytest.approx(expected, abs=0.08)
-    sd = np.sqrt(np.einsum("nii->ni", settled.covariance))
+    sd = np.sqrt(np.einsum("nii->ni", fit.covariance))
     assert drawn["x_px"].std(0) == pytest.approx(sd[:, 0], rel=0.06)
     assert np.log(drawn["radius_px"]).std(0) == pytest.approx(sd[:, 2], rel=0.06)
     assert drawn["amplitude"].std(0) == pytest.approx(sd[:, 3], rel=0.06)
@@ -198,21 +198,21 @@ def test_marginals_and_draws_are_those_of_the_whole_inverse() -> None:
 def test_colours_share_centres_and_have_their_own_heights() -> None:
     places = [[20, 20, 6, 0.3, -0.1, 0.0], [44, 40, 8, 0.1, 0.2, 0.4], [25, 45, 5, -0.2, 0.3, 0.1]]
     truth = scene("disc", places, channels=3)
-    settled = settle(truth.image, *truth.start(), profile="disc")
-    assert settled.amplitude.shape == (3, 3)
-    assert np.abs(errors(settled, truth)).max() < 4.5
-    assert settled.amplitude == pytest.approx(truth.amplitude, abs=0.02)
+    fit = fit_jointly(truth.image, *truth.start(), profile="disc")
+    assert fit.amplitude.shape == (3, 3)
+    assert np.abs(errors(fit, truth)).max() < 4.5
+    assert fit.amplitude == pytest.approx(truth.amplitude, abs=0.02)
     # All channels together know the centre better than one.
-    one = settle(truth.image[0], *truth.start(), profile="disc")
-    assert (settled.covariance[:, 0, 0] < one.covariance[:, 0, 0]).all()
-    assert draws(settled, 7)["amplitude"].shape == (7, 3, 3)
+    one = fit_jointly(truth.image[0], *truth.start(), profile="disc")
+    assert (fit.covariance[:, 0, 0] < one.covariance[:, 0, 0]).all()
+    assert draws(fit, 7)["amplitude"].shape == (7, 3, 3)
 
 
 @pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
 def test_the_evidence_prefers_the_right_profile(profile: str) -> None:
     truth = scene(profile, crowd(2, (128, 128), 1.2, 12, (5, 10)), (128, 128))
     x, y, r = truth.start()
-    best, evidence = settle_best(truth.image, x, y, r * HALF_RADIUS[profile])
+    best, evidence = fit_best_profile(truth.image, x, y, r * HALF_RADIUS[profile])
     assert best.profile == profile, evidence
     assert set(evidence) == {"gaussian", "disc", "radial"}
 
@@ -221,8 +221,8 @@ def test_the_evidence_of_a_droplet_is_that_of_the_model_with_it_less_without_it(
     """A faint isolated disc: the Bayes factor against the difference of two fits' evidence."""
     truth = scene("disc", [[20, 20, 6, 0.4], [45, 45, 5, 0.012]], noise=0.02)
     scales = image_scales(truth.image, 5.0)
-    both = settle(truth.image, truth.x, truth.y, truth.r, profile="disc", scales=scales)
-    alone = settle(truth.image, truth.x[:1], truth.y[:1], truth.r[:1], profile="disc", scales=scales)
+    both = fit_jointly(truth.image, truth.x, truth.y, truth.r, profile="disc", scales=scales)
+    alone = fit_jointly(truth.image, truth.x[:1], truth.y[:1], truth.r[:1], profile="disc", scales=scales)
     assert both.log_bayes[1] == pytest.approx(both.log_evidence - alone.log_evidence, abs=1.0)
     assert both.log_bayes[0] > 1000
 
@@ -231,8 +231,8 @@ def test_droplets_that_are_not_there_are_not_believed() -> None:
     truth = scene("disc", [[20, 20, 6, 0.3]])
     g = np.random.default_rng(0)
     extra_x, extra_y = g.uniform(5, 58, 8), g.uniform(36, 58, 8)
-    settled = settle(truth.image, np.r_[20.3, extra_x], np.r_[19.8, extra_y], np.full(9, 5.0), profile="disc")
-    presence = settled.presence(1.0)
+    fit = fit_jointly(truth.image, np.r_[20.3, extra_x], np.r_[19.8, extra_y], np.full(9, 5.0), profile="disc")
+    presence = fit.presence(1.0)
     assert presence[0] > 0.999
     assert (presence[1:] < 0.5).all()
 
@@ -244,7 +244,7 @@ def test_a_droplet_of_no_height_has_no_more_room_than_it_was_given() -> None:
     flat = 0.2 + 0.01 * generator.standard_normal((1, side, side))
     # As wide as the finder's largest mistakes, among the many that an image may hold.
     places = generator.uniform(30, side - 30, (2, 4))
-    made = settle(flat, *places, np.full(4, 15.0), profile="gaussian")
+    made = fit_jointly(flat, *places, np.full(4, 15.0), profile="gaussian")
     assert np.all(np.abs(made.amplitude) < 0.01)
     assert np.all(made.presence(expected=340, white=True) < 0.1)
 
@@ -257,18 +257,18 @@ def test_nothing_runs_away_on_an_image_that_is_no_droplets(profile: str) -> None
     g = np.random.default_rng(0)
     image = np.kron(g.standard_normal((12, 12)), np.ones((8, 8))) + np.sin(np.arange(96) / 3)
     x, y, r = g.uniform(0, 95, 30), g.uniform(0, 95, 30), g.uniform(2, 12, 30)
-    settled = settle(image, x, y, r, profile=profile)
+    fit = fit_jointly(image, x, y, r, profile=profile)
     far = np.maximum(2.0, 0.5 * r) + 1e-6
-    for start, end in ((x, settled.x), (y, settled.y)):
+    for start, end in ((x, fit.x), (y, fit.y)):
         least = np.where(start - r < -0.5, np.minimum(start - far, -0.5 - 2 * r - 1e-6), start - far)
         most = np.where(start + r > 95.5, np.maximum(start + far, 95.5 + 2 * r + 1e-6), start + far)
         assert ((least <= end) & (end <= most)).all()
-    assert (np.abs(np.log(settled.r / r)) <= np.log(2) + 1e-6).all()
-    assert np.isfinite(settled.covariance).all()
-    assert np.isfinite(settled.log_bayes).all()
+    assert (np.abs(np.log(fit.r / r)) <= np.log(2) + 1e-6).all()
+    assert np.isfinite(fit.covariance).all()
+    assert np.isfinite(fit.log_bayes).all()
     # What the model leaves is correlated, and the intervals say so.
-    assert settled.noise_correlation > 2
-    assert settled.widening.mean() > 1.2
+    assert fit.noise_correlation > 2
+    assert fit.inflation.mean() > 1.2
 
 
 def test_correlated_noise_widens_the_intervals_until_they_cover() -> None:
@@ -279,41 +279,41 @@ def test_correlated_noise_widens_the_intervals_until_they_cover() -> None:
         truth = scene("disc", crowd(seed, (200, 200), 2.0, 30, (4, 8)), (200, 200), 0.0, seed=seed)
         smooth = gaussian_filter(np.random.default_rng(seed).standard_normal((200, 200)), 1.0, mode="wrap")
         image = truth.image + 0.03 * smooth / smooth.std()
-        settled = settle(image, *truth.start(seed), profile="disc")
-        z = errors(settled, truth)
+        fit = fit_jointly(image, *truth.start(seed), profile="disc")
+        z = errors(fit, truth)
         inside += (np.abs(z) < stats.norm.ppf(0.95)).sum(0)
         sizes += len(z)
-        assert settled.noise_correlation == pytest.approx(4 * np.pi, rel=0.35)
+        assert fit.noise_correlation == pytest.approx(4 * np.pi, rel=0.35)
     assert (inside >= stats.binom(sizes, 0.85).ppf(1e-4)).all()
 
 
 def test_the_half_radius_of_soft_droplets_is_known_where_the_radius_is_not() -> None:
     """Draws of the half radius hold it, and are narrower than those of r, which edge and curve can stand for."""
     truth = scene("radial", crowd(7, (128, 128), 1.3, 12, (5, 9)), (128, 128))
-    settled = settle(truth.image, *truth.start(), profile="radial", edge_px=1.5)
-    drawn = draws(settled, 2000, torch.Generator().manual_seed(1))
+    fit = fit_jointly(truth.image, *truth.start(), profile="radial", edge_px=1.5)
+    drawn = draws(fit, 2000, torch.Generator().manual_seed(1))
     exact = half_radius("radial", truth.r, np.array(SHAPE["radial"]))
     sd = np.log(drawn["half_radius_px"]).std(0)
-    assert np.abs(np.log(settled.half_radius / exact) / sd).max() < 4.5
+    assert np.abs(np.log(fit.half_radius / exact) / sd).max() < 4.5
     assert np.median(sd) <= np.median(np.log(drawn["radius_px"]).std(0)) * 1.05
     truth = scene("disc", crowd(7, (128, 128), 1.3, 12, (5, 9)), (128, 128))
-    disc = settle(truth.image, *truth.start(), profile="disc")
+    disc = fit_jointly(truth.image, *truth.start(), profile="disc")
     assert disc.half_slopes[:, 0] == pytest.approx(np.ones(12), abs=0.07)
     assert disc.half_slopes[:, 1] == pytest.approx(np.zeros(12), abs=0.07)
 
 
 def test_no_droplets_are_a_background() -> None:
     truth = scene("disc", np.zeros((0, 4)))
-    settled = settle(truth.image, [], [], [], profile="disc")
-    assert settled.noise == pytest.approx([0.02], rel=0.05)
-    assert settled.covariance.shape == (0, 4, 4)
-    assert draws(settled, 5)["x_px"].shape == (5, 0)
+    fit = fit_jointly(truth.image, [], [], [], profile="disc")
+    assert fit.noise == pytest.approx([0.02], rel=0.05)
+    assert fit.covariance.shape == (0, 4, 4)
+    assert draws(fit, 5)["x_px"].shape == (5, 0)
 
 
 def test_droplets_at_and_over_the_edge_of_the_image() -> None:
     truth = scene("disc", [[2, 30, 6, 0.3], [62, 62, 5, 0.4], [30, -0.2, 7, -0.3]])
-    settled = settle(truth.image, *truth.start(px=0.3), profile="disc")
-    assert np.abs(errors(settled, truth)).max() < 4.5
+    fit = fit_jointly(truth.image, *truth.start(px=0.3), profile="disc")
+    assert np.abs(errors(fit, truth)).max() < 4.5
 
 
 @pytest.mark.parametrize(
@@ -328,13 +328,13 @@ def test_droplets_at_and_over_the_edge_of_the_image() -> None:
 )
 def test_arguments_that_do_not_fit_are_refused(arguments: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        settle(*arguments)
+        fit_jointly(*arguments)
 
 
 def test_draws_of_a_droplet_of_which_hardly_anything_is_known_stay_finite() -> None:
     image = 0.5 + 0.1 * np.random.default_rng(1).standard_normal((40, 50))
-    settled = settle(image, [25.0], [20.0], [3.0], profile="disc")
-    settled.covariance[0, 2, 2] = 400.0
-    drawn = draws(replace(settled, widening=np.full((1, 4), 300.0)), 500)
-    assert drawn["radius_px"].max() <= 4 * settled.r[0] * (1 + 1e-9)
-    assert drawn["radius_px"].min() >= settled.r[0] / 4 * (1 - 1e-9)
+    fit = fit_jointly(image, [25.0], [20.0], [3.0], profile="disc")
+    fit.covariance[0, 2, 2] = 400.0
+    drawn = draws(replace(fit, inflation=np.full((1, 4), 300.0)), 500)
+    assert drawn["radius_px"].max() <= 4 * fit.r[0] * (1 + 1e-9)
+    assert drawn["radius_px"].min() >= fit.r[0] / 4 * (1 - 1e-9)

@@ -49,7 +49,7 @@ def test_droplets_of_a_packed_image_are_recognised_though_the_first_look_sees_no
     assert f1(first.x[first.presence >= 0.5], first.y[first.presence >= 0.5], truth) < 0.3
     seen = recognise(image[None], image, ("disc",))
     there = seen.presence >= 0.5
-    assert f1(seen.settled.x[there], seen.settled.y[there], truth) > 0.8
+    assert f1(seen.fit.x[there], seen.fit.y[there], truth) > 0.8
 
 
 def test_the_second_look_reads_no_more_noise_than_the_pixels_have() -> None:

@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from pyrodrop.images.simulation.simulate import simulate
-from pyrodrop.joint.joint_fit import settle
+from pyrodrop.joint.joint_fit import fit_jointly
 from pyrodrop.models.multichannel_fit import image_scales, pixel_noise
 from pyrodrop.recognition.recognise import Recognised, log_rivals, presence_of, recognise
 
@@ -23,7 +23,7 @@ def drawn(seed: int, **how: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def likely(seen: Recognised) -> np.ndarray:
     there = seen.presence >= 0.5
-    return np.stack([seen.settled.x, seen.settled.y, seen.settled.r], 1)[there]
+    return np.stack([seen.fit.x, seen.fit.y, seen.fit.r], 1)[there]
 
 
 def matched(found: np.ndarray, truth: np.ndarray) -> int:
@@ -43,7 +43,7 @@ def test_all_droplets_and_no_others_are_recognised_and_their_profile_is_chosen(
 ) -> None:
     pixels, truth = drawn(3, **how)
     seen = recognise(pixels[None], pixels, ALL)
-    assert seen.settled.profile == profile == max(seen.evidence, key=lambda name: seen.evidence[name])
+    assert seen.fit.profile == profile == max(seen.evidence, key=lambda name: seen.evidence[name])
     found = likely(seen)
     assert len(found) == len(truth) == matched(found, truth)
     assert np.median(np.abs(np.sort(found[:, 2]) / np.sort(truth[:, 2]) - 1)) < 0.03
@@ -53,7 +53,7 @@ def test_dark_droplets_are_recognised_as_bright_ones_are() -> None:
     pixels, _ = drawn(1, radius_px=(3.0, 8.0), noise=0.02)
     bright, dark = (recognise(one[None], one, ("gaussian",)) for one in (pixels, 1 - pixels))
     assert likely(dark) == pytest.approx(likely(bright), abs=1e-3)
-    assert dark.settled.amplitude == pytest.approx(-bright.settled.amplitude, rel=1e-3)
+    assert dark.fit.amplitude == pytest.approx(-bright.fit.amplitude, rel=1e-3)
 
 
 def test_droplets_missed_at_first_are_found_in_what_is_left_over() -> None:
@@ -73,10 +73,10 @@ def test_what_the_background_could_be_is_one_of_its_bumps_and_a_rim_is_not(profi
     noise = torch.randn(128, 128, generator=torch.Generator().manual_seed(3)).double().numpy()
     pixels = 0.2 + 0.02 * noise
     scales = image_scales(pixels[None], 8.0)
-    settled = settle(pixels, [64.0], [64.0], [r], profile=profile, scales=scales, max_steps=1)
-    settled = replace(settled, r=np.array([r]), log_bayes=np.zeros(1), log_bayes_white=np.zeros(1))
-    assert np.exp(log_rivals(settled)) == pytest.approx(rivals)
-    there = presence_of(settled, np.zeros(1), settled.noise)
+    fit = fit_jointly(pixels, [64.0], [64.0], [r], profile=profile, scales=scales, max_steps=1)
+    fit = replace(fit, r=np.array([r]), log_bayes=np.zeros(1), log_bayes_white=np.zeros(1))
+    assert np.exp(log_rivals(fit)) == pytest.approx(rivals)
+    there = presence_of(fit, np.zeros(1), fit.noise)
     assert there / (1 - there) == pytest.approx(1 / rivals, rel=0.05)
 
 
@@ -109,13 +109,13 @@ def test_what_noise_makes_is_not_there_and_does_not_speak_for_more_of_it() -> No
     """Peaks of the noise such as a hundred droplets' worth of pixels has, with the odds that a fit gave one of them."""
     pixels, _ = drawn(2, radius_px=(3.0, 8.0), noise=0.01)
     seen = recognise(pixels[None], pixels, ("gaussian",))
-    many = np.tile(np.arange(len(seen.settled.x)), 6)
-    several = {name: getattr(seen.settled, name)[many] for name in ("x", "y", "r", "misfit", "log_bayes")}
-    several |= {"log_bayes_white": seen.settled.log_bayes_white[many], "amplitude": seen.settled.amplitude[:, many]}
+    many = np.tile(np.arange(len(seen.fit.x)), 6)
+    several = {name: getattr(seen.fit, name)[many] for name in ("x", "y", "r", "misfit", "log_bayes")}
+    several |= {"log_bayes_white": seen.fit.log_bayes_white[many], "amplitude": seen.fit.amplitude[:, many]}
     few = [0, 1, 2]
     several["r"][few], several["amplitude"][0, few] = (2.0, 2.1, 2.2), -0.016
     several["log_bayes"][few] = several["log_bayes_white"][few] = -3.8
-    alike = np.where(np.isin(np.arange(len(many)), few), 0.0, seen.candidates.alike[many])
-    there = presence_of(replace(seen.settled, **several), alike, pixel_noise(pixels[None]))
+    membership = np.where(np.isin(np.arange(len(many)), few), 0.0, seen.candidates.membership[many])
+    there = presence_of(replace(seen.fit, **several), membership, pixel_noise(pixels[None]))
     assert there[few].max() < 0.1
     assert there[3:].min() > 0.5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyrodrop.joint.joint_fit import Settled, settle
+from pyrodrop.joint.joint_fit import JointFit, fit_jointly
 from pyrodrop.recognition.splits import needless, suspects, united, within
 
 NOISE = 0.02
@@ -20,16 +20,16 @@ def picture(droplets: list[tuple[float, float, float, float]]) -> np.ndarray:
     return made
 
 
-def fitted(image: np.ndarray, places: list[tuple[float, float, float]]) -> Settled:
+def fitted(image: np.ndarray, places: list[tuple[float, float, float]]) -> JointFit:
     x, y, r = (np.array(values) for values in zip(*places, strict=True))
-    return settle(image, x, y, r, profile="gaussian")
+    return fit_jointly(image, x, y, r, profile="gaussian")
 
 
-def judged(image: np.ndarray, before: Settled) -> tuple[np.ndarray, np.ndarray]:
+def judged(image: np.ndarray, before: JointFit) -> tuple[np.ndarray, np.ndarray]:
     taken = suspects(before)
     one = united(before, taken)
     kept = ~np.isin(np.arange(len(before.x)), taken)
-    without = settle(image, one.x[kept], one.y[kept], one.r[kept], one.amplitude[:, kept], profile="gaussian")
+    without = fit_jointly(image, one.x[kept], one.y[kept], one.r[kept], one.amplitude[:, kept], profile="gaussian")
     return taken, needless(before, without, taken, np.full(len(taken), np.log(10)))
 
 
@@ -80,6 +80,6 @@ def test_what_is_low_and_within_a_droplet_is_that_droplets_own(
 ) -> None:
     host = (40.0, 30.0, 8.0, 0.4)
     x, y, r, height = (np.array(values) for values in zip(host, other, strict=True))
-    settled = replace(fitted(picture([host]), [host[:3], other[:3]]), x=x, y=y, r=r, amplitude=height[None])
-    assert within(settled, np.array([True, True])).tolist() == [False, expected]
-    assert not within(settled, np.array([False, True])).any()
+    fit = replace(fitted(picture([host]), [host[:3], other[:3]]), x=x, y=y, r=r, amplitude=height[None])
+    assert within(fit, np.array([True, True])).tolist() == [False, expected]
+    assert not within(fit, np.array([False, True])).any()

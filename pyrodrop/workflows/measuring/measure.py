@@ -32,8 +32,8 @@ def measure(
     """Find the droplets of an image, and measure how large they are and how sure all of it is.
 
     No threshold, no radius and no polarity are asked for. Candidates are circles whose rims the image shows
-    (``models.finder``); all of them are then fitted jointly with a smooth background, the noise and the shape of
-    their profile (``models.settle``), whose Laplace posterior gives the intervals. A droplet's presence is the
+    (``detection.finder``); all of them are then fitted jointly with a smooth background, the noise and the shape of
+    their profile (``joint.joint_fit``), whose Laplace posterior gives the intervals. A droplet's presence is the
     probability that it is one of the image's droplets at all, rather than clutter, times the probability that the
     image needs it at all, by the evidence with and without it.
 
@@ -132,32 +132,32 @@ def measurement_of(
     Those that the border cuts and whose centres lie beyond it are no droplets of this image: they would be counted in
     the next picture, too. The image reaches from the edge of its first pixel to where the model's priors end.
     """
-    settled, presence = seen.settled, seen.presence
+    fit, presence = seen.fit, seen.presence
     height, width = channels.shape[1:]
-    within = (settled.x >= -0.5) & (settled.x <= width) & (settled.y >= -0.5) & (settled.y <= height)
+    within = (fit.x >= -0.5) & (fit.x <= width) & (fit.y >= -0.5) & (fit.y <= height)
     kept = np.flatnonzero(within & (presence >= LEAST))
-    kept = kept[np.lexsort((settled.x[kept], settled.y[kept]))]
-    drawn = draws(settled, _DRAWS, torch.Generator().manual_seed(seed))
+    kept = kept[np.lexsort((fit.x[kept], fit.y[kept]))]
+    drawn = draws(fit, _DRAWS, torch.Generator().manual_seed(seed))
     if drawn["amplitude"].ndim == 2:
         drawn["amplitude"] = drawn["amplitude"][:, None]
     half = drawn.pop("half_radius_px")
-    if settled.profile == "radial":  # of whose own r little is known where edge and curve are soft
+    if fit.profile == "radial":  # of whose own r little is known where edge and curve are soft
         drawn["radius_px"] = half
     return Measurement(
         channels=channels,
         names=names,
-        profile=settled.profile,
+        profile=fit.profile,
         evidence=seen.evidence,
-        shape=torch.from_numpy(settled.shape),
-        shape_sd=torch.from_numpy(settled.shape_sd),
+        shape=torch.from_numpy(fit.shape),
+        shape_sd=torch.from_numpy(fit.shape_sd),
         draws={name: torch.from_numpy(values[..., kept].astype(np.float32)) for name, values in drawn.items()},
         presence=torch.from_numpy(presence[kept]),
-        at_bound=torch.from_numpy(settled.at_bound[kept]),
-        noise=torch.from_numpy(settled.noise),
-        background=torch.from_numpy(settled.background),
-        residual=torch.from_numpy(settled.residual),
-        losses=torch.from_numpy(settled.losses),
-        reduced_chi_square=torch.from_numpy(settled.reduced_chi_square),
+        at_bound=torch.from_numpy(fit.at_bound[kept]),
+        noise=torch.from_numpy(fit.noise),
+        background=torch.from_numpy(fit.background),
+        residual=torch.from_numpy(fit.residual),
+        losses=torch.from_numpy(fit.losses),
+        reduced_chi_square=torch.from_numpy(fit.reduced_chi_square),
         pixel_size_um=pixel_size_um,
         seed=seed,
         seconds=time.perf_counter() - started,

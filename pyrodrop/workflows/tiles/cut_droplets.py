@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pyrodrop.joint.joint_fit import Settled
+from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.workflows.tiles.grid import Box
 
 # What is left over is averaged by a Gaussian of so many px, and looked into where it is so many times the noise of
@@ -20,15 +20,15 @@ _SMOOTHED_PX, _DEVIATIONS, _AROUND_PX = 2.0, 5.0, 4
 _WORTH = 1.03
 
 
-def cut_off(settled: Settled, inner: Box) -> NDArray[np.bool_]:
+def cut_off(fit: JointFit, inner: Box) -> NDArray[np.bool_]:
     """Pixels outside of ``inner`` that the fit does not explain, (H, W); none where the fit as a whole is good.
 
     Args:
-        settled: the fit of a tile with its halo, (1, H, W).
+        fit: the fit of a tile with its halo, (1, H, W).
         inner: the pixels, counted from the halo's corner, that are to stay as they are.
     """
-    residual = settled.residual[0].astype(np.float64)
-    excess = float(settled.reduced_chi_square[0])
+    residual = fit.residual[0].astype(np.float64)
+    excess = float(fit.reduced_chi_square[0])
     outside = np.ones(residual.shape, bool)
     outside[inner.top : inner.bottom, inner.left : inner.right] = False
     if excess < _WORTH or not outside.any():
@@ -40,9 +40,9 @@ def cut_off(settled: Settled, inner: Box) -> NDArray[np.bool_]:
     return np.asarray(ndimage.binary_dilation(strange & outside, iterations=_AROUND_PX) & outside)
 
 
-def mended(pixels: NDArray[np.float64], cut: NDArray[np.bool_], settled: Settled, seed: int) -> NDArray[np.float64]:
+def mended(pixels: NDArray[np.float64], cut: NDArray[np.bool_], fit: JointFit, seed: int) -> NDArray[np.float64]:
     """The image (H, W) with what the fit says, and white noise, in place of what it does not explain."""
-    residual = settled.residual[0].astype(np.float64)
-    white = np.sqrt(np.square(residual).mean() / float(settled.reduced_chi_square[0]))
+    residual = fit.residual[0].astype(np.float64)
+    white = np.sqrt(np.square(residual).mean() / float(fit.reduced_chi_square[0]))
     noise = np.random.default_rng(seed).normal(0.0, white, pixels.shape)
     return np.where(cut, pixels - residual + noise, pixels)

@@ -112,7 +112,7 @@ def look_at(plane: Plane, box: Box, white: float, channel: str, profiles: tuple[
     """Recognise the droplets of a part of an image that nothing is known of yet."""
     pixels = plane.channel(box, white, channel).double().numpy()
     seen = recognise(pixels[None], pixels, profiles)
-    return Look(seen.evidence, seen.settled.scales, _radii(seen), seen.population)
+    return Look(seen.evidence, seen.fit.scales, _radii(seen), seen.population)
 
 
 def halo_of(radii: NDArray[np.float64]) -> int:
@@ -126,7 +126,7 @@ def halo_of(radii: NDArray[np.float64]) -> int:
 def _radii(looked: Recognised) -> NDArray[np.float64]:
     """Radii of those of the droplets that are there, in px: the larger of r and that of half height, (n,)."""
     there = looked.presence >= 0.5
-    return np.asarray(np.maximum(looked.settled.r, looked.settled.half_radius)[there])
+    return np.asarray(np.maximum(looked.fit.r, looked.fit.half_radius)[there])
 
 
 def _shared(scales: list[Scales], radius_px: float, tile_px: int) -> Scales:

@@ -139,10 +139,10 @@ def _measured(
     inner = tile.box.widened(halo // 2, plane.size)
     within = Box(inner.top - box.top, inner.bottom - box.top, inner.left - box.left, inner.right - box.left)
     for again in range(_MENDINGS):
-        cut = cut_off(seen.settled, within)
+        cut = cut_off(seen.fit, within)
         if not cut.any():
             break
-        one = mended(one, cut, seen.settled, own_seed + again)
+        one = mended(one, cut, seen.fit, own_seed + again)
         pixels = torch.from_numpy(one.astype(np.float32))
         seen = recognised_again(one[None], seen)
     return measurement_of(pixels[None], (channel,), seen, None, own_seed, started), box.top, box.left

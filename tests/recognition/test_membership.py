@@ -5,16 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pyrodrop.joint.joint_fit import Settled, settle
-from pyrodrop.recognition.likeness import log_likeness
+from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.recognition.membership import log_membership
 
 
-def droplets(r: np.ndarray, amplitude: np.ndarray) -> Settled:
+def droplets(r: np.ndarray, amplitude: np.ndarray) -> JointFit:
     """A fit that says so."""
     one = np.array([20.0])
-    settled = settle(0.2 + 0.01 * np.random.default_rng(0).standard_normal((40, 40)), one, one, one, profile="gaussian")
-    scales = replace(settled.scales, amplitude=np.array([0.5]), radius_px=6.0)
-    return replace(settled, r=r, amplitude=amplitude[None], scales=scales)
+    fit = fit_jointly(
+        0.2 + 0.01 * np.random.default_rng(0).standard_normal((40, 40)), one, one, one, profile="gaussian"
+    )
+    scales = replace(fit.scales, amplitude=np.array([0.5]), radius_px=6.0)
+    return replace(fit, r=r, amplitude=amplitude[None], scales=scales)
 
 
 def population(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +28,7 @@ def population(n: int) -> tuple[np.ndarray, np.ndarray]:
 def test_what_is_unlike_all_others_is_as_likely_as_one_in_all(n: int) -> None:
     r, amplitude = population(n)
     r[0], amplitude[0] = 2.0, -0.3
-    made = log_likeness(droplets(r, amplitude), np.arange(n) > 0)
+    made = log_membership(droplets(r, amplitude), np.arange(n) > 0)
     assert made[0] == pytest.approx(-np.log(n), abs=0.1)
     assert np.median(made[1:]) > 0
 
@@ -37,7 +39,7 @@ def test_the_density_is_one_over_all_radii_and_heights() -> None:
     generator = np.random.default_rng(2)
     next_r, next_amplitude = 6.0 * np.exp(generator.standard_normal(4_000)), 0.5 * generator.standard_normal(4_000)
     both = droplets(np.concatenate([r, next_r]), np.concatenate([amplitude, next_amplitude]))
-    made = log_likeness(both, np.arange(4_200) < 200)[200:]
+    made = log_membership(both, np.arange(4_200) < 200)[200:]
     assert np.exp(made).mean() == pytest.approx(1.0, abs=0.1)
 
 
@@ -45,14 +47,14 @@ def test_a_second_kind_is_as_likely_as_it_is_frequent() -> None:
     r, amplitude = population(200)
     rare = slice(0, 20)
     r[rare], amplitude[rare] = np.random.default_rng(3).uniform(1.9, 2.1, 20), -0.3
-    made = log_likeness(droplets(r, amplitude), np.ones(200, bool))
+    made = log_membership(droplets(r, amplitude), np.ones(200, bool))
     assert made[rare].min() > 0
     r[1:20], amplitude[1:20] = 5.0, 0.3
-    assert log_likeness(droplets(r, amplitude), np.ones(200, bool))[0] == pytest.approx(-np.log(200), abs=0.1)
+    assert log_membership(droplets(r, amplitude), np.ones(200, bool))[0] == pytest.approx(-np.log(200), abs=0.1)
 
 
 def test_few_say_nothing() -> None:
     r, amplitude = population(12)
-    settled = droplets(r, amplitude)
-    assert not log_likeness(settled, np.arange(12) < 7).any()
-    assert np.isfinite(log_likeness(replace(settled, amplitude=np.zeros((1, 12))), np.ones(12, bool))).all()
+    fit = droplets(r, amplitude)
+    assert not log_membership(fit, np.arange(12) < 7).any()
+    assert np.isfinite(log_membership(replace(fit, amplitude=np.zeros((1, 12))), np.ones(12, bool))).all()

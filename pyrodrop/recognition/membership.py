@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.joint.joint_fit import Settled
+from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.models.multichannel_fit import LOG_RADIUS_SD
 
 Array = NDArray[np.float64]
@@ -15,7 +15,7 @@ _POPULATION, _NARROWEST, _NARROWEST_OF_PRIOR = 8, 0.2, 0.01
 _KERNELS = 400
 
 
-def log_likeness(settled: Settled, members: NDArray[np.bool_]) -> Array:
+def log_membership(fit: JointFit, members: NDArray[np.bool_]) -> Array:
     """Log of how much likelier each droplet's radius and amplitudes are, given the members', than a priori, (N,).
 
     With n members at v_j the next droplet is taken to be at v with density (sum_j K(v - v_j) + p(v)) / (n + 1), p being
@@ -32,9 +32,9 @@ def log_likeness(settled: Settled, members: NDArray[np.bool_]) -> Array:
     if n < _POPULATION:
         return np.zeros(len(members))
     chosen = chosen[np.linspace(0, n - 1, min(n, _KERNELS)).astype(int)]
-    scales = settled.scales
-    places = [(np.log(settled.r), float(np.log(scales.radius_px)), LOG_RADIUS_SD, _NARROWEST)]
-    for heights, scale in zip(settled.amplitude, scales.amplitude, strict=True):
+    scales = fit.scales
+    places = [(np.log(fit.r), float(np.log(scales.radius_px)), LOG_RADIUS_SD, _NARROWEST)]
+    for heights, scale in zip(fit.amplitude, scales.amplitude, strict=True):
         places.append((heights, 0.0, float(scale), _NARROWEST * float(np.median(np.abs(heights[members])))))
     logs = np.full((len(members), len(chosen)), np.log(n / len(chosen)))
     for value, mean, sd, narrowest in places:
