@@ -25,7 +25,7 @@ from machine import describe_machine, machine_lines
 from torch import Tensor
 
 import pyrodrop
-from pyrodrop.images.channels.channels import HSV, LAB
+from pyrodrop.images.channels.colours import HSV, LAB
 from pyrodrop.pursuit.count import counted_peaks
 from pyrodrop.results.figures import fit_figures as plots
 

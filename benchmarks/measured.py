@@ -25,7 +25,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import binom
 
 import pyrodrop
-from pyrodrop.results.tables.calibration import check_ranks
+from pyrodrop.results.checks.calibration import check_ranks
 
 HERE = Path(__file__).resolve().parent
 SIZE, DRAWS = (200, 240), 99

@@ -28,7 +28,7 @@ from skimage.feature import blob_log
 
 import pyrodrop
 from pyrodrop.pursuit.count import counted_peaks
-from pyrodrop.results.tables.comparison import compare
+from pyrodrop.results.tables.truth_comparison import compare_with_truth
 
 HERE = Path(__file__).resolve().parent
 # Least distance of two centres in sums of their radii, and pixels of image per droplet.
@@ -82,14 +82,14 @@ def recover(n: int, overlap: str, ratio: float) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
     table = fit.table()
     row: dict[str, Any] = {"droplets": n, "overlap": overlap, "signal_to_noise": ratio, "seconds": seconds}
-    row["fit"] = compare(table, truth)
+    row["fit"] = compare_with_truth(table, truth)
     begun = time.perf_counter()
     counted = counted_peaks(channel, noise)
     row["auto_seconds"] = time.perf_counter() - begun
     row["auto"] = len(counted.x)
     columns = {"x_px": counted.x, "y_px": counted.y, "radius_px": counted.r, "amplitude": counted.amplitude}
     found = pd.DataFrame({name: column.double().numpy() for name, column in columns.items()})
-    row["auto_found"] = compare(found.assign(presence=1.0), truth)
+    row["auto_found"] = compare_with_truth(found.assign(presence=1.0), truth)
     # Over the largest images blob_log takes minutes and gigabytes: there only the thresholds that did best on smaller.
     row["blob_log"] = best_blobs(channel, truth, THRESHOLDS if n <= 500 else THRESHOLDS[2:5])
     if overlap == "none":
@@ -103,7 +103,7 @@ def best_blobs(channel: torch.Tensor, truth: pd.DataFrame, thresholds: Sequence[
     for threshold in thresholds:
         blobs = blob_log(channel.numpy(), min_sigma=1.5, max_sigma=8, num_sigma=14, threshold=threshold)
         table = pd.DataFrame({"x_px": blobs[:, 1], "y_px": blobs[:, 0], "radius_px": blobs[:, 2], "presence": 1.0})
-        found.append(compare(table, truth) | {"threshold": threshold})
+        found.append(compare_with_truth(table, truth) | {"threshold": threshold})
     return max(found, key=lambda figures: figures["f1"])
 
 

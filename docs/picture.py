@@ -9,7 +9,7 @@ import pyrodrop
 from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
-from pyrodrop.results.tables.histogram import size_histogram
+from pyrodrop.results.statistics.histogram import size_histogram
 
 
 def main() -> None:

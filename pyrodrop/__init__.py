@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pyrodrop.images.simulation.simulate import simulate as simulate
     from pyrodrop.inference.nuts import sample_nuts as sample_nuts
     from pyrodrop.rendering import render as render
+    from pyrodrop.results.checks.calibration import calibrate as calibrate
     from pyrodrop.results.exports.arviz_data import to_arviz as to_arviz
-    from pyrodrop.results.page.report import write_report as write_report
+    from pyrodrop.results.page.image_report import write_report as write_report
+    from pyrodrop.results.statistics.sizes import size_statistics as size_statistics
     from pyrodrop.results.storage.checkpoint import CheckpointError as CheckpointError
-    from pyrodrop.results.tables.calibration import calibrate as calibrate
-    from pyrodrop.results.tables.sizes import size_statistics as size_statistics
     from pyrodrop.workflows.commands.load import load as load
     from pyrodrop.workflows.fitting.fit import fit as fit
     from pyrodrop.workflows.fitting.fit_result import Fit as Fit
@@ -36,7 +36,7 @@ _HOMES = {
     "Measurement": "pyrodrop.workflows.measuring.measurement",
     "Micrograph": "pyrodrop.images",
     "SettingError": "pyrodrop.workflows.settings",
-    "calibrate": "pyrodrop.results.tables.calibration",
+    "calibrate": "pyrodrop.results.checks.calibration",
     "fit": "pyrodrop.workflows.fitting.fit",
     "inject": "pyrodrop.workflows.measuring.inject",
     "load": "pyrodrop.workflows.commands.load",
@@ -45,9 +45,9 @@ _HOMES = {
     "render": "pyrodrop.rendering",
     "sample_nuts": "pyrodrop.inference.nuts",
     "simulate": "pyrodrop.images.simulation.simulate",
-    "size_statistics": "pyrodrop.results.tables.sizes",
+    "size_statistics": "pyrodrop.results.statistics.sizes",
     "to_arviz": "pyrodrop.results.exports.arviz_data",
-    "write_report": "pyrodrop.results.page.report",
+    "write_report": "pyrodrop.results.page.image_report",
 }
 
 __all__ = [

@@ -3,7 +3,8 @@
 ``pyrodrop.images.simulation.simulate`` is imported on its own: it brings Pyro along, which reading does not need.
 """
 
-from pyrodrop.images.channels.channels import CHANNELS, as_channel
+from pyrodrop.images.channels.array_channel import as_channel
+from pyrodrop.images.channels.colours import CHANNELS
 from pyrodrop.images.errors import ImageError
 from pyrodrop.images.micrograph import Micrograph, read_image, write_png
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pyrodrop.images.channels.channels import channels_of, take_channel
-from pyrodrop.images.channels.scaling import from_levels, positive_scale, resized, scaled_size
+from pyrodrop.images.channels.colours import channel_names_of, take_channel
 from pyrodrop.images.errors import ImageError
 from pyrodrop.images.notebook import picture_html
-from pyrodrop.images.reading.door import read_stored
+from pyrodrop.images.reading.image_file import read_image_file
 from pyrodrop.images.reading.pixel_size import positive_pixel_size
 from pyrodrop.images.reading.white_level import levels_of, positive_white
+from pyrodrop.images.scaling import from_levels, positive_scale, resized, scaled_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Micrograph:
     @property
     def channels(self) -> tuple[str, ...]:
         """Names that ``channel`` knows for this image."""
-        return channels_of(self.pixels, self.channel_names)
+        return channel_names_of(self.pixels, self.channel_names)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -162,7 +162,7 @@ def read_image(
     path = Path(path)
     # Before the file, which may take long to decode.
     scale, white, pixel_size_um = positive_scale(scale), positive_white(white), positive_pixel_size(pixel_size_um)
-    stored = read_stored(path, frame, want_pixel_size=pixel_size_um is None)
+    stored = read_image_file(path, frame, want_pixel_size=pixel_size_um is None)
     levels = levels_of(stored, white, path)
     if levels.values.dtype == np.uint8 and levels.white == 255:
         pixels = from_levels(levels.values)

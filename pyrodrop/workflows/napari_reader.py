@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.results.storage.folder import ResultError, ResultFolder, is_results, read_results
+from pyrodrop.results.storage.result_folder import ResultError, ResultFolder, is_results, read_results
 
 if TYPE_CHECKING:
     import pandas as pd

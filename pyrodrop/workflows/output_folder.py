@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.workflows.settings import SettingError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write_figure(figure: "Figure", path: Path) -> None:
     # By way of memory: on a full disk the writers of pictures raise errors that do not say so.
     packed = io.BytesIO()
     figure.savefig(packed, format=path.suffix.removeprefix("."))
-    write_whole(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
+    atomic_write(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
 
 
 def write_tiff(pixels: "NDArray[np.float32]", path: Path) -> None:
@@ -55,9 +55,9 @@ def write_tiff(pixels: "NDArray[np.float32]", path: Path) -> None:
     import tifffile
 
     pages = pixels[0] if pixels.ndim == 3 and len(pixels) == 1 else pixels
-    write_whole(path, lambda temporary: tifffile.imwrite(temporary, pages, photometric="minisblack"))
+    atomic_write(path, lambda temporary: tifffile.imwrite(temporary, pages, photometric="minisblack"))
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Write a mapping as indented JSON."""
-    write_whole(path, lambda temporary: temporary.write_text(json.dumps(values, indent=2) + "\n"))
+    atomic_write(path, lambda temporary: temporary.write_text(json.dumps(values, indent=2) + "\n"))

@@ -11,7 +11,7 @@ from pyrodrop.pursuit.count import counted_peaks
 from pyrodrop.pursuit.evidence import log_volumes, widths
 from pyrodrop.pursuit.start import Start
 from pyrodrop.rendering import render
-from pyrodrop.results.tables.comparison import compare
+from pyrodrop.results.tables.truth_comparison import compare_with_truth
 
 
 @pytest.mark.parametrize(("n_droplets", "noise"), [(8, 0.02), (30, 0.02), (30, 0.08)])
@@ -47,7 +47,7 @@ def test_the_number_of_overlapping_droplets_is_found(separation: float, side: in
     )
     found = counted_peaks(image.channel("gray"), noise)
     table = pd.DataFrame({"x_px": found.x, "y_px": found.y, "radius_px": found.r, "presence": 1.0})
-    figures = compare(table, truth)
+    figures = compare_with_truth(table, truth)
     assert figures["n_found"] == figures["n_matched"] == 50
 
 

@@ -18,9 +18,9 @@ import tifffile
 import torch
 from PIL import Image
 
-from pyrodrop.results.tables.counts import count_distribution
+from pyrodrop.results.statistics.counts import count_distribution
+from pyrodrop.results.statistics.sizes import size_statistics
 from pyrodrop.results.tables.droplet_table import droplet_table
-from pyrodrop.results.tables.sizes import size_statistics
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "microsoft-edge")
 REQUIRE_BROWSER = "PYRODROP_REQUIRE_BROWSER"

@@ -12,7 +12,7 @@ import tifffile
 import torch
 
 import pyrodrop
-from pyrodrop.results.storage.folder import ResultError
+from pyrodrop.results.storage.result_folder import ResultError
 from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.napari_reader import read_layers, reader_of
 

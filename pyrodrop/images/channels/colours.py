@@ -1,4 +1,4 @@
-"""One channel of an image: the colour conversions of the post, and the check of a channel given directly."""
+"""One channel of an image: hue, saturation, L and the others, by the colour conversions of the post."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ LAB = ("L", "a", "b")
 CHANNELS = (*HSV, *LAB, *RGB, "gray")
 
 
-def channels_of(pixels: Tensor, own: tuple[str, ...] = ()) -> tuple[str, ...]:
+def channel_names_of(pixels: Tensor, own: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Names of the channels that pixels of shape (H, W, C) have.
 
     Those of its own where it has such; else all conversions for C = 3, "gray" for C = 1. A single channel is
@@ -47,9 +47,9 @@ def take_channel(pixels: Tensor, name: str, own: tuple[str, ...] = ()) -> Tensor
     if own:
         return pixels[..., _index_of(name, own)].clone()
     if name not in CHANNELS:
-        there = ", ".join(channels_of(pixels))
+        there = ", ".join(channel_names_of(pixels))
         raise ImageError(f"channel {name!r} is unknown: this image has {there}.")
-    if name not in channels_of(pixels):
+    if name not in channel_names_of(pixels):
         raise ImageError(f"channel {name!r} needs colours, and this image has gray alone: choose gray.")
     if pixels.shape[-1] == 1:
         return pixels[..., 0].clone()
@@ -89,51 +89,3 @@ def _levels(pixels: Tensor) -> NDArray[Any]:
     if levels.min() >= 0 and levels.max() <= 255 and np.abs(values * 255 - levels).max() < 1e-4:
         return levels.astype(np.uint8)
     return values
-
-
-def as_channel(array: object) -> Tensor:
-    """A channel given as an array or a tensor, checked, as a new float32 tensor.
-
-    Args:
-        array: what is to be fitted, shape (H, W) with both sides at least 2, finite real numbers; whole
-            numbers only up to 1, since the models expect a channel of about [0, 1].
-
-    Returns:
-        A copy, float32, shape (H, W), on the device of the argument, without gradient.
-
-    Raises:
-        ImageError: it is no array of numbers, or its shape or its values cannot be those of a channel.
-    """
-    if isinstance(array, Tensor):
-        given = array.detach()
-    else:
-        if hasattr(array, "channel") and hasattr(array, "pixels"):
-            raise ImageError("the channel is a whole Micrograph: take one, for example image.channel('hue').")
-        try:
-            numbers = np.asarray(array)
-            given = torch.from_numpy(np.array(numbers, dtype=numbers.dtype.newbyteorder("="), order="C"))
-        except (TypeError, ValueError, RuntimeError):
-            raise ImageError(
-                f"the channel is a {type(array).__name__} that is no array of numbers: "
-                "give a NumPy array or a tensor of shape (height, width)."
-            ) from None
-    shape = tuple(given.shape)
-    if given.is_complex():
-        raise ImageError("the channel holds complex numbers: give real ones, for example its absolute value.")
-    if len(shape) != 2:
-        raise ImageError(
-            f"the channel has shape {shape}, expected (height, width): "
-            "choose one channel, for example read_image(path).channel('hue')."
-        )
-    if min(shape) < 2:
-        raise ImageError(f"the channel has shape {shape}: it needs at least 2 x 2 pixels.")
-    channel = given.to(torch.float32, copy=True).contiguous()
-    if not given.is_floating_point() and float(channel.max()) > 1:
-        raise ImageError(
-            f"the channel holds whole numbers up to {float(channel.max()):.0f}: scale it to [0, 1] first, "
-            "for example array / 255."
-        )
-    if not bool(channel.isfinite().all()):
-        bad = int((~channel.isfinite()).sum())
-        raise ImageError(f"the channel has {bad} NaN or infinite pixels: replace them, for example by the background.")
-    return channel

@@ -7,15 +7,15 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.reading.bounds import too_large
 from pyrodrop.images.reading.frames import frame_number
-from pyrodrop.images.reading.stored import Stored
+from pyrodrop.images.reading.raw_image import RawImage
+from pyrodrop.images.reading.size_limits import too_large
 
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NIKON_MARKS = (b"\xda\xce\xbe\x0a", b"\0\0\0\x0cjP  ")
 
 
-def read_stored(path: Path, frame: int | None = None, want_pixel_size: bool = True) -> Stored:
+def read_image_file(path: Path, frame: int | None = None, want_pixel_size: bool = True) -> RawImage:
     """One picture of an image file, as it stores it, upright.
 
     Args:
@@ -83,7 +83,7 @@ def _count(path: Path) -> int:
         from pyrodrop.images.reading.nikon import count_nikon
 
         return count_nikon(path)
-    from pyrodrop.images.reading.picture import count_pictures
+    from pyrodrop.images.reading.pillow_formats import count_pictures
 
     return count_pictures(path)
 
@@ -94,7 +94,7 @@ def _check_nikon(path: Path, mark: bytes) -> None:
         raise ImageError(f"{path} is a JPEG 2000 file, which is not read: save it as PNG or TIFF.")
 
 
-def _read(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
+def _read(path: Path, frame: int | None, want_pixel_size: bool) -> RawImage:
     mark = _mark(path)
     # Each reader brings its libraries, which the others do not need.
     if mark.startswith(TIFF_MARKS):
@@ -106,7 +106,7 @@ def _read(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
         from pyrodrop.images.reading.nikon import read_nikon
 
         return read_nikon(path, frame, want_pixel_size)
-    from pyrodrop.images.reading.picture import read_picture
+    from pyrodrop.images.reading.pillow_formats import read_picture
 
     return read_picture(path, frame, want_pixel_size)
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.reading.bounds import check_size
 from pyrodrop.images.reading.frames import choose_frame
 from pyrodrop.images.reading.pixel_size import stated
-from pyrodrop.images.reading.stored import Stored
+from pyrodrop.images.reading.raw_image import RawImage
+from pyrodrop.images.reading.size_limits import check_size
 from pyrodrop.images.reading.tiff_metadata import numbered
 
 
-def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
+def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> RawImage:
     """One picture of an ND2 file, with all of its channels.
 
     Args:
@@ -52,7 +52,7 @@ def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
         given = tuple(channel.channel.name or "" for channel in getattr(file.metadata, "channels", None) or ())
         names = numbered(given, channels) if channels > 1 or any(given) else ()
         values = np.ascontiguousarray(np.moveaxis(values, 0, 2))
-        return Stored(values, bits, white, pixel_size_um=size, channel_names=names)
+        return RawImage(values, bits, white, pixel_size_um=size, channel_names=names)
 
 
 def count_nikon(path: Path) -> int:

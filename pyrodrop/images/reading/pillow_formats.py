@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.reading.bounds import check_size
 from pyrodrop.images.reading.frames import choose_frame
 from pyrodrop.images.reading.pixel_size import MICROMETRES_AN_INCH, by_resolution
-from pyrodrop.images.reading.stored import Stored, upright
+from pyrodrop.images.reading.raw_image import RawImage, upright
+from pyrodrop.images.reading.size_limits import check_size
 
 # Pillow would also hand files to other programs (PostScript); only what it decodes itself is let in.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
@@ -21,7 +21,7 @@ ORIENTATION = 0x0112
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
-def read_picture(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
+def read_picture(path: Path, frame: int | None, want_pixel_size: bool) -> RawImage:
     """One picture of a file, upright.
 
     Args:
@@ -52,7 +52,7 @@ def read_picture(path: Path, frame: int | None, want_pixel_size: bool) -> Stored
         if depth == 16:
             stored = _deep(image, stream, frames, colour, path)
         else:
-            stored = Stored(_shallow(ImageOps.exif_transpose(image), path), 8)
+            stored = RawImage(_shallow(ImageOps.exif_transpose(image), path), 8)
         return stored._replace(pixel_size_um=pixel_size_um)
 
 
@@ -81,13 +81,13 @@ def _shallow(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def _deep(image: Image.Image, stream: BinaryIO, frames: int, colour: int, path: Path) -> Stored:
+def _deep(image: Image.Image, stream: BinaryIO, frames: int, colour: int, path: Path) -> RawImage:
     """A PNG of 16 bits; its colours through imagecodecs, because Pillow drops their lower 8 bits."""
     if "transparency" in image.info:
         raise ImageError(f"{path} has a transparent level in 16 bits: save it without transparency.")
     orientation = image.getexif().get(ORIENTATION)
     if colour == 0 and image.mode in DEEP_MODES:
-        return Stored(upright(np.array(image).astype(np.uint16)[..., None], orientation), 16)
+        return RawImage(upright(np.array(image).astype(np.uint16)[..., None], orientation), 16)
     if frames > 1:
         raise ImageError(f"{path} is a moving picture with 16 bits a colour: save the picture as a file of its own.")
     from imagecodecs import png_decode
@@ -98,8 +98,8 @@ def _deep(image: Image.Image, stream: BinaryIO, frames: int, colour: int, path: 
         raise ImageError(f"{path} is damaged (its pixels are not those of its header): copy or export it again.")
     values = upright(values.reshape(*values.shape[:2], -1), orientation)
     if colour in (4, 6):  # the last sample is the opacity
-        return Stored(values[..., :-1], 16, opacity=values[..., -1] / 65535)
-    return Stored(values, 16)
+        return RawImage(values[..., :-1], 16, opacity=values[..., -1] / 65535)
+    return RawImage(values, 16)
 
 
 def _png_depth(stream: BinaryIO) -> tuple[int, int]:

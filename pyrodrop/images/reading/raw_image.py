@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Stored(NamedTuple):
+class RawImage(NamedTuple):
     """Numbers of a file, upright, with palettes looked up and CMYK mixed, not yet on a scale of brightness.
 
     Attributes:

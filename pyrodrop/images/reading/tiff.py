@@ -13,7 +13,7 @@ from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 from pyrodrop.images.errors import ImageError
 from pyrodrop.images.reading.frames import choose_frame
-from pyrodrop.images.reading.stored import Stored
+from pyrodrop.images.reading.raw_image import RawImage
 from pyrodrop.images.reading.tiff_metadata import (
     OmeImage,
     check_description,
@@ -64,7 +64,7 @@ class Stack(NamedTuple):
         return [int(page) for page in channels_last.reshape(-1, self.channels)[frame]]
 
 
-def read_tiff(path: Path, frame: int | None, want_pixel_size: bool) -> Stored:
+def read_tiff(path: Path, frame: int | None, want_pixel_size: bool) -> RawImage:
     """One picture of a TIFF, upright, with all of its channels.
 
     Args:
@@ -180,7 +180,7 @@ def _stack(series: TiffPageSeries, path: Path) -> Stack:
     return stack
 
 
-def _plane(stack: Stack, number: int, path: Path) -> Stored:
+def _plane(stack: Stack, number: int, path: Path) -> RawImage:
     """One page of a stack."""
     series = stack.series
     page = None if series.is_truncated else series.pages[number]
@@ -227,7 +227,7 @@ def _contiguous(series: TiffPageSeries, number: int, path: Path) -> NDArray[Any]
     return values.reshape(*values.shape[:2], -1)
 
 
-def _joined(planes: list[Stored], path: Path) -> Stored:
+def _joined(planes: list[RawImage], path: Path) -> RawImage:
     """The pages of one picture as its channels."""
     if len(planes) == 1:
         return planes[0]
@@ -247,8 +247,8 @@ def _ome_of(series: TiffPageSeries, tiff: TiffFile, path: Path) -> OmeImage | No
 
 
 def _with_metadata(
-    stored: Stored, tiff: TiffFile, page: TiffPage, ome: OmeImage | None, path: Path, want_pixel_size: bool
-) -> Stored:
+    stored: RawImage, tiff: TiffFile, page: TiffPage, ome: OmeImage | None, path: Path, want_pixel_size: bool
+) -> RawImage:
     if want_pixel_size:
         stored = stored._replace(pixel_size_um=tiff_pixel_size_um(tiff, page, ome, path))
     if holds_signed(tiff) and stored.values.dtype == np.uint16 and stored.bits == 16:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tifffile import TIFF, TiffPage
 
 from pyrodrop.images.errors import ImageError
-from pyrodrop.images.reading.bounds import check_size
-from pyrodrop.images.reading.stored import Stored, upright
+from pyrodrop.images.reading.raw_image import RawImage, upright
+from pyrodrop.images.reading.size_limits import check_size
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR = 0, 1, 2, 3, 5, 6
 ASSOCIATED, UNASSOCIATED = 1, 2
@@ -121,7 +121,7 @@ def _damaged(path: Path, reason: str) -> ImageError:
     return ImageError(f"{path} is cut short or damaged ({reason}): copy or export it again.")
 
 
-def read_page(page: TiffPage, path: Path) -> Stored:
+def read_page(page: TiffPage, path: Path) -> RawImage:
     """The samples of a page: colours, or channels of brightness.
 
     Args:
@@ -137,7 +137,7 @@ def read_page(page: TiffPage, path: Path) -> Stored:
     return interpret(values.reshape(*values.shape[:2], -1), page, path)
 
 
-def interpret(values: NDArray[Any], page: TiffPage, path: Path) -> Stored:
+def interpret(values: NDArray[Any], page: TiffPage, path: Path) -> RawImage:
     """Stored samples (H, W, S) of a page as colours or channels."""
     values = upright(values, page.tags.valueof(ORIENTATION, default=1))
     if values.dtype == bool:
@@ -171,8 +171,8 @@ def interpret(values: NDArray[Any], page: TiffPage, path: Path) -> Stored:
             )
         values = values[..., :own]
     if page.photometric == SEPARATED:
-        return Stored(_mixed(values, bits, path), bits, 2.0**bits - 1, opacity, premultiplied)
-    return Stored(
+        return RawImage(_mixed(values, bits, path), bits, 2.0**bits - 1, opacity, premultiplied)
+    return RawImage(
         values,
         bits,
         _stated_white(page, bits),
@@ -197,7 +197,7 @@ def _stated_white(page: TiffPage, bits: int) -> float | None:
     return float(highest) if highest in {2**depth - 1 for depth in range(9, 16)} else None
 
 
-def _looked_up(values: NDArray[Any], page: TiffPage, path: Path) -> Stored:
+def _looked_up(values: NDArray[Any], page: TiffPage, path: Path) -> RawImage:
     """Colours of a palette, which holds 16 bits a colour, or 8 in some old files; gray if all of it is."""
     palette = page.colormap
     if palette is None or values.shape[2] != 1 or values.dtype.kind != "u" or palette.shape[1] <= int(values.max()):
@@ -210,7 +210,7 @@ def _looked_up(values: NDArray[Any], page: TiffPage, path: Path) -> Stored:
         palette, bits = (palette >> 8).astype(np.uint8), 8
     if (palette == palette[:1]).all():
         palette = palette[:1]
-    return Stored(np.moveaxis(palette[:, values[..., 0]], 0, 2), bits, 2.0**bits - 1)
+    return RawImage(np.moveaxis(palette[:, values[..., 0]], 0, 2), bits, 2.0**bits - 1)
 
 
 def _mixed(inks: NDArray[Any], bits: int, path: Path) -> NDArray[Any]:

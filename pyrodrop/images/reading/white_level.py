@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.images.errors import ImageError, positive_number
-from pyrodrop.images.reading.stored import Stored
+from pyrodrop.images.reading.raw_image import RawImage
 
 
 class Levels(NamedTuple):
@@ -32,7 +32,7 @@ def positive_white(white: float | str | None) -> float | str | None:
     return level
 
 
-def levels_of(stored: Stored, white: float | str | None, path: Path) -> Levels:
+def levels_of(stored: RawImage, white: float | str | None, path: Path) -> Levels:
     """Numbers as a file stores them to levels between black, 0, and white.
 
     Args:
@@ -75,7 +75,7 @@ def levels_of(stored: Stored, white: float | str | None, path: Path) -> Levels:
     return Levels(values, white)
 
 
-def _certain_white(stored: Stored, highest: float) -> float | None:
+def _certain_white(stored: RawImage, highest: float) -> float | None:
     """The level of white that the file or its type gives, or None where that would be a guess."""
     if stored.white is not None:
         return stored.white
@@ -86,12 +86,12 @@ def _certain_white(stored: Stored, highest: float) -> float | None:
     return None if stored.bits >= 16 and highest < top / 4 else top
 
 
-def _top(stored: Stored) -> float:
+def _top(stored: RawImage) -> float:
     """The highest number of the file's type."""
     return float(2.0 ** (stored.bits - (stored.values.dtype.kind == "i")) - 1)
 
 
-def _own_white(stored: Stored, highest: float, path: Path) -> float:
+def _own_white(stored: RawImage, highest: float, path: Path) -> float:
     """The level of white that the file or its type gives, where that is no guess."""
     certain = _certain_white(stored, highest)
     if certain is not None:

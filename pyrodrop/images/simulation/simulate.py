@@ -10,8 +10,8 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from pyrodrop.images.channels.scaling import from_levels
 from pyrodrop.images.micrograph import Micrograph, to_levels
+from pyrodrop.images.scaling import from_levels
 from pyrodrop.images.simulation.photograph import DISC, PALETTES, choose_palettes, paint
 from pyrodrop.models.priors import centres
 from pyrodrop.rendering import SHAPES, render

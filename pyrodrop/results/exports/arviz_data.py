@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.storage.atomic_write import atomic_write
 
 Named = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
@@ -96,7 +96,7 @@ def write_netcdf(data: Any, path: str | os.PathLike[str]) -> None:
         temporary.unlink()  # ArviZ 0.23 adds to a file that is there
         data.to_netcdf(str(temporary), engine="h5netcdf")
 
-    write_whole(path, write)
+    atomic_write(path, write)
 
 
 def _arviz() -> ModuleType:

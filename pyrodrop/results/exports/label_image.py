@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyrodrop.results.exports.rois import likely
-from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.storage.atomic_write import atomic_write
 
 Labels = NDArray[np.uint16] | NDArray[np.uint32]
 
@@ -121,4 +121,4 @@ def write_labels(
             metadata=metadata,
         )
 
-    write_whole(path, write)
+    atomic_write(path, write)

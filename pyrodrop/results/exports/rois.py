@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.storage.atomic_write import atomic_write
 
 # Pixel centres lie on whole numbers here; in ImageJ the corner of the first pixel is the origin, its centre 0.5.
 _TO_CORNERS = 0.5
@@ -57,7 +57,7 @@ def write_rois(table: pd.DataFrame, path: str | os.PathLike[str], least_presence
     def write(temporary: Path) -> None:
         roiwrite(temporary, rois, mode="w")
 
-    write_whole(path, write)
+    atomic_write(path, write)
 
 
 def likely(table: pd.DataFrame, least_presence: float) -> pd.DataFrame:

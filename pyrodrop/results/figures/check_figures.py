@@ -7,9 +7,9 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
+from pyrodrop.results.checks.calibration import RankCheck, cumulative_band, rank_histogram
+from pyrodrop.results.checks.residuals import ImageFit
 from pyrodrop.results.figures.size_figures import BLUE, GREEN, ORANGE, plain
-from pyrodrop.results.tables.calibration import RankCheck, cumulative_band, rank_histogram
-from pyrodrop.results.tables.residuals import ImageFit
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 

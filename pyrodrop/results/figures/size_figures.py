@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from matplotlib.transforms import blended_transform_factory
 
-from pyrodrop.results.tables.counts import Count
-from pyrodrop.results.tables.histogram import SizeHistogram
-from pyrodrop.results.tables.sizes import Sizes
+from pyrodrop.results.statistics.counts import Count
+from pyrodrop.results.statistics.histogram import SizeHistogram
+from pyrodrop.results.statistics.sizes import Sizes
 
 # Of the palette of Okabe and Ito, which readers of any colour vision can tell apart.
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#767676"

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
-from pyrodrop.results.tables.counts import count_distribution
-from pyrodrop.results.tables.histogram import size_histogram
+from pyrodrop.results.statistics.counts import count_distribution
+from pyrodrop.results.statistics.histogram import size_histogram
 
 _DRAWS, _REPLICATES = 100, 500
 # Of many droplets fewer will do; so many numbers are drawn at most, but a few of each droplet.

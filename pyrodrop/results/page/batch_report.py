@@ -7,14 +7,15 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from pyrodrop.results.figures.pictures import data_uri, encoded, thumbnail, with_circles
 from pyrodrop.results.figures.table_figures import size_figure
-from pyrodrop.results.page.assembly import page
-from pyrodrop.results.page.numbers import UNKNOWN, digits, parts_of, show, with_interval
-from pyrodrop.results.page.report import REPORT, Fact, Figure, count_fact, median_fact, sizes_of, warnings
-from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.page.embedded_pictures import data_uri, encoded, thumbnail, with_circles
+from pyrodrop.results.page.headline import Fact, count_fact, median_fact, sizes_of, warnings
+from pyrodrop.results.page.html_page import page
+from pyrodrop.results.page.image_report import REPORT, Figure
+from pyrodrop.results.page.number_format import UNKNOWN, digits, parts_of, show, with_interval
+from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.results.storage.batch_folder import read_batch
-from pyrodrop.results.storage.folder import ResultError, ResultFolder, read_results
+from pyrodrop.results.storage.result_folder import ResultError, ResultFolder, read_results
 
 _FILES = {
     "droplets.csv": "the droplets of all images in one table",
@@ -72,7 +73,7 @@ def write_batch_report(folder: str | Path, failed: Mapping[str, str] | None = No
     if not runs and not batch.failed:
         raise ResultError(next(iter(reasons.values())))
     text = batch_text(batch.path, runs, batch.failed | reasons)
-    write_whole(batch.path / REPORT, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    atomic_write(batch.path / REPORT, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
     return batch.path / REPORT
 
 

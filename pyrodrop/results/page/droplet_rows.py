@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from pyrodrop.results.page.numbers import UNKNOWN, decimals_for
+from pyrodrop.results.page.number_format import UNKNOWN, decimals_for
 
 # Rows that are in the page itself; a script shows the others, so many at a time.
 FIRST_ROWS = 100

@@ -4,29 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.results.figures.pictures import data_uri
 from pyrodrop.results.figures.table_figures import count_figure, size_figure
-from pyrodrop.results.page.assembly import as_data, page
 from pyrodrop.results.page.droplet_rows import first_rows, flag_counts, page_columns
-from pyrodrop.results.page.method_text import TOO_LARGE, method_text, radius_meaning
-from pyrodrop.results.page.numbers import decimals_for, digits, flattened, parts_of, show, with_interval
-from pyrodrop.results.page.views import views
-from pyrodrop.results.storage.atomic_write import write_whole
-from pyrodrop.results.storage.folder import ResultFolder, read_results
-from pyrodrop.results.tables.droplet_table import FLAGS
-from pyrodrop.results.tables.sizes import STATISTICS
+from pyrodrop.results.page.embedded_pictures import data_uri
+from pyrodrop.results.page.headline import facts, sizes_of, unit_of, warnings
+from pyrodrop.results.page.html_page import as_data, page
+from pyrodrop.results.page.image_view import views
+from pyrodrop.results.page.method_text import method_text, radius_meaning
+from pyrodrop.results.page.number_format import decimals_for, flattened, parts_of, show
+from pyrodrop.results.statistics.sizes import STATISTICS
+from pyrodrop.results.storage.atomic_write import atomic_write
+from pyrodrop.results.storage.result_folder import ResultFolder, read_results
+from pyrodrop.results.tables.flags import FLAGS
 
 REPORT = "report.html"
-
-
-class Fact(NamedTuple):
-    """A number that a page begins with."""
-
-    label: str
-    value: str
-    unit: str = ""
-    interval: str = ""
-    note: str = ""
 
 
 class Figure(NamedTuple):
@@ -93,7 +84,7 @@ def write_report(folder: str | Path) -> Path:
     run = read_results(folder)
     text = report_text(run)
     path = run.path / REPORT
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
     return path
 
 
@@ -121,7 +112,7 @@ def report_text(run: ResultFolder) -> str:
         count=_count(run),
         further=[shown for name in _FURTHER if (shown := figure(run.path, *name))],
         statistics=statistics(run),
-        unit=_unit(run),
+        unit=unit_of(run),
         pixel_size=f"{run.pixel_size_um:.6g}" if run.pixel_size_um else "",
         columns=columns,
         first_rows=first_rows(columns),
@@ -144,68 +135,6 @@ def subtitle(run: ResultFolder) -> list[str]:
     if run.summary.get("profile"):
         said.append(f"profile {run.summary['profile']}")
     return said
-
-
-def facts(run: ResultFolder) -> list[Fact]:
-    """The numbers that the page begins with: how many, how large, how well the model fits."""
-    found = [count_fact(run), median_fact(run)]
-    sauter = sizes_of(run).get("d_3_2")
-    if parts_of(sauter) is not None:
-        shown = with_interval(sauter)
-        found.append(Fact("Sauter mean diameter", shown.value, _unit(run), shown.interval, "volume over surface"))
-    reduced = run.summary.get("reduced_chi_square")
-    values = [v for v in (reduced if isinstance(reduced, list) else [reduced]) if isinstance(v, int | float)]
-    if values:
-        shown_values = ", ".join(digits(float(value)) for value in values)
-        found.append(Fact("Reduced chi-square", shown_values, note="1 where the model leaves only noise"))
-    return found
-
-
-def count_fact(run: ResultFolder) -> Fact:
-    """How many droplets: counted with an interval, or as many as the fit was given."""
-    if parts_of(run.summary.get("count")) is not None:
-        shown = with_interval(run.summary["count"])
-        return Fact("Droplets", shown.value, interval=shown.interval)
-    return Fact("Droplets", show(float(len(run.table)), 0), note="as many as the fit was given or started with")
-
-
-def median_fact(run: ResultFolder) -> Fact:
-    """Median diameter by number, with its interval where the sizes were measured."""
-    median = sizes_of(run).get("dn50")
-    if parts_of(median) is not None:
-        shown = with_interval(median)
-        return Fact("Median diameter", shown.value, _unit(run), shown.interval, "by number")
-    there = run.table[run.table["presence"] >= 0.5]
-    value = 2 * float(there["radius_px"].median()) * (run.pixel_size_um or 1.0)
-    note = "of the droplets in the table, without an interval"
-    return Fact("Median diameter", show(value, decimals_for(None, value)), _unit(run), note=note)
-
-
-def warnings(run: ResultFolder) -> list[str] | None:
-    """What to be wary of; None where nobody has looked."""
-    said = run.summary.get("warnings")
-    if isinstance(said, list):
-        return [str(line) for line in said] + _misfit(run, said)
-    if run.summary.get("settled") is False:
-        return ["the fit had not settled when its steps were over: resume it for more"]
-    return None
-
-
-def _misfit(run: ResultFolder, said: list[Any]) -> list[str]:
-    """That the model plainly does not fit, where nobody has said so, as of an image in tiles."""
-    reduced = run.summary.get("reduced_chi_square")
-    if not isinstance(reduced, int | float) or reduced <= TOO_LARGE or any("chi-square" in str(line) for line in said):
-        return []
-    return [
-        f"what is left over is {digits(reduced**0.5, 2)} times the noise (reduced chi-square {digits(reduced)}): "
-        "droplets or background are not as the model says; intervals may be too narrow"
-    ]
-
-
-def sizes_of(run: ResultFolder) -> Mapping[str, Any]:
-    """The statistics of the size distribution by name; empty where they were not measured."""
-    sizes = run.summary.get("sizes")
-    return sizes if isinstance(sizes, dict) else {}
 
 
 def statistics(run: ResultFolder) -> list[dict[str, str]]:
@@ -234,10 +163,6 @@ def figure(folder: Path, name: str, alt: str, caption: str) -> Figure | None:
     """A figure of the folder, whole; None where it is not there."""
     path = folder / name
     return Figure(data_uri(path.read_bytes()), alt, caption) if path.is_file() else None
-
-
-def _unit(run: ResultFolder) -> str:
-    return "µm" if run.pixel_size_um else "px"
 
 
 def _sizes(run: ResultFolder) -> Figure | None:

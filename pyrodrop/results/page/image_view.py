@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from pyrodrop.results.figures.pictures import encoded, gray_picture, residual_picture
 from pyrodrop.results.page.droplet_rows import KINDS, circles, kind_of
-from pyrodrop.results.storage.folder import ResultFolder
+from pyrodrop.results.page.embedded_pictures import encoded, gray_picture, residual_picture
+from pyrodrop.results.storage.result_folder import ResultFolder
 
 # Longer sides are shrunk for the page: more than a screen shows, and a few megabytes at most.
 _LONGEST = 2_000

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pyrodrop.results.page.numbers import digits, parts_of, show, with_interval
-from pyrodrop.results.storage.folder import ResultFolder
+from pyrodrop.results.page.number_format import digits, parts_of, show, with_interval
+from pyrodrop.results.storage.result_folder import ResultFolder
 
 # Where the circle of a profile lies; see ``render.profiles``.
 RADII: dict[str, str] = {

@@ -7,8 +7,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import ArrayLike
 
-from pyrodrop.results.figures.pictures import encoded, with_circles
-from pyrodrop.results.page.numbers import in_words
+from pyrodrop.results.page.embedded_pictures import encoded, with_circles
+from pyrodrop.results.page.number_format import in_words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyrodrop.results.tables.counts import presences
+from pyrodrop.results.statistics.counts import presences
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyrodrop.results.tables.counts import Count, count_distribution, presences
+from pyrodrop.results.statistics.counts import Count, count_distribution, presences
 
 Array = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pyrodrop.results.storage.folder import ResultError, is_results
+from pyrodrop.results.storage.result_folder import ResultError, is_results
 
 _ADVICE = "give a folder that pyrodrop fit, measure or batch has written"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pyrodrop.results.storage.atomic_write import write_whole as write_whole
+from pyrodrop.results.storage.atomic_write import atomic_write
 
 
 class CheckpointError(ValueError):
@@ -21,7 +21,7 @@ def save_state(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     # By way of memory: on a full disk torch's own writer raises whatever it likes, and not an OSError.
     packed = io.BytesIO()
     torch.save(dict(state), packed)
-    write_whole(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
+    atomic_write(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
 
 
 def load_state(path: str | os.PathLike[str], kind: str | tuple[str, ...], needs: Mapping[str, type]) -> dict[str, Any]:

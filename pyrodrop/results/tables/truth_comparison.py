@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def compare(found: "pd.DataFrame", truth: "pd.DataFrame") -> dict[str, float | int | None]:
+def compare_with_truth(found: "pd.DataFrame", truth: "pd.DataFrame") -> dict[str, float | int | None]:
     """Match found droplets to true ones, one to one at the least total distance, and say how well they agree.
 
     A pair can match when its centres are closer than half the true radius, or 2 px where that is less.

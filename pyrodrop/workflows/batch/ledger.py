@@ -120,7 +120,7 @@ class Ledger:
 
 def _frames(path: str) -> int:
     from pyrodrop.images.errors import ImageError
-    from pyrodrop.images.reading.door import count_frames
+    from pyrodrop.images.reading.image_file import count_frames
 
     try:
         return count_frames(Path(path))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
 
 DROPLETS, IMAGES, SUMMARY, PARQUET = "droplets.csv", "summary.csv", "summary.json", "droplets.parquet"
@@ -55,11 +55,11 @@ def put_together(entries: Sequence[Entry], out: Path, about: Mapping[str, Any]) 
         for e in entries
         if e.reason is not None
     ]
-    write_whole(out / DROPLETS, lambda path: _write_droplets(entries, path))
+    atomic_write(out / DROPLETS, lambda path: _write_droplets(entries, path))
     rows, kinds = _kinds(out / DROPLETS)
     if _has_parquet():
-        write_whole(out / PARQUET, lambda path: _write_parquet(out / DROPLETS, kinds, path))
-    write_whole(out / IMAGES, lambda path: _write_images(entries, path))
+        atomic_write(out / PARQUET, lambda path: _write_parquet(out / DROPLETS, kinds, path))
+    atomic_write(out / IMAGES, lambda path: _write_images(entries, path))
     tables = [DROPLETS, IMAGES] + [PARQUET] * _has_parquet()
     summary = {
         **about,

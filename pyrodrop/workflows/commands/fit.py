@@ -13,13 +13,13 @@ from torch import Tensor
 
 import pyrodrop
 from pyrodrop.images import Micrograph, read_image
-from pyrodrop.images.channels.scaling import positive_scale
 from pyrodrop.images.reading.pixel_size import positive_pixel_size
 from pyrodrop.images.reading.white_level import positive_white
+from pyrodrop.images.scaling import positive_scale
 from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
 from pyrodrop.results.figures import fit_figures as plots
-from pyrodrop.results.storage.checkpoint import write_whole
-from pyrodrop.results.tables.comparison import compare
+from pyrodrop.results.storage.atomic_write import atomic_write
+from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.fitting.fit import fit, load
 from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.output_folder import open_folder, write_figure, write_json, write_tiff
@@ -159,9 +159,9 @@ def write_fit(fit: Fit, subject: Subject, folder: Path) -> dict[str, Any]:
     table = fit.table(subject.image.pixel_size_um)
     summary = summarise(fit, subject, table)
     fit.save(folder / "fit.pt")
-    write_whole(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
+    atomic_write(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
     losses = pd.DataFrame({"iteration": range(1, len(fit.losses) + 1), "loss": fit.losses.tolist()})
-    write_whole(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
+    atomic_write(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
     # Of one draw, as the figure of the prediction: what its droplets are unsure by is far below the noise.
     left = -fit.sample(1)["diff"][0] / fit.settings.error_scale
     write_tiff(left.float().cpu().numpy(), folder / "residual.tif")
@@ -201,7 +201,7 @@ def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]
     if fit.agreement is not None:
         summary["restarts"] = asdict(fit.agreement)
     if subject.truth is not None:
-        summary["truth"] = compare(table, subject.truth)
+        summary["truth"] = compare_with_truth(table, subject.truth)
     return summary
 
 

@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 
 import pyrodrop
 from pyrodrop.images import ImageError, Micrograph, read_image
-from pyrodrop.images.channels.scaling import positive_scale
 from pyrodrop.images.reading.pixel_size import positive_pixel_size
 from pyrodrop.images.reading.white_level import positive_white
+from pyrodrop.images.scaling import positive_scale
 from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
 from pyrodrop.results.figures import check_figures as check_plots
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
-from pyrodrop.results.storage.checkpoint import write_whole
-from pyrodrop.results.tables.comparison import compare
-from pyrodrop.results.tables.histogram import size_histogram
+from pyrodrop.results.statistics.histogram import size_histogram
+from pyrodrop.results.storage.atomic_write import atomic_write
+from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.measuring.measure import PROFILES, channels_of, measure
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.output_folder import open_folder, write_figure, write_json, write_tiff
@@ -136,7 +136,7 @@ def measure_image(
         where = f"{path or EMBEDDED}, {width} x {height} px, {channel}"
         print(f"measuring {where} (the very first run compiles first)", file=sys.stderr, flush=True)
     made = measure(subject, profile=profile, pixel_size_um=image.pixel_size_um, seed=seed)
-    compared = None if truth is None or channel != COLOUR_CHANNEL else compare(made.table, truth)
+    compared = None if truth is None or channel != COLOUR_CHANNEL else compare_with_truth(made.table, truth)
     return write_measurement(made, image, path or EMBEDDED, channel, folder, compared) | {"results": str(folder)}
 
 
@@ -181,9 +181,9 @@ def write_measurement(
         summary["truth"] = truth
     table = made.table
     made.save(folder / "fit.pt")
-    write_whole(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
+    atomic_write(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
     losses = pd.DataFrame({"iteration": range(1, len(made.losses) + 1), "loss": made.losses.tolist()})
-    write_whole(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
+    atomic_write(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
     for file, pixels in (("image.tif", made.channels), ("residual.tif", made.residual_in_noise)):
         write_tiff(pixels.float().numpy(), folder / file)
     for figure, draw in _FIGURES.items():

@@ -7,9 +7,9 @@ from typing import Any
 from pyrodrop.results.exports.label_image import write_labels
 from pyrodrop.results.exports.rois import write_rois
 from pyrodrop.results.page.batch_report import write_batch_report
-from pyrodrop.results.page.report import write_report
+from pyrodrop.results.page.image_report import write_report
 from pyrodrop.results.storage.batch_folder import read_batch
-from pyrodrop.results.storage.folder import ResultError, is_results, read_results
+from pyrodrop.results.storage.result_folder import ResultError, is_results, read_results
 from pyrodrop.workflows.settings import SettingError
 
 ROIS, LABELS = "rois.zip", "labels.tif"

@@ -10,7 +10,7 @@ from pyrodrop.images.simulation.simulate import (
     EMBEDDED_SIZE,
     simulate,
 )
-from pyrodrop.results.storage.checkpoint import write_whole
+from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, whole
 
@@ -36,8 +36,8 @@ def simulate_image(
         raise SettingError(str(error)) from error
     folder = open_folder(out)
     picture, table = folder / "micrograph.png", folder / "truth.csv"
-    write_whole(table, lambda path: truth.to_csv(path, index=False, float_format="%.6g"))
-    write_whole(picture, lambda path: write_png(image, path))
+    atomic_write(table, lambda path: truth.to_csv(path, index=False, float_format="%.6g"))
+    atomic_write(picture, lambda path: write_png(image, path))
     return {
         "n_droplets": n_droplets,
         "width": width,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from pyrodrop.results.tables.comparison import shared
+from pyrodrop.results.tables.truth_comparison import shared
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.page.notebook import notebook_html
-from pyrodrop.results.page.numbers import with_interval
+from pyrodrop.results.page.number_format import with_interval
+from pyrodrop.results.statistics.counts import Count, count_distribution
+from pyrodrop.results.statistics.sizes import Sizes, size_statistics
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state
-from pyrodrop.results.tables.counts import Count, count_distribution
 from pyrodrop.results.tables.droplet_table import droplet_table
-from pyrodrop.results.tables.residuals import ImageFit, droplet_residuals, image_fit
-from pyrodrop.results.tables.sizes import Sizes, size_statistics
 from pyrodrop.workflows.checkpoint_checks import Wrong, check_measurement
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images import ImageError
-from pyrodrop.images.channels.channels import take_channel
-from pyrodrop.images.reading.door import TIFF_MARKS
+from pyrodrop.images.channels.colours import take_channel
+from pyrodrop.images.reading.image_file import TIFF_MARKS
 from pyrodrop.images.reading.tiff import count_tiff
 from pyrodrop.images.reading.tiff_metadata import holds_signed, ome_images, tiff_pixel_size_um
 from pyrodrop.workflows.tiles.grid import Box

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from pyrodrop.recognition.recognise import recognise, recognised_again
-from pyrodrop.results.storage.atomic_write import write_whole
+from pyrodrop.results.checks.residuals import droplet_residuals
+from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.results.tables.droplet_table import droplet_table
-from pyrodrop.results.tables.residuals import droplet_residuals
 from pyrodrop.workflows.measuring.measure import measurement_of
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.tiles.cut_droplets import cut_off, mended
@@ -96,7 +96,7 @@ def measure_tile(plane: Plane, tile: Tile, plan: Plan, channel: str, seed: int, 
     arrays["_diameters_px"] = 2 * made.draws["radius_px"][:DRAWS, told].numpy()
     arrays |= {"_depth": depth[told], "_own": own[told], "_facts": np.array(facts)}
     arrays["_digest"] = np.array(_digest(arrays))
-    write_whole(path, lambda temporary: np.savez_compressed(temporary, **arrays))
+    atomic_write(path, lambda temporary: np.savez_compressed(temporary, **arrays))
 
 
 def read_tile(path: Path, draws: int = DRAWS) -> TileResult:

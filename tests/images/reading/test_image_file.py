@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from pyrodrop.images import ImageError, read_image
-from pyrodrop.images.reading.door import count_frames
+from pyrodrop.images.reading.image_file import count_frames
 
 LEVELS = np.random.default_rng(0).integers(0, 255, (6, 8, 9), dtype=np.uint8)
 

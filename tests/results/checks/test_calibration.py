@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from pyrodrop.results.tables.calibration import (
+from pyrodrop.results.checks.calibration import (
     Calibration,
     calibrate,
     check_ranks,

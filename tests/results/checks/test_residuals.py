@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyrodrop.results.tables.residuals import droplet_residuals, image_fit, residual_map
+from pyrodrop.results.checks.residuals import droplet_residuals, image_fit, residual_map
 
 SIZE = (80, 100)
 

@@ -6,14 +6,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.patches import StepPatch
 
+from pyrodrop.results.checks.calibration import check_ranks, rank_histogram
+from pyrodrop.results.checks.residuals import image_fit
 from pyrodrop.results.figures import check_figures as check_plots
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
-from pyrodrop.results.tables.calibration import check_ranks, rank_histogram
-from pyrodrop.results.tables.counts import count_distribution
-from pyrodrop.results.tables.histogram import size_histogram
-from pyrodrop.results.tables.residuals import image_fit
-from pyrodrop.results.tables.sizes import size_statistics
+from pyrodrop.results.statistics.counts import count_distribution
+from pyrodrop.results.statistics.histogram import size_histogram
+from pyrodrop.results.statistics.sizes import size_statistics
 
 DIAMETERS = np.exp(np.random.default_rng(0).normal(2.5, 0.3, (5, 80)))
 CURVE = pd.DataFrame(

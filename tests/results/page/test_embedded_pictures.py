@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pyrodrop.results.figures.pictures import encoded, gray_picture, residual_picture, shrink
+from pyrodrop.results.page.embedded_pictures import encoded, gray_picture, residual_picture, shrink
 
 
 def decoded(uri: str) -> np.ndarray:

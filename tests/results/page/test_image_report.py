@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 import tifffile
 
-from pyrodrop.results.page.assembly import as_data
 from pyrodrop.results.page.batch_report import write_batch_report
-from pyrodrop.results.page.report import write_report
-from pyrodrop.results.storage.folder import ResultError
+from pyrodrop.results.page.html_page import as_data
+from pyrodrop.results.page.image_report import write_report
+from pyrodrop.results.storage.result_folder import ResultError
 
 FETCHES = {"src", "href", "srcset", "action", "data", "poster", "background", "formaction", "ping", "xlink:href"}
 EVIL = '</script><script>alert("1")</script><img src=http://outside.invalid onerror=alert(1)> & \'"'

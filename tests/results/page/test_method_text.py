@@ -7,7 +7,7 @@ import pytest
 
 from pyrodrop.rendering.profiles.registry import PROFILES, gaussian
 from pyrodrop.results.page.method_text import RADII, method_text, radius_meaning
-from pyrodrop.results.storage.folder import read_results
+from pyrodrop.results.storage.result_folder import read_results
 
 FIT = {"count": None, "sizes": None, "learning_rate": 0.01, "steps": 20_000, "noise": 0.05}
 

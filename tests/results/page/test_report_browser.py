@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pyrodrop.results.page.batch_report import write_batch_report
-from pyrodrop.results.page.report import write_report
+from pyrodrop.results.page.image_report import write_report
 
 # Columns of the page's table.
 ID, DIAMETER, X, PRESENCE, FLAGS = 0, 1, 4, 7, 8

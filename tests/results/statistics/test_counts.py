@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
-from pyrodrop.results.tables.counts import count_distribution
+from pyrodrop.results.statistics.counts import count_distribution
 
 
 @settings(max_examples=50, deadline=None)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pyrodrop.results.tables.histogram import size_histogram
+from pyrodrop.results.statistics.histogram import size_histogram
 
 
 def test_known_diameters_are_counted() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from pyrodrop.results.tables.sizes import STATISTICS, Sizes, size_statistics
+from pyrodrop.results.statistics.sizes import STATISTICS, Sizes, size_statistics
 
 Array = NDArray[np.float64]
 LENGTHS = [name for name in STATISTICS if name not in ("span", "cv")]

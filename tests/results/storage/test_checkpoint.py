@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state, write_whole
+from pyrodrop.results.storage.atomic_write import atomic_write
+from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state
 
 KIND = "a fit of something"
 NEEDS = {"params": torch.Tensor, "iteration": int, "settings": dict}
@@ -53,11 +54,11 @@ def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path: Path) -> None
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):
-        write_whole(path, fail)
+        atomic_write(path, fail)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["fit.pt"]
     with pytest.raises(OSError, match="the disk is full"):
-        write_whole(tmp_path / "new.pt", fail)
+        atomic_write(tmp_path / "new.pt", fail)
     assert os.listdir(tmp_path) == ["fit.pt"]
 
 

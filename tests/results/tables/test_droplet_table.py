@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pyrodrop.results.tables.droplet_table import FLAGS, Context, droplet_table
-from pyrodrop.results.tables.residuals import DropletResiduals
+from pyrodrop.results.checks.residuals import DropletResiduals
+from pyrodrop.results.tables.droplet_table import droplet_table
+from pyrodrop.results.tables.flags import FLAGS, Context
 
 QUANTITIES = ("x_px", "y_px", "radius_px", "amplitude")
 COLUMNS = ["id"]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 import pyrodrop
 from pyrodrop.results.storage.checkpoint import CheckpointError
-from pyrodrop.results.tables.comparison import compare
+from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.fitting.fit import fit, load
 from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.settings import SettingError
@@ -241,7 +241,7 @@ def test_the_table_is_in_pixels_and_micrometres(fitted: Fit) -> None:
 def test_a_simulated_truth_is_found_again() -> None:
     image, truth = pyrodrop.simulate(6, (48, 64), seed=1, kind="gray", radius_px=(2.5, 6.0), noise=0.02, margin=1.0)
     found = fit(image.channel("gray"), 6, error_scale=0.02, steps=300, device="cpu", progress=False)
-    figures = compare(found.table(), truth)
+    figures = compare_with_truth(found.table(), truth)
     assert figures["n_matched"] == 6
     assert figures["centre_rmse_px"] < 0.3
     assert figures["radius_median_abs_rel"] < 0.05
