@@ -1,13 +1,22 @@
-"""What every test gets: the path to the images that are not shipped, and a watch over global state."""
+"""What every test gets: the path to the images that are not shipped, and a watch over global state.
+
+Before the package is imported, compiled code is kept apart by sources and the shapes in annotations are switched on.
+"""
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import compiled_code
 import pyro
 import pytest
 import torch
+from checked_shapes import annotated_modules
+from jaxtyping import install_import_hook
+
+compiled_code.keep_apart()
+install_import_hook(annotated_modules(), "checked_shapes.check")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 REQUIRE_SHARED = "PYRODROP_REQUIRE_SHARED"
