@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
+from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 
 # Says whose results a folder holds, and how long each of its files is; written last.
 RECORD = "batch.json"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
+from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 
 # Within this time of its last change a file may change again without a trace: clocks of disks are coarse.
 _SETTLED_NS = 2_000_000_000

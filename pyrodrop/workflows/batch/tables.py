@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyrodrop.results.storage.atomic_write import atomic_write
-from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
+from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 
 DROPLETS, IMAGES, SUMMARY, PARQUET = "droplets.csv", "summary.csv", "summary.json", "droplets.parquet"
 _WHOLE_NUMBERS = ("frame", "id")

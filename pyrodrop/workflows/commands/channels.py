@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from pyrodrop.images import Micrograph, read_image
 from pyrodrop.results.figures import fit_figures as plots
-from pyrodrop.workflows.output_folder import open_folder, write_figure
+from pyrodrop.results.storage.file_writers import write_figure
+from pyrodrop.workflows.output_folder import open_folder
 
 SPACES: dict[str, tuple[str, ...]] = {"lab": ("L", "a", "b"), "hsv": ("hue", "saturation", "value")}
 

@@ -18,11 +18,11 @@ from pyrodrop.images.reading.white_level import positive_white
 from pyrodrop.images.scaling import positive_scale
 from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
 from pyrodrop.results.figures import fit_figures as plots
-from pyrodrop.results.storage.atomic_write import atomic_write
+from pyrodrop.results.storage.file_writers import write_figure, write_json, write_table, write_tiff
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.fitting.fit import fit, load
 from pyrodrop.workflows.fitting.fit_result import Fit
-from pyrodrop.workflows.output_folder import open_folder, write_figure, write_json, write_tiff
+from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import Count, SettingError, check_settings, steps_wanted
 
 # What is left of the noise of red, green and blue in the saturation of the embedded micrograph is about this.
@@ -159,9 +159,9 @@ def write_fit(fit: Fit, subject: Subject, folder: Path) -> dict[str, Any]:
     table = fit.table(subject.image.pixel_size_um)
     summary = summarise(fit, subject, table)
     fit.save(folder / "fit.pt")
-    atomic_write(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
+    write_table(table, folder / "droplets.csv")
     losses = pd.DataFrame({"iteration": range(1, len(fit.losses) + 1), "loss": fit.losses.tolist()})
-    atomic_write(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
+    write_table(losses, folder / "losses.csv", digits=9)
     # Of one draw, as the figure of the prediction: what its droplets are unsure by is far below the noise.
     left = -fit.sample(1)["diff"][0] / fit.settings.error_scale
     write_tiff(left.float().cpu().numpy(), folder / "residual.tif")

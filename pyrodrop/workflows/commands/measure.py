@@ -19,11 +19,11 @@ from pyrodrop.results.figures import check_figures as check_plots
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
 from pyrodrop.results.statistics.histogram import size_histogram
-from pyrodrop.results.storage.atomic_write import atomic_write
+from pyrodrop.results.storage.file_writers import write_figure, write_json, write_table, write_tiff
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.measuring.measure import PROFILES, channels_of, measure
 from pyrodrop.workflows.measuring.measurement import Measurement
-from pyrodrop.workflows.output_folder import open_folder, write_figure, write_json, write_tiff
+from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
 from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 
@@ -181,9 +181,9 @@ def write_measurement(
         summary["truth"] = truth
     table = made.table
     made.save(folder / "fit.pt")
-    atomic_write(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
+    write_table(table, folder / "droplets.csv")
     losses = pd.DataFrame({"iteration": range(1, len(made.losses) + 1), "loss": made.losses.tolist()})
-    atomic_write(folder / "losses.csv", lambda path: losses.to_csv(path, index=False, float_format="%.9g"))
+    write_table(losses, folder / "losses.csv", digits=9)
     for file, pixels in (("image.tif", made.channels), ("residual.tif", made.residual_in_noise)):
         write_tiff(pixels.float().numpy(), folder / file)
     for figure, draw in _FIGURES.items():

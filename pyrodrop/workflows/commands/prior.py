@@ -13,7 +13,8 @@ from pyrodrop.inference.nuts import sample_nuts
 from pyrodrop.models import centres, colours, rendered
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.storage.checkpoint import save_state
-from pyrodrop.workflows.output_folder import open_folder, write_figure
+from pyrodrop.results.storage.file_writers import write_figure
+from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, positive_whole, whole
 
 # The post's warm-up and number of draws.

@@ -11,6 +11,7 @@ from pyrodrop.images.simulation.simulate import (
     simulate,
 )
 from pyrodrop.results.storage.atomic_write import atomic_write
+from pyrodrop.results.storage.file_writers import write_table
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, whole
 
@@ -36,7 +37,7 @@ def simulate_image(
         raise SettingError(str(error)) from error
     folder = open_folder(out)
     picture, table = folder / "micrograph.png", folder / "truth.csv"
-    atomic_write(table, lambda path: truth.to_csv(path, index=False, float_format="%.6g"))
+    write_table(truth, table)
     atomic_write(picture, lambda path: write_png(image, path))
     return {
         "n_droplets": n_droplets,

@@ -12,9 +12,10 @@ from tqdm import tqdm
 import pyrodrop
 from pyrodrop.images import CHANNELS, ImageError
 from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
+from pyrodrop.results.storage.file_writers import write_json
+from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 from pyrodrop.workflows.measuring.measure import PROFILES
-from pyrodrop.workflows.output_folder import open_folder, write_json
-from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
+from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, one_of, positive, positive_whole, whole
 from pyrodrop.workflows.tiles.grid import Tile, tiles_of
 from pyrodrop.workflows.tiles.large_image import Plane, open_plane

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
-from pyrodrop.results.storage.atomic_write import atomic_write
-from pyrodrop.workflows.output_folder import write_figure
+from pyrodrop.results.storage.file_writers import write_figure, write_table
 from pyrodrop.workflows.tiles.grid import Tile
 from pyrodrop.workflows.tiles.large_image import Plane
 from pyrodrop.workflows.tiles.seams import Seen, reconciled
@@ -80,7 +79,7 @@ def sizes_of(whole: Whole, pixel_size_um: float | None, seed: int) -> Sizes:
 def write_whole_image(whole: Whole, sizes: Sizes, seen: Survey, plane: Plane, folder: Path) -> None:
     """Write ``droplets.csv``, and the figures overlay, on the image in means over squares of pixels, and count."""
     table = whole.table
-    atomic_write(folder / "droplets.csv", lambda path: table.to_csv(path, index=False, float_format="%.9g"))
+    write_table(table, folder / "droplets.csv", digits=9)
     height, width = plane.size
     figure, axes = plots.figure(panel=(8.0, min(max(8.0 * height / width, 0.5), 40.0) + 0.3))
     likely = table[table["presence"] >= 0.5]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 from pyrodrop.workflows.batch.result_keys import Contents, key_of, mark_of
-from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
 
 SETTINGS = {"channel": "hue", "n_droplets": 5, "device": "cpu", "seed": None}
 OLD = 1_600_000_000_000_000_000

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pyrodrop.results.storage.sealed_files import read_sealed
 from pyrodrop.workflows.batch.result_keys import mark_of
 from pyrodrop.workflows.batch.tables import DROPLETS, IMAGES, PARQUET, SUMMARY, Entry, put_together
-from pyrodrop.workflows.sealed_files import read_sealed
 
 
 def result(out: Path, name: str, table: str, summary: dict[str, object], frame: int | None = None) -> Entry:

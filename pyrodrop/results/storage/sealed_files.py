@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyrodrop.workflows.output_folder import write_json
+from pyrodrop.results.storage.file_writers import write_json
 
 _DIGEST = "digest"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrodrop.workflows.sealed_files import read_sealed, write_sealed
+from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 
 NUMBERS = st.one_of(st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.booleans(), st.none(), st.text())
 CONTENT = st.dictionaries(

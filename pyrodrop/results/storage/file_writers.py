@@ -1,0 +1,41 @@
+"""Tables, figures, images and JSON written to files, each whole or not at all."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyrodrop.results.storage.atomic_write import atomic_write
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+
+def write_table(table: "pd.DataFrame", path: Path, digits: int = 6) -> None:
+    """Write a table as CSV without its index, numbers with so many significant digits."""
+    atomic_write(path, lambda temporary: table.to_csv(temporary, index=False, float_format=f"%.{digits}g"))
+
+
+def write_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure in the format of the path's suffix."""
+    # By way of memory: on a full disk the writers of pictures raise errors that do not say so.
+    packed = io.BytesIO()
+    figure.savefig(packed, format=path.suffix.removeprefix("."))
+    atomic_write(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
+
+
+def write_tiff(pixels: "NDArray[np.float32]", path: Path) -> None:
+    """Write an image (H, W), or the channels of one, (C, H, W), as a TIFF of floats."""
+    import tifffile
+
+    pages = pixels[0] if pixels.ndim == 3 and len(pixels) == 1 else pixels
+    atomic_write(path, lambda temporary: tifffile.imwrite(temporary, pages, photometric="minisblack"))
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write a mapping as indented JSON."""
+    atomic_write(path, lambda temporary: temporary.write_text(json.dumps(values, indent=2) + "\n"))
