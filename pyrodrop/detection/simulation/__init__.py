@@ -1,0 +1,8 @@
+"""Broad and fast simulations of round things in images, and of all that is none: what the finder learns from.
+
+``simulate_patches`` is the door. Nothing here knows the network; no image from outside enters.
+"""
+
+from .patches import Patch, Patches, simulate_patch, simulate_patches
+
+__all__ = ["Patch", "Patches", "simulate_patch", "simulate_patches"]
