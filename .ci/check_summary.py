@@ -1,4 +1,4 @@
-"""Is what `pyrodrop fit` wrote what interface.md promises? python .ci/check_summary.py DIR"""
+"""Is what `pyrodrop fit` wrote what docs/cli.md promises? python .ci/check_summary.py DIR"""
 
 import csv
 import json

@@ -1,6 +1,7 @@
-"""What every test gets: the path to the images that are not shipped, and a watch over global state.
+"""What every test gets: the lanes, the path to the images that are not shipped, and a watch over global state.
 
-Before the package is imported, compiled code is kept apart by sources and the shapes in annotations are switched on.
+Before the package is imported, compiled code is kept apart by sources, the shapes in annotations are switched on, and
+processes that run side by side share the cores.
 """
 
 import os
@@ -9,17 +10,32 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import compiled_code
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # before torch is imported, which reads it once
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, CORES // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))))
+compiled_code.keep_apart()
+
 import pyro
 import pytest
 import torch
 from checked_shapes import annotated_modules
 from jaxtyping import install_import_hook
 
-compiled_code.keep_apart()
 install_import_hook(annotated_modules(), "checked_shapes.check")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 REQUIRE_SHARED = "PYRODROP_REQUIRE_SHARED"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the slow tests, too")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core; none beside this one where a single file is asked for, which has to start sooner."""
+    paths = [Path(argument.partition("::")[0]) for argument in config.option.file_or_dir]
+    return 0 if len(paths) == 1 and paths[0].is_file() else CORES
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,6 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "global_rng: draws from torch's global random stream or fills Pyro's global parameter store, as stock"
         " Pyro does; both are put back as they were after the test",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the slow tests out, unless all are asked for, or some by a marker or by name."""
+    named = any("::" in argument for argument in config.option.file_or_dir)
+    if config.option.all or config.option.markexpr or named:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow") is not None]
+    items[:] = [item for item in items if item.get_closest_marker("slow") is None]
+    config.hook.pytest_deselected(items=slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
