@@ -99,11 +99,11 @@ def cover(profile: str, crowd: str, wanted: int) -> dict[str, Any]:
         fit = refitted(image, truth, profile, seed)
         touching = touches(truth, profile)
         chosen = touching if crowd == "overlapping" else ~touching
-        sd = np.sqrt(np.einsum("nii->ni", fit.covariance))
+        sd = np.sqrt(np.einsum("nii->ni", fit.posterior.covariance))
         found = np.stack([fit.x, fit.y, np.log(fit.r), fit.amplitude[0]], 1)
         aim = np.stack([truth[:, 0], truth[:, 1], np.log(truth[:, 2]), truth[:, 3]], 1)
         z.append(((found - aim) / sd)[chosen])
-        bounds.append(fit.at_bound[chosen])
+        bounds.append(fit.convergence.at_bounds[chosen])
         presence.append(fit.presence()[chosen])
         if crowd == "isolated":
             over.append(sd / np.stack([cramer_rao(profile, *droplet) for droplet in truth]))
@@ -169,8 +169,8 @@ def cost(profile: str, size: tuple[int, int], n: int) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         # On a machine that others use too, the time of the processor tells more.
         "processor_seconds": round(worked, 2),
-        "steps": fit.steps,
-        "converged": fit.converged,
+        "steps": fit.convergence.steps,
+        "converged": fit.convergence.converged,
         "more_memory_mb": more,
     }
 

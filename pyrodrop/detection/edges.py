@@ -9,10 +9,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from pyrodrop.pursuit.refine import Doubles, Floats, compiled
+from pyrodrop.rendering.pixel_noise import pixel_noise
 
 LEAST_SIDE = 16  # samples of the smallest level's shorter side: a circle of the least voted radius, 3, with its rim
 QUIET = 0.25  # quantile of gradients that tells the noise: the quietest quarter of an image is rarely droplets' rims
@@ -42,15 +42,15 @@ def pyramid(image: Floats, packed: bool = False) -> list[Level]:
 
     Args:
         image: the image.
-        packed: droplets leave no quarter of it quiet; the noise is no more than ``white_noise`` then.
+        packed: droplets leave no quarter of it quiet; the noise is no more than ``gradient_of_white_noise`` then.
     """
     levels = []
-    most = pixel_noise(image) if packed else math.inf
+    most = float(pixel_noise(image[None])[0]) if packed else math.inf
     floor = value_floor(image)
     values, step = ndimage.gaussian_filter(image, ONE_SAMPLE, mode="nearest"), 1
     while True:
         gy, gx = gradient(values)
-        noise = min(gradient_noise(gx, gy, floor / step), white_noise(max(most, floor), step))
+        noise = min(gradient_noise(gx, gy, floor / step), gradient_of_white_noise(max(most, floor), step))
         levels.append(Level(step, values, gx, gy, noise))
         # Smoothing by sqrt(3) samples makes a Gaussian of one sample one of two, which is one of the next level.
         values = ndimage.gaussian_filter(values, ONE_SAMPLE * math.sqrt(3.0), mode="nearest")[::2, ::2].copy()
@@ -79,10 +79,10 @@ def gradient_noise(gx: Floats, gy: Floats, floor: float) -> float:
     a Gaussian of one sample.
     """
     length = float(np.quantile(np.hypot(gx, gy), QUIET))
-    return max(length / math.sqrt(-2.0 * math.log(1.0 - QUIET)), white_noise(floor), 1e-12)
+    return max(length / math.sqrt(-2.0 * math.log(1.0 - QUIET)), gradient_of_white_noise(floor), 1e-12)
 
 
-def white_noise(noise: float, step: int = 1) -> float:
+def gradient_of_white_noise(noise: float, step: int = 1) -> float:
     """Standard deviation of a component of the gradient, per sample, that white noise of the image's pixels makes.
 
     Smoothed by a Gaussian of one sample, which is ``step`` px, it is noise / (step sqrt(8 pi)).
@@ -135,14 +135,3 @@ def between(values: Floats, x: float, y: float) -> float:
     s, t = x - i, y - j
     top = values[j, i] * (1.0 - s) + values[j, i + 1] * s
     return top * (1.0 - t) + t * (values[j + 1, i] * (1.0 - s) + values[j + 1, i + 1] * s)
-
-
-def pixel_noise(image: Floats) -> float:
-    """Standard deviation of white noise in an image (H, W).
-
-    Half the sum of a difference of differences along both axes, which a smooth image leaves near 0 (Immerkaer,
-    Fast noise variance estimation, 1996), with the median absolute deviation in place of his mean.
-    """
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    response: npt.NDArray[np.float32] = ndimage.convolve(image, kernel, mode="reflect")
-    return float(np.median(np.abs(response)) / 0.6745 / 6.0)

@@ -13,12 +13,13 @@ from scipy import ndimage
 from torch import Tensor
 
 from pyrodrop.detection.circles import Circles, fit_circles, taken
-from pyrodrop.detection.edges import pixel_noise, pyramid
+from pyrodrop.detection.edges import pyramid
 from pyrodrop.detection.population import Population, population, presence
 from pyrodrop.detection.radial_profile import half_heights
 from pyrodrop.detection.selection import select
 from pyrodrop.detection.votes import propose
 from pyrodrop.pursuit.refine import Doubles, Floats
+from pyrodrop.rendering.pixel_noise import pixel_noise
 
 COVER = 1.5  # radii of a droplet that say nothing about the background: a Gaussian has fallen to a fifth
 LEAST_SHOWN = 0.01  # presence of what is not worth a row in a table
@@ -84,7 +85,7 @@ def find(channel: Tensor, everything: bool = False, known: Population | None = N
     r, amplitude = half_heights(image, levels, circles)
     ground = background(image, circles, there)
     noise = np.array([level.noise for level in levels])
-    return Found(circles.x, circles.y, r, amplitude, there, ground, pixel_noise(image), noise, shown)
+    return Found(circles.x, circles.y, r, amplitude, there, ground, float(pixel_noise(image[None])[0]), noise, shown)
 
 
 def background(image: Floats, circles: Circles, there: Doubles) -> Floats:

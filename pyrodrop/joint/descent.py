@@ -7,11 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.joint.factor import step
 from pyrodrop.joint.normal_equations import (
-    Array,
     Columns,
     Equations,
-    Problem,
-    State,
     columns_of,
     compiled,
     energy,
@@ -19,11 +16,14 @@ from pyrodrop.joint.normal_equations import (
     residual_of,
 )
 from pyrodrop.joint.posterior import far_of
+from pyrodrop.joint.priors import Array
+from pyrodrop.joint.problem import Problem, State
+from pyrodrop.models.support import centre_bounds
 from pyrodrop.rendering import SHAPES
 
 # A droplet that the image's border cuts may have its centre so many radii beyond it.
 BEYOND = 2.0
-# By which factor a droplet's radius may change from where it starts; how far it may go is ``far_of``.
+# By which factor a droplet's radius may change from that it was found with; how far it may go is ``far_of``.
 FAR_FACTOR = 2.0
 # The same of one step, against wild steps far from the quadratic.
 STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
@@ -55,10 +55,10 @@ class Descent(NamedTuple):
     held: NDArray[np.bool_]
 
 
-def start_of(
+def initial_state(
     problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None = None, edge_px: float = 1.0
 ) -> State:
-    """The state to start from: no heights if none are given, a level background.
+    """The state that the descent begins at: no heights if none are given, a level background.
 
     A droplet that the image's border cuts may have its centre beyond it, by ``BEYOND`` radii.
     """
@@ -68,17 +68,18 @@ def start_of(
         a = np.array(amplitude, dtype=np.float64).reshape(-1, len(x))
         if len(a) != count or not np.isfinite(a).all():
             raise ValueError(f"amplitude has {len(a)} rows for {count} channels, or is not finite: give (C, N).")
-    bg = np.repeat(problem.scales.level[:, None], problem.points, 1)
+    bg = problem.priors.bg.mean.copy()
     shape = np.zeros(SHAPES[problem.profile])
     shape[:1] = np.log(edge_px)
     r = np.maximum(r, SMALLEST_PX)
     out = np.maximum(far_of(r), BEYOND * r)
-    x, y = np.clip(x, -0.5 - out, width - 0.5 + out), np.clip(y, -0.5 - out, height - 0.5 + out)
+    (left, right), (top, bottom) = centre_bounds(width), centre_bounds(height)
+    x, y = np.clip(x, left - out, right + out), np.clip(y, top - out, bottom + out)
     return State(x, y, np.log(r), a, shape, bg)
 
 
 def descend(problem: Problem, state: State, max_steps: int, origin: State, tolerance: float = TOLERANCE) -> Descent:
-    """Levenberg and Marquardt's steps from the start to the mode, the noise being read anew after each.
+    """Levenberg and Marquardt's steps from an initial state to the mode, the noise being read anew after each.
 
     ``origin`` is where the droplets were found: they may go only so far from there, those that the border cuts also out
     of the image. The fit has converged when a step gains, and would gain by the quadratic, less than ``tolerance`` in
@@ -86,18 +87,7 @@ def descend(problem: Problem, state: State, max_steps: int, origin: State, toler
     """
     count = len(problem.channels)
     n, shapes = len(state.x), SHAPES[problem.profile]
-    r = np.exp(origin.log_r)
-    far = far_of(r)
-    low = np.stack([origin.x - far, origin.y - far, origin.log_r], 1)
-    high = np.stack([origin.x + far, origin.y + far, origin.log_r], 1)
-    for axis, (place, side) in enumerate(
-        ((origin.x, problem.channels.shape[2]), (origin.y, problem.channels.shape[1]))
-    ):
-        start, end = place - r < -0.5, place + r > side - 0.5  # which droplets the border cuts there
-        low[start, axis] = np.minimum(low[start, axis], -0.5 - BEYOND * r[start])
-        high[end, axis] = np.maximum(high[end, axis], side - 0.5 + BEYOND * r[end])
-    low[:, 2] = np.maximum(origin.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
-    high[:, 2] += np.log(FAR_FACTOR)
+    bounds = _bounds(problem, origin)
     freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.n_shared / count, 1.0)
 
     def read(residual: Array) -> Array:
@@ -126,8 +116,10 @@ def descend(problem: Problem, state: State, max_steps: int, origin: State, toler
     while steps < max_steps and not converged:
         steps += 1
         geometry = np.stack([state.x, state.y, state.log_r], 1)
-        pull = equations.droplet_gradient[:, :3]
-        held[:, :3] = ((geometry <= low + 1e-9) & (pull > 0)) | ((geometry >= high - 1e-9) & (pull < 0))
+        uphill = equations.droplet_gradient[:, :3]
+        held[:, :3] = ((geometry <= bounds.low + 1e-9) & (uphill > 0)) | (
+            (geometry >= bounds.high - 1e-9) & (uphill < 0)
+        )
         try:
             by_droplet, by_shared = step(equations, damping, steady, held)
         except (np.linalg.LinAlgError, RuntimeError):
@@ -137,14 +129,14 @@ def descend(problem: Problem, state: State, max_steps: int, origin: State, toler
         # Half of this is what a quadratic would still gain, in units of the log density.
         slope = -(by_droplet * equations.droplet_gradient).sum() - by_shared @ equations.shared_gradient
         near = 0.5 * slope < tolerance * (1 + 0.01 * n)
-        trial = _Trial.of(problem, _within(state, by_droplet, by_shared, low, high, shapes), noise)
+        trial = _Trial.of(problem, _within(state, by_droplet, by_shared, bounds), noise)
         before = energy(problem, state, residual, noise)
         worse = _worse_at(state, residual, trial.residual, noise)
         if worse.any():
             # These stay where they are while the others go.
             by_droplet = by_droplet * ~worse[:, None]
-            mixed = _Trial.of(problem, _within(state, by_droplet, by_shared, low, high, shapes), noise)
-            trial = min(trial, mixed, key=lambda one: one.energy)
+            mixed = _Trial.of(problem, _within(state, by_droplet, by_shared, bounds), noise)
+            trial = min(trial, mixed, key=lambda state: state.energy)
         gain = before - trial.energy
         losses.append(losses[-1] - max(gain, 0.0))
         damping = np.where(worse, np.maximum(10 * damping, 1e-3), damping)
@@ -187,9 +179,33 @@ def _worse_at(state: State, before: Array, after: Array, noise: Array) -> NDArra
     return np.asarray(lost > WORSE)
 
 
-def _within(state: State, by_droplet: Array, by_shared: Array, low: Array, high: Array, shapes: int) -> State:
+class _Bounds(NamedTuple):
+    """Least and greatest x, y and log r of each droplet, shape (N, 3) each."""
+
+    low: Array
+    high: Array
+
+
+def _bounds(problem: Problem, origin: State) -> _Bounds:
+    """How far droplets may go from where they were found, which may be beyond the border of the image."""
+    r = np.exp(origin.log_r)
+    far = far_of(r)
+    low = np.stack([origin.x - far, origin.y - far, origin.log_r], 1)
+    high = np.stack([origin.x + far, origin.y + far, origin.log_r], 1)
+    height, width = problem.channels.shape[1:]
+    for axis, (place, side) in enumerate(((origin.x, width), (origin.y, height))):
+        least, most = centre_bounds(side)
+        at_start, at_end = place - r < least, place + r > most  # which droplets the border cuts there
+        low[at_start, axis] = np.minimum(low[at_start, axis], least - BEYOND * r[at_start])
+        high[at_end, axis] = np.maximum(high[at_end, axis], most + BEYOND * r[at_end])
+    low[:, 2] = np.maximum(origin.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
+    high[:, 2] += np.log(FAR_FACTOR)
+    return _Bounds(low, high)
+
+
+def _within(state: State, by_droplet: Array, by_shared: Array, bounds: _Bounds) -> State:
     """The state after a step that is shortened, droplet by droplet, to the trust region, and ends within bounds."""
-    r = np.exp(state.log_r)
+    r, shapes = np.exp(state.log_r), len(state.shape)
     longest = np.maximum(STEP_PX, STEP_RADII * r)
     limits = np.stack([longest, longest, np.full(len(r), STEP_LOG_R)], 1)
     excess = (np.abs(by_droplet[:, :3]) / limits).max(1, initial=1.0)
@@ -197,6 +213,7 @@ def _within(state: State, by_droplet: Array, by_shared: Array, low: Array, high:
     shared = by_shared.copy()
     shared[:shapes] /= max(1.0, np.abs(shared[:shapes]).max(initial=0.0) / STEP_SHAPE)
     geometry = np.stack([state.x, state.y, state.log_r], 1)
-    moves[:, :3] = np.clip(geometry + moves[:, :3], low, high) - geometry
-    shared[:1] = np.clip(state.shape[:1] + shared[:1], *np.log(EDGE_PX)) - state.shape[:1] if shapes else shared[:1]
+    moves[:, :3] = np.clip(geometry + moves[:, :3], *bounds) - geometry
+    if shapes:
+        shared[:1] = np.clip(state.shape[:1] + shared[:1], *np.log(EDGE_PX)) - state.shape[:1]
     return state.moved(moves, shared)

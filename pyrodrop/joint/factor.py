@@ -16,7 +16,9 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from pyrodrop.joint.normal_equations import Array, Equations, compiled
+from pyrodrop.joint.normal_equations import Equations, compiled
+from pyrodrop.joint.priors import Array
+from pyrodrop.joint.sparse_solver import factorised
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ class Factor:
     def marginals(self) -> Array:
         """Marginal covariance of each droplet's unknowns, shape (N, D, D)."""
         n = len(self.scale) // self.width
-        made = np.zeros((n, self.width, self.width))
+        blocks = np.zeros((n, self.width, self.width))
         if n == 0:
-            return made
+            return blocks
         strict = scipy.sparse.tril(self._lower, -1, format="csc")
         diagonal = np.zeros(len(self.scale))
         start, row = strict.indptr.astype(np.int64), strict.indices.astype(np.int64)
@@ -71,10 +73,10 @@ class Factor:
         same = row // self.width == column // self.width
         row, column, value = row[same], column[same], below[same]
         for a, b, c in ((row, column, value), (column, row, value), (order, order, diagonal)):
-            made[a // self.width, a % self.width, b % self.width] = c * self.scale[a] * self.scale[b]
+            blocks[a // self.width, a % self.width, b % self.width] = c * self.scale[a] * self.scale[b]
         outer = scipy.linalg.solve_triangular(self.shared, self.back.T, lower=True).T.reshape(n, self.width, -1)
-        made += outer @ outer.transpose(0, 2, 1)
-        return made
+        blocks += outer @ outer.transpose(0, 2, 1)
+        return blocks
 
     def shared_covariance(self) -> Array:
         """Marginal covariance of the shared parameters."""
@@ -122,8 +124,8 @@ def _cholesky(precision: Array, prior: Array) -> Array:
         return np.asarray(scipy.linalg.cholesky(precision, lower=True))
     except np.linalg.LinAlgError:
         unit = 1 / np.sqrt(prior)
-        told, axes = scipy.linalg.eigh(unit[:, None] * precision * unit)
-        root = np.sqrt(np.maximum(told, 1.0))[:, None] * axes.T / unit
+        values, axes = scipy.linalg.eigh(unit[:, None] * precision * unit)
+        root = np.sqrt(np.maximum(values, 1.0))[:, None] * axes.T / unit
         upper = scipy.linalg.qr(root, mode="r")[0]
         return np.asarray((np.sign(np.diag(upper))[:, None] * upper).T)
 
@@ -154,8 +156,7 @@ def step(equations: Equations, damping: Array, steady: float, held: NDArray[np.b
     downhill = (-equations.droplet_gradient * ~held).ravel()
 
     def inner(vector: Array) -> Array:
-        made: Array = scale * factors.solve(scale * vector)
-        return made
+        return np.asarray(scale * factors.solve(scale * vector))
 
     size = len(shared_downhill)
     schur = scipy.sparse.linalg.LinearOperator(
@@ -194,7 +195,4 @@ def _factor_droplets(
     )
     values = np.concatenate([blocks.ravel(), blocks[~own].ravel()]) * scale[where[0]] * scale[where[1]]
     matrix = scipy.sparse.csc_matrix((values, where), shape=(n * width, n * width))
-    factors = scipy.sparse.linalg.splu(
-        matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    )
-    return scale, factors
+    return scale, factorised(matrix)

@@ -1,20 +1,52 @@
 """The joint fit of the model ``measured``, and its posterior: all droplets, background, profile and noise at once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
-from pyrodrop.joint.descent import FAR_FACTOR, TOLERANCE, descend, start_of
-from pyrodrop.joint.factor import Factor, factor
-from pyrodrop.joint.normal_equations import Array, Problem
-from pyrodrop.joint.posterior import evidence_of, inflation_of, log_bayes_of
-from pyrodrop.models.multichannel_fit import Scales, image_scales, pixel_noise
-from pyrodrop.rendering import HALF_RADIUS, SHAPES, half_radius
+from pyrodrop.joint.descent import TOLERANCE, Descent, descend, initial_state
+from pyrodrop.joint.factor import factor
+from pyrodrop.joint.half_slopes import half_slopes
+from pyrodrop.joint.posterior import Evidence, Posterior, evidence_of, inflation_of, log_bayes_of
+from pyrodrop.joint.priors import Array, Priors
+from pyrodrop.joint.problem import Problem, State
+from pyrodrop.models.prior_scales import PriorScales, image_scales
+from pyrodrop.rendering import SHAPES, half_radius
+from pyrodrop.rendering.pixel_noise import pixel_noise
+
+
+class Residuals(NamedTuple):
+    """What a joint fit does not explain. N droplets, C channels.
+
+    image: channels less the image of the fit, shape (C, H, W), float32.
+    at_droplets: mean squared residual where a droplet's centre and radius are read, over the image's, shape (N,).
+    reduced_chi_square: mean squared residual over the square of the white noise that the image itself shows; near 1
+    where the model explains all but that, shape (C,).
+    noise_correlation: sum over lags of the residual's correlation between pixels, 1 for independent noise.
+    """
+
+    image: NDArray[np.float32]
+    at_droplets: Array
+    reduced_chi_square: Array
+    noise_correlation: float
+
+
+class Convergence(NamedTuple):
+    """How a joint fit went.
+
+    losses: negative log density at the initial state and after each step, each with the noise as read before it.
+    steps: steps taken. converged: whether the fit did not just stop at the last step that was allowed.
+    at_bounds: droplets that wanted to go further from where they were found than they may, shape (N,).
+    """
+
+    losses: Array
+    steps: int
+    converged: bool
+    at_bounds: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -23,57 +55,51 @@ class JointFit:
 
     Attributes:
         profile: name of the profile.
-        x, y, r: centres and radii in px, shape (N,).
-        amplitude: heights, shape (C, N).
-        shape: the renderer's shape parameters, shape (S,); ``shape_sd`` their standard deviations, the edge's to first
-            order.
-        background: image of the background, shape (C, H, W), float32.
+        scales: those of the priors, and ``priors`` the priors that the model has with them.
+        state: the mode in the model's transformed space.
         noise: standard deviation of the noise, shape (C,).
-        covariance: of x, y, log r and the C amplitudes of each droplet, all else integrated over, shape
-            (N, 3 + C, 3 + C); widened by ``inflation``.
-        inflation: shares by which standard deviations were widened for noise that is correlated and for droplets that
-            are unlike the model, shape (N, 3 + C).
-        log_bayes: log Bayes factor of each droplet's presence, shape (N,), its centre a priori anywhere in the image.
-        gain: the part of it that comes from a better fit, to first order in how its neighbours would adjust, (N,).
-        log_bayes_white: the same held against nothing but the white noise that the image shows, shape (N,).
-        at_bound: droplets that wanted to go further from their start than they may, shape (N,).
-        misfit: mean squared residual where the droplet's centre and radius are read, over the image's, shape (N,).
-        log_evidence: of the profile and these droplets.
-        residual: channels less the image, shape (C, H, W), float32.
-        reduced_chi_square: mean squared residual over the square of the pixel noise that second differences see; near
-            1 where the model explains all but white noise, shape (C,).
-        noise_correlation: sum over lags of the residual's correlation between pixels, 1 for independent noise.
-        losses: negative log density at the start and after each step, each with the noise as read before it.
-        steps: steps of the fit; ``converged`` whether it did not stop at the last step allowed.
-        scales: the priors' scales.
-        factor: the joint precision, which ``draws`` draws from.
+        background: image of the background, shape (C, H, W), float32.
+        posterior: how sure the values are.
+        evidence: by how much the image needs each droplet, and the profile.
+        residuals: what is not explained.
+        convergence: how the fit went.
     """
 
     profile: str
-    x: Array
-    y: Array
-    r: Array
-    amplitude: Array
-    shape: Array
-    shape_sd: Array
-    background: NDArray[np.float32]
+    scales: PriorScales
+    priors: Priors
+    state: State
     noise: Array
-    covariance: Array
-    inflation: Array
-    log_bayes: Array
-    gain: Array
-    log_bayes_white: Array
-    at_bound: NDArray[np.bool_]
-    misfit: Array
-    log_evidence: float
-    residual: NDArray[np.float32]
-    reduced_chi_square: Array
-    noise_correlation: float
-    losses: Array
-    steps: int
-    converged: bool
-    scales: Scales
-    factor: Factor = field(repr=False)
+    background: NDArray[np.float32]
+    posterior: Posterior
+    evidence: Evidence
+    residuals: Residuals
+    convergence: Convergence
+
+    @property
+    def x(self) -> Array:
+        """Centres in px, shape (N,); so is ``y``."""
+        return self.state.x
+
+    @property
+    def y(self) -> Array:
+        """See ``x``."""
+        return self.state.y
+
+    @cached_property
+    def r(self) -> Array:
+        """Radii in px, as the profile has them, shape (N,)."""
+        return np.exp(self.state.log_r)
+
+    @property
+    def amplitude(self) -> Array:
+        """Heights, shape (C, N)."""
+        return self.state.amplitude
+
+    @cached_property
+    def shape(self) -> Array:
+        """The renderer's shape parameters, shape (S,)."""
+        return self.state.rendered_shape
 
     @cached_property
     def half_radius(self) -> Array:
@@ -85,19 +111,22 @@ class JointFit:
     @cached_property
     def half_slopes(self) -> Array:
         """Derivatives of log half_radius by log r, log edge and the curve, (N, 1 + S)."""
-        return _half_slopes(self.profile, np.log(self.r), self.shape)
+        return half_slopes(self.profile, self.state.log_r, self.shape)
 
     def presence(self, expected: float | None = None, white: bool = False) -> Array:
-        """Probability that each droplet is there, shape (N,), given that all others are.
+        """Probability that each droplet is present, shape (N,), given that all others are.
 
         A priori ``expected`` droplets are spread evenly over the image, else as many as there are here: the prior
         odds of one more at a place are expected times the uniform density, which ``log_bayes`` has in it. With
-        ``white`` each is held against white noise, not against all that is left over (``log_bayes_white``).
+        ``white`` each is held against white noise, not against the whole residual (``log_bayes_white``).
         """
-        counted = float(len(self.x)) if expected is None else expected
-        odds = (self.log_bayes_white if white else self.log_bayes) + np.log(max(counted, 1e-3))
-        made: Array = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
-        return made
+        count = float(len(self.x)) if expected is None else expected
+        log_bayes = self.evidence.log_bayes_white if white else self.evidence.log_bayes
+        return np.asarray(expit(log_bayes + np.log(max(count, 1e-3))))
+
+    def with_droplets(self, x: Array, y: Array, r: Array, amplitude: Array) -> "JointFit":
+        """The same with its droplets at other places: an initial state, not a mode. All else is as it was."""
+        return replace(self, state=replace(self.state, x=x, y=y, log_r=np.log(r), amplitude=amplitude))
 
 
 def fit_jointly(
@@ -108,7 +137,7 @@ def fit_jointly(
     amplitude: ArrayLike | None = None,
     *,
     profile: str = "disc",
-    scales: Scales | None = None,
+    scales: PriorScales | None = None,
     edge_px: float = 1.0,
     max_steps: int = 50,
     origin: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
@@ -118,15 +147,15 @@ def fit_jointly(
 
     Args:
         channels: the image, shape (C, H, W) or (H, W), finite.
-        x, y: centres to start from in px, shape (N,); N may be 0.
-        r: radii to start from in px, of this profile (see ``HALF_RADIUS``), positive, shape (N,).
-        amplitude: heights to start from, shape (C, N) or (N,); None finds them first, the image being linear in them.
-        profile: "gaussian", "disc" or "radial".
-        scales: the priors' scales, else ``image_scales`` with the median of r.
-        edge_px: width of the edge to start from.
+        x, y: initial centres in px, shape (N,); N may be 0.
+        r: initial radii in px, of this profile (see ``HALF_RADIUS``), positive, shape (N,).
+        amplitude: initial heights, shape (C, N) or (N,); None finds them first, the image being linear in them.
+        profile: name of the profile, see ``pyrodrop.rendering.profiles``.
+        scales: those of the priors, else ``image_scales`` with the median of r.
+        edge_px: initial width of the edge.
         max_steps: no more steps than this, at least 1.
-        origin: x, y and r that the droplets were found with, (N,) each, from which they may go only so far; where they
-            start from, if not given.
+        origin: x, y and r that the droplets were found with, (N,) each, from which they may go only so far; the
+            initial ones, if not given.
         tolerance: gain of a step in log density below which the fit has converged.
 
     Returns:
@@ -142,146 +171,49 @@ def fit_jointly(
     if scales is None:
         scales = image_scales(image, float(np.median(places[2])) if len(places[2]) else 8.0)
     problem = Problem(image, profile, scales)
-    start = start_of(problem, places[0], places[1], places[2], amplitude, edge_px)
-    found = start
+    state = initial_state(problem, places[0], places[1], places[2], amplitude, edge_px)
+    origins = state
     if origin is not None:
         at = [np.array(v, dtype=np.float64) for v in origin]
-        found = start_of(problem, at[0], at[1], at[2])
-    state, columns, residual, noise, equations, losses, steps, converged, held = descend(
-        problem, start, max_steps, found, tolerance
-    )
-    factored = factor(equations)
+        origins = initial_state(problem, at[0], at[1], at[2])
+    return _described(problem, descend(problem, state, max_steps, origins, tolerance))
+
+
+def _described(problem: Problem, mode: Descent) -> JointFit:
+    """The posterior at the mode, and all that is said of it."""
+    state, residual, noise, shapes = mode.state, mode.residual, mode.noise, SHAPES[problem.profile]
+    factored = factor(mode.equations)
     covariance = factored.marginals()
-    inflation = inflation_of(state, columns, residual, noise)
-    shapes = SHAPES[profile]
+    inflation = inflation_of(state, mode.columns, residual, noise)
     shape_sd = np.sqrt(np.diag(factored.shared_covariance())[:shapes])
     if shapes:
         shape_sd[0] *= state.rendered_shape[0]
-    floor = pixel_noise(image)
-    quiet = min(float(np.square(floor / noise).mean()), 1.0)
+    white = pixel_noise(problem.channels)
+    white_share = min(float(np.square(white / noise).mean()), 1.0)
+    log_bayes, gain = log_bayes_of(problem, state, covariance, inflation)
+    inflated = covariance * inflation.factor[:, :, None] * inflation.factor[:, None, :]
     return JointFit(
-        profile,
-        state.x,
-        state.y,
-        np.exp(state.log_r),
-        state.amplitude,
-        state.rendered_shape,
-        shape_sd,
-        problem.ground(state.bg).astype(np.float32),
-        noise,
-        covariance * inflation.factor[:, :, None] * inflation.factor[:, None, :],
-        inflation.factor,
-        *log_bayes_of(problem, state, covariance, inflation),
-        log_bayes_of(problem, state, covariance, inflation, quiet)[0],
-        np.asarray(held[:, :3].any(1)),
-        inflation.misfit,
-        evidence_of(problem, state, residual, noise, factored),
-        residual.astype(np.float32),
-        np.square(residual).mean((1, 2)) / floor**2,
-        inflation.noise_correlation,
-        losses,
-        steps,
-        converged,
-        scales,
-        factored,
+        profile=problem.profile,
+        scales=problem.scales,
+        priors=problem.priors,
+        state=state,
+        noise=noise,
+        background=problem.ground(state.bg).astype(np.float32),
+        posterior=Posterior(inflated, inflation.factor, shape_sd, factored),
+        evidence=Evidence(
+            log_bayes,
+            gain,
+            log_bayes_of(problem, state, covariance, inflation, white_share)[0],
+            evidence_of(problem, state, residual, noise, factored),
+        ),
+        residuals=Residuals(
+            residual.astype(np.float32),
+            inflation.misfit,
+            np.square(residual).mean((1, 2)) / white**2,
+            inflation.noise_correlation,
+        ),
+        convergence=Convergence(mode.losses, mode.steps, mode.converged, np.asarray(mode.held[:, :3].any(1))),
     )
-
-
-def fit_best_profile(
-    channels: ArrayLike,
-    x: ArrayLike,
-    y: ArrayLike,
-    half_radius: ArrayLike,
-    *,
-    profiles: Sequence[str] = ("gaussian", "disc", "radial"),
-    scales: Scales | None = None,
-    **options: Any,
-) -> tuple[JointFit, dict[str, float]]:
-    """Settle with each profile, and keep that with the greatest evidence.
-
-    Args:
-        channels, x, y: as for ``fit_jointly``.
-        half_radius: distance in px at which a droplet falls to half its height, shape (N,).
-        profiles: those to choose from.
-        scales: the same priors for all, else ``image_scales``.
-        options: for ``fit_jointly``.
-
-    Returns:
-        The best, and the log evidence of each. With noise that is correlated, the evidence exaggerates.
-    """
-    half = np.asarray(half_radius, dtype=np.float64)
-    image = np.asarray(channels, dtype=np.float64)
-    if scales is None:
-        scales = image_scales(image if image.ndim == 3 else image[None], float(np.median(half)) if len(half) else 8.0)
-    best, evidence = None, {}
-    for profile in profiles:
-        made = fit_jointly(image, x, y, half / HALF_RADIUS[profile], profile=profile, scales=scales, **options)
-        evidence[profile] = made.log_evidence
-        if best is None or made.log_evidence > best.log_evidence:
-            best = made
-    if best is None:
-        raise ValueError("profiles is empty: name at least one.")
-    return best, evidence
-
-
-def draws(fit: JointFit, n: int, generator: torch.Generator | None = None) -> dict[str, Array]:
-    """Draws from the joint posterior of all droplets: neighbours that overlap are drawn together.
-
-    Args:
-        fit: the fit.
-        n: how many draws.
-        generator: of random numbers, on the CPU; None starts one at seed 0.
-
-    Returns:
-        x_px, y_px, radius_px and half_radius_px (to first order), shape (n, N), and amplitude, shape (n, N) for one
-        channel, else (n, C, N).
-    """
-    generator = torch.Generator().manual_seed(0) if generator is None else generator
-    count, width = len(fit.x), fit.factor.width
-    unknowns = len(fit.factor.back) + len(fit.factor.shared)
-    normal = torch.randn(n, unknowns, generator=generator, dtype=torch.float64).numpy()
-    drawn = fit.factor.draws(normal)
-    away = drawn[:, : count * width].reshape(n, count, width) * fit.inflation
-    shared = drawn[:, count * width : count * width + len(fit.shape)]
-    half = away[:, :, 2] * fit.half_slopes[:, 0] + shared @ fit.half_slopes[:, 1:].T
-    # Of a droplet whose radius the image hardly tells, draws stay within the square of the factor that the fit may go.
-    furthest = 2 * np.log(FAR_FACTOR)
-    half, log_r = np.clip(half, -furthest, furthest), np.clip(away[:, :, 2], -furthest, furthest)
-    heights = fit.amplitude + away[:, :, 3:].transpose(0, 2, 1)
-    return {
-        "x_px": fit.x + away[:, :, 0],
-        "y_px": fit.y + away[:, :, 1],
-        "radius_px": fit.r * np.exp(log_r),
-        "half_radius_px": fit.half_radius * np.exp(half),
-        "amplitude": heights[:, 0] if heights.shape[1] == 1 else heights,
-    }
-
-
-def _half_slopes(profile: str, log_r: Array, shape: Array) -> Array:
-    """Derivatives of the log of each half radius by log r and the shape's unknowns, by central differences.
-
-    Beside the shape, the half radius over r hangs on r alone, and slowly: it is found at a few radii between.
-    """
-    n, count = len(log_r), SHAPES[profile]
-    made = np.zeros((n, 1 + count))
-    if n == 0:
-        return made
-    made[:, 0] = 1.0
-    if count == 0:
-        return made
-    low, high = log_r.min() - 0.02, log_r.max() + 0.02
-    knots = np.linspace(low, high, 2 + int(20 * (high - low)))
-    step = 1e-2
-
-    def log_share(log_r: Array, by: Array) -> Array:
-        moved = np.concatenate([shape[:1] * np.exp(by[:1]), shape[1:] + by[1:]])
-        return np.interp(log_r, knots, np.log(half_radius(profile, np.exp(knots), moved)) - knots)
-
-    still = np.zeros(count)
-    made[:, 0] += (log_share(log_r + step, still) - log_share(log_r - step, still)) / (2 * step)
-    for k, by in enumerate(np.eye(count) * step):
-        made[:, 1 + k] = (log_share(log_r, by) - log_share(log_r, -by)) / (2 * step)
-    return made
 
 
 def _check(image: Array, places: list[Array], profile: str) -> None:
@@ -296,6 +228,3 @@ def _check(image: Array, places: list[Array], profile: str) -> None:
         raise ValueError(f"x, y and r have shapes {', '.join(str(v.shape) for v in places)}: give (N,) each.")
     if not all(np.isfinite(v).all() for v in places) or (places[2] <= 0).any():
         raise ValueError("x, y and r must be finite, and r positive.")
-
-
-__all__ = ["JointFit", "draws", "fit_best_profile", "fit_jointly"]

@@ -1,4 +1,4 @@
-"""What the joint fit says about each droplet: how sure it is, and whether the droplet is there at all."""
+"""What the joint fit says about each droplet: how sure it is, and by how much the image needs the droplet."""
 
 from typing import NamedTuple
 
@@ -6,20 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.factor import Factor
-from pyrodrop.joint.normal_equations import Array, Columns, Problem, State, compiled, energy, shape_precision
-from pyrodrop.models.multichannel_fit import LOG_NOISE_SD, LOG_RADIUS_SD
+from pyrodrop.joint.normal_equations import Columns, compiled, energy
+from pyrodrop.joint.priors import Array
+from pyrodrop.joint.problem import Problem, State
 
-# How far a droplet may go from where it starts, in px or its radius, whichever is more. A finder is nearer than
+# How far a droplet may go from where it was found, in px or its radius, whichever is more. A finder is nearer than
 # that; a droplet that wants further is another one, or none.
 FAR_PX, FAR_RADII = 2.0, 0.5
 # Lags up to which the noise's correlation is looked for, and how far in standard errors it must be from none.
-REACH, CLEAR = 6, 4.5
+MOST_LAG, CLEAR = 6, 4.5
 
 
 class Inflation(NamedTuple):
-    """Shares by which standard deviations grow, (N, 3 + C), and what they come from.
+    """How much larger variances are than for even, independent noise, and what that comes from.
 
-    factor: the product of the square roots of correlation and misfit, and at least 1.
+    factor: shares by which standard deviations grow, the product of the square roots of correlation and misfit, and at
+    least 1, shape (N, 3 + C).
     correlation: by the residual's correlation between pixels, as a share of the variance, (N, 3 + C).
     misfit: mean squared residual where the droplet's unknowns are read, over the image's, (N,).
     noise_correlation: the residual's correlations summed over all lags, 1 for independent noise.
@@ -29,6 +31,38 @@ class Inflation(NamedTuple):
     correlation: Array
     misfit: Array
     noise_correlation: float
+
+
+class Posterior(NamedTuple):
+    """How sure the values of a joint fit are, by Laplace's method. N droplets, C channels.
+
+    covariance: of x, y, log r and the C amplitudes of each droplet, all else integrated over, inflated, shape
+    (N, 3 + C, 3 + C).
+    inflation: shares by which standard deviations were inflated, for noise that is correlated and for droplets that
+    are unlike the model, shape (N, 3 + C).
+    shape_sd: standard deviations of the shape parameters, the edge's to first order, shape (S,).
+    factor: the joint precision factored, which joint draws are made with.
+    """
+
+    covariance: Array
+    inflation: Array
+    shape_sd: Array
+    factor: Factor
+
+
+class Evidence(NamedTuple):
+    """By how much the image needs each of N droplets, and the profile.
+
+    log_bayes: log Bayes factor of each droplet's presence, its centre a priori anywhere in the image, shape (N,).
+    gain: the part of it that comes from a better fit, to first order in how its neighbours would adjust, (N,).
+    log_bayes_white: the same held against nothing but the white noise that the image shows, shape (N,).
+    log_evidence: of the profile and these droplets.
+    """
+
+    log_bayes: Array
+    gain: Array
+    log_bayes_white: Array
+    log_evidence: float
 
 
 def far_of(r: Array) -> Array:
@@ -41,16 +75,16 @@ def correlation_of(residual: Array) -> tuple[NDArray[np.int64], Array]:
     _, height, width = residual.shape
     even = residual - residual.mean((1, 2), keepdims=True)
     even = even / np.maximum(even.std((1, 2), keepdims=True), 1e-300)
-    found, values = [], []
-    for dj in range(min(REACH, height - 1) + 1):
-        for di in range(-min(REACH, width - 1) if dj else 1, min(REACH, width - 1) + 1):
+    lags, values = [], []
+    for dj in range(min(MOST_LAG, height - 1) + 1):
+        for di in range(-min(MOST_LAG, width - 1) if dj else 1, min(MOST_LAG, width - 1) + 1):
             some = even[:, dj:, max(di, 0) : width + min(di, 0)]
             other = even[:, : height - dj, max(-di, 0) : width - max(di, 0)]
             value = float(np.einsum("chw,chw->", some, other)) / some.size
             if abs(value) > CLEAR / np.sqrt(some.size):
-                found.append((dj, di))
+                lags.append((dj, di))
                 values.append(value)
-    return np.array(found, np.int64).reshape(-1, 2), np.array(values)
+    return np.array(lags, np.int64).reshape(-1, 2), np.array(values)
 
 
 def inflation_of(state: State, columns: Columns, residual: Array, noise: Array) -> Inflation:
@@ -67,7 +101,7 @@ def inflation_of(state: State, columns: Columns, residual: Array, noise: Array) 
     lags, correlation = correlation_of(residual)
     weighted = np.square(residual / noise[:, None, None]).mean(0)
     raw = np.empty((n, 4, 3))
-    compiled().inflation(*columns, weighted, lags, correlation, raw)
+    compiled().inflation(columns, weighted, lags, correlation, raw)
     # Of height, x, y, log r to x, y, log r and every amplitude.
     places = [1, 2, 3] + [0] * count
     shares = np.maximum(raw[:, :, 0], 1.0)[:, places]
@@ -75,9 +109,9 @@ def inflation_of(state: State, columns: Columns, residual: Array, noise: Array) 
     worse = np.where(misfit > 1 + 3 * np.sqrt(2 * raw[:, :, 0].max(1, initial=1.0) / pixels), misfit, 1.0)
     if count > 1 and n:
         flat = residual.reshape(count, -1)
-        together = np.corrcoef(flat)
+        between_channels = np.corrcoef(flat)
         u = (state.amplitude / noise[:, None]).T
-        shared = np.einsum("nc,cd,nd->n", u, together, u) / np.maximum(np.square(u).sum(1), 1e-300)
+        shared = np.einsum("nc,cd,nd->n", u, between_channels, u) / np.maximum(np.square(u).sum(1), 1e-300)
         shares[:, :3] *= np.maximum(shared, 1.0)[:, None]
     return Inflation(np.sqrt(shares * worse[:, None]), shares, misfit, float(1 + 2 * correlation.sum()))
 
@@ -89,13 +123,13 @@ def log_bayes_of(
     part of it that the fit gains, the other being what a droplet costs.
 
     All else is integrated over in both, by Laplace's method. With P the inverse of the droplet's marginal covariance,
-    which already lets its neighbours, the background and the shape adjust to first order, dropping the droplet
-    costs a^T P_aa a / 2; the room that its unknowns are left, (2 pi)^(D / 2) |P|^(-1 / 2), is held against the prior
+    which already lets its neighbours, the background and the shape adjust to first order, dropping the droplet costs
+    a^T P_aa a / 2; the room that its unknowns are left, (2 pi)^(D / 2) |P|^(-1 / 2), is held against the prior
     density at the fit, the centre's being uniform over the image. The gain is divided by the correlation of the
     noise: pixels that repeat each other tell less. With ``white``, the variance of the white noise as a share of that
-    of all that is left over, the droplet is held against white noise and nothing else.
+    of the whole residual, the droplet is held against white noise and nothing else.
     """
-    n, count = len(state.x), len(problem.scales.amplitude)
+    n, count = len(state.x), len(problem.channels)
     if n == 0:
         return np.zeros(0), np.zeros(0)
     precision = np.linalg.inv(covariance)
@@ -103,23 +137,18 @@ def log_bayes_of(
     # found: it has the room of a uniform density there, of variance far^2 / 3, and not that of many images.
     within = precision.copy()
     within[:, [0, 1], [0, 1]] += 3 / far_of(np.exp(state.log_r))[:, None] ** 2
-    a, scales = state.amplitude.T, problem.scales
-    share = inflation.correlation[:, 3:].mean(1) * np.maximum(
-        inflation.factor[:, 3] ** 2 / inflation.correlation[:, 3], 1
-    )
-    widened = np.log(inflation.factor).sum(1)
+    a, priors = state.amplitude.T, problem.priors
+    correlation = inflation.correlation[:, 3:].mean(1)
+    share = correlation * np.maximum(inflation.factor[:, 3] ** 2 / inflation.correlation[:, 3], 1)
+    log_inflated = np.log(inflation.factor).sum(1)
     if white is not None:
-        share, widened = np.full(n, white), np.full(n, (3 + count) / 2 * np.log(white))
+        share, log_inflated = np.full(n, white), np.full(n, (3 + count) / 2 * np.log(white))
     gain = np.einsum("nc,ncd,nd->n", a, precision[:, 3:, 3:], a) / 2 / share
-    height, width = problem.channels.shape[1:]
-    root = np.log(2 * np.pi) / 2
     # The precision holds the prior of the amplitudes, and so does the gain: a^2 / 2 scale^2 is in it already.
-    prior = -np.log(height * width) - np.log(LOG_RADIUS_SD) - np.log(scales.amplitude).sum() - (1 + count) * root
-    prior = prior - np.square((state.log_r - np.log(scales.radius_px)) / LOG_RADIUS_SD) / 2
-    prior = prior - np.square(a / scales.amplitude).sum(1) * (1 - 1 / share) / 2
-    widths = widened - np.linalg.slogdet(within)[1] / 2
-    made: Array = gain + prior + (3 + count) * root + widths
-    return made, gain
+    prior = priors.x.log_density + priors.y.log_density + priors.log_r.log_density(state.log_r)
+    prior = prior + priors.amplitude.log_density(a).sum(1) + np.square(a / priors.amplitude.sd).sum(1) / 2 / share
+    widths = log_inflated - np.linalg.slogdet(within)[1] / 2
+    return np.asarray(gain + prior + (3 + count) / 2 * np.log(2 * np.pi) + widths), gain
 
 
 def evidence_of(problem: Problem, state: State, residual: Array, noise: Array, factored: Factor) -> float:
@@ -128,13 +157,13 @@ def evidence_of(problem: Problem, state: State, residual: Array, noise: Array, f
     Comparable between profiles for the same image and scales. It counts one order of the droplets only.
     """
     count, height, width = problem.channels.shape
-    n, scales, root = len(state.x), problem.scales, np.log(2 * np.pi) / 2
+    n, priors, root = len(state.x), problem.priors, np.log(2 * np.pi) / 2
     total = -energy(problem, state, residual, noise) - count * height * width * root
     # Constants of the priors, those of the noise included.
-    total -= n * (np.log(height * width) + np.log(LOG_RADIUS_SD) + root)
-    total -= n * (np.log(scales.amplitude) + root).sum() + problem.points * (np.log(scales.spread) + root).sum()
-    total += (np.log(shape_precision(problem)) / 2 - root).sum() - count * (np.log(LOG_NOISE_SD) + root)
+    total += n * (priors.x.log_density + priors.y.log_density - np.log(priors.log_r.sd) - root)
+    total -= n * (np.log(priors.amplitude.sd) + root).sum() + (np.log(priors.bg.sd) + root).sum()
+    total -= (np.log(priors.shape.sd) + root).sum() + (np.log(priors.log_noise.sd) + root).sum()
     unknowns = n * (3 + count) + problem.n_shared
     total += unknowns * root - factored.log_determinant / 2
-    total += count * (root - np.log(2 * height * width + LOG_NOISE_SD**-2.0) / 2)
+    total += (root - np.log(2 * height * width + priors.log_noise.precision) / 2).sum()
     return float(total)

@@ -72,8 +72,9 @@ def fill(code, cut, x, y, r, shape, curve, basis, box, before, columns, kept):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def paint(kept, box, before, columns, amplitude, image):
+def paint(windowed, amplitude, image):
     """Add the heights times amplitude, shape (C, N), to the image, shape (C, H, W)."""
+    kept, box, before, columns = windowed
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
         for c in range(image.shape[0]):
@@ -84,8 +85,9 @@ def paint(kept, box, before, columns, amplitude, image):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def project(kept, box, before, columns, residual, out):
+def project(windowed, residual, out):
     """Products of each column with the residual, shape (C, H, W), into out, shape (N, C, P)."""
+    kept, box, before, columns = windowed
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
         for c in range(residual.shape[0]):
@@ -142,8 +144,9 @@ def meetings(box):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def gram(kept, box, before, columns, pairs, out):
+def gram(windowed, pairs, out):
     """Products of the columns of each pair where both are, into out, shape (pairs, P, P)."""
+    kept, box, before, columns = windowed
     for n in range(pairs.shape[0]):
         i, j = pairs[n]
         left, top = max(box[i, 0], box[j, 0]), max(box[i, 1], box[j, 1])
@@ -169,11 +172,11 @@ def gram(kept, box, before, columns, pairs, out):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def ground(kept, box, before, columns, down, down_first, along, along_first, grid_wide, out):
-    """Products of the columns with the background's splines, into out, shape (N, P, points), given as zeros.
-
-    down, along: the four weights of each row and column, shapes (H, 4), (W, 4), of points from the given first on.
-    """
+def ground(windowed, down, along, out):
+    """Products of the columns with the background's splines, into out, shape (N, P, points), given as zeros."""
+    kept, box, before, columns = windowed
+    down, down_first, _ = down
+    along, along_first, grid_wide = along
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
         if wide == 0:
@@ -198,7 +201,7 @@ def ground(kept, box, before, columns, down, down_first, along, along_first, gri
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def inflation(kept, box, before, columns, weighted, lags, correlation, out):
+def inflation(windowed, weighted, lags, correlation, out):
     """How much larger the variance of each sum of ``project`` is than for even, independent noise.
 
     For every droplet and each of its first four columns J, into out, shape (N, 4, 3): the sum over lags l of
@@ -206,6 +209,7 @@ def inflation(kept, box, before, columns, weighted, lags, correlation, out):
     deviation, squared in ``weighted``, shape (H, W); and the number of pixels that this second mean is over.
     lags: shape (L, 2), rows and columns, one of each opposite pair.
     """
+    kept, box, before, columns = windowed
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
         for p in range(4):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
 
+from pyrodrop.joint.sparse_solver import factorised
 from pyrodrop.pursuit import joint
 from pyrodrop.pursuit.arrangement import Arrangement, Bounds, Doubles
 from pyrodrop.pursuit.refine import half_square
@@ -107,18 +107,12 @@ def _step(
     freely = sparse.diags(free)
     diagonal = free * (damping * normal.matrix.diagonal() + 1e-12) + (1.0 - free)
     border = normal.border * free
-    factor = _factorised(freely @ normal.matrix @ freely + sparse.diags(diagonal))
+    factor = factorised(freely @ normal.matrix @ freely + sparse.diags(diagonal))
     alone, with_level = factor.solve(np.column_stack([slope, border])).T
     # The background by elimination: it is coupled to every droplet and would make the matrix dense.
     level = found.background + (rise - border @ alone) / max(normal.pixels - border @ with_level, 1e-9 * normal.pixels)
     level = min(max(level, levels[0]), levels[1])
     return (alone - with_level * (level - found.background)).reshape(-1, 4), level
-
-
-def _factorised(matrix: sparse.spmatrix) -> SuperLU:
-    # Symmetric and positive definite, so no pivots have to be looked for.
-    return splu(sparse.csc_matrix(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
-                options={"SymmetricMode": True})  # fmt: skip
 
 
 def log_evidence(found: Arrangement, bounds: Bounds, limits: Doubles) -> float:
@@ -141,7 +135,7 @@ def log_evidence(found: Arrangement, bounds: Bounds, limits: Doubles) -> float:
     low, high = bounds.amplitude
     least = np.zeros((n, 4))
     least[:, 0], least[:, 1], least[:, 3] = 12 * (r / width) ** 2, 12 * (r / height) ** 2, 12 / (high - low) ** 2
-    factor = _factorised(normal.matrix / variance + sparse.diags(least.ravel()))
+    factor = factorised(normal.matrix / variance + sparse.diags(least.ravel()))
     border = normal.border / variance
     determinant = float(np.log(np.abs(factor.U.diagonal())).sum())
     determinant += math.log(normal.pixels / variance - border @ factor.solve(border))

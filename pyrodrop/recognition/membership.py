@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.models.multichannel_fit import LOG_RADIUS_SD
 
 Array = NDArray[np.float64]
 
@@ -32,10 +31,10 @@ def log_membership(fit: JointFit, members: NDArray[np.bool_]) -> Array:
     if n < _POPULATION:
         return np.zeros(len(members))
     chosen = chosen[np.linspace(0, n - 1, min(n, _KERNELS)).astype(int)]
-    scales = fit.scales
-    places = [(np.log(fit.r), float(np.log(scales.radius_px)), LOG_RADIUS_SD, _NARROWEST)]
-    for heights, scale in zip(fit.amplitude, scales.amplitude, strict=True):
-        places.append((heights, 0.0, float(scale), _NARROWEST * float(np.median(np.abs(heights[members])))))
+    priors = fit.priors
+    places = [(fit.state.log_r, float(priors.log_r.mean), float(priors.log_r.sd), _NARROWEST)]
+    for heights, mean, sd in zip(fit.amplitude, *priors.amplitude, strict=True):
+        places.append((heights, float(mean), float(sd), _NARROWEST * float(np.median(np.abs(heights[members])))))
     logs = np.full((len(members), len(chosen)), np.log(n / len(chosen)))
     for value, mean, sd, narrowest in places:
         width = 1.4826 * float(np.median(np.abs(value[members] - np.median(value[members]))))

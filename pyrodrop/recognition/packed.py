@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.detection.edges import white_noise
+from pyrodrop.detection.edges import gradient_of_white_noise
 from pyrodrop.detection.finder import Found, find
 from pyrodrop.detection.population import Population
 from pyrodrop.joint.joint_fit import fit_jointly
-from pyrodrop.models.multichannel_fit import image_scales
+from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.rendering import HALF_RADIUS
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ def found_in_packed(channels: Array, prominent: Array, found: Found, known: Popu
         found: by the first look, with everything.
         known: the population that the first look was told of.
     """
-    if found.level_noise[0] <= QUIET_ENOUGH * white_noise(found.noise):
+    if found.level_noise[0] <= QUIET_ENOUGH * gradient_of_white_noise(found.noise):
         return found
     left = structure_left(channels, found)
     if left <= FAILED:
@@ -64,5 +64,5 @@ def structure_left(channels: Array, found: Found) -> float:
     nothing: Array = np.zeros(0)
     alone = fit_jointly(channels, nothing, nothing, nothing, profile="disc", scales=scales, max_steps=_ROUGH)
     fitted = fit_jointly(channels, found.x[there], found.y[there], r, profile="disc", scales=scales, max_steps=_ROUGH)
-    left, structure = (float(np.mean(np.maximum(s.reduced_chi_square - 1, 0))) for s in (fitted, alone))
+    left, structure = (float(np.mean(np.maximum(s.residuals.reduced_chi_square - 1, 0))) for s in (fitted, alone))
     return left / structure if structure > 0 else 0.0

@@ -6,18 +6,21 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from pyrodrop.detection.finder import find
 from pyrodrop.detection.population import Population
 from pyrodrop.detection.residual_candidates import peaks_left_over
 from pyrodrop.joint.descent import TOLERANCE
-from pyrodrop.joint.joint_fit import JointFit, fit_best_profile, fit_jointly
+from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.joint.profile_choice import fit_best_profile
 from pyrodrop.models.bspline_background import spline_basis
-from pyrodrop.models.multichannel_fit import Scales, image_scales, pixel_noise
+from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.packed import found_in_packed
 from pyrodrop.recognition.splits import needless, suspects, united, within
 from pyrodrop.rendering import HALF_RADIUS
+from pyrodrop.rendering.pixel_noise import pixel_noise
 
 Array = NDArray[np.float64]
 
@@ -36,7 +39,7 @@ _ROUGH, _ROUGH_TOLERANCE = 12, 0.05
 class Known(NamedTuple):
     """What is known of an image before a part of it is looked at: the scales of its priors, and its population."""
 
-    scales: Scales
+    scales: PriorScales
     population: Population
 
 
@@ -135,13 +138,13 @@ def _explains(fit: JointFit, membership: Array, white: Array) -> bool:
     """Whether the model explains half of the droplets to within the noise; else what it leaves over is its own."""
     there = presence_of(fit, membership, white) >= 0.5
     if not there.any():
-        return float(np.mean(fit.reduced_chi_square)) < EXPLAINED
+        return float(np.mean(fit.residuals.reduced_chi_square)) < EXPLAINED
     return float(np.median(_left(fit, white)[there])) < EXPLAINED
 
 
 def _left(fit: JointFit, white: Array) -> Array:
     """Mean squared residual at each droplet in units of the image's white noise, (N,)."""
-    return np.asarray(fit.misfit * np.mean(np.square(fit.noise / white)))
+    return np.asarray(fit.residuals.at_droplets * np.mean(np.square(fit.noise / white)))
 
 
 def presence_of(fit: JointFit, membership: Array, white: Array) -> Array:
@@ -156,12 +159,12 @@ def presence_of(fit: JointFit, membership: Array, white: Array) -> Array:
     first = membership + (1 - membership) * explained * fit.presence()
     expected = max(float(first.sum()), 1.0)
     prior = np.log(expected) - log_rivals(fit)
-    odds = fit.log_bayes + prior
+    odds = fit.evidence.log_bayes + prior
     # What noise makes is alike, too: none is to speak for another unless it is there however unlike all others it is.
-    alone = _probability(odds - np.log1p((first >= 0.5).sum()))
+    alone = expit(odds - np.log1p((first >= 0.5).sum()))
     members = membership + (1 - membership) * explained * alone >= 0.5
-    needed = _probability(odds + log_membership(fit, members))
-    return np.asarray(membership * _probability(fit.log_bayes_white + prior) + (1 - membership) * explained * needed)
+    needed = expit(odds + log_membership(fit, members))
+    return np.asarray(membership * expit(fit.evidence.log_bayes_white + prior) + (1 - membership) * explained * needed)
 
 
 def log_rivals(fit: JointFit) -> Array:
@@ -172,14 +175,10 @@ def log_rivals(fit: JointFit) -> Array:
     but is no likelier than any of the bumps that a background may have. What has a rim is told apart by its rim.
     """
     spacing = fit.scales.spacing
-    height, width = fit.residual.shape[1:]
+    height, width = fit.residuals.image.shape[1:]
     bumps = spline_basis(height, spacing).shape[1] * spline_basis(width, spacing).shape[1]
     carried = (fit.r > spacing / 2) & (fit.profile == "gaussian")
     return np.where(carried, np.log(bumps), 0.0)
-
-
-def _probability(log_odds: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))
 
 
 def _thinned(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> tuple[JointFit, Candidates]:
@@ -248,9 +247,9 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
 def _left_over(fit: JointFit) -> Candidates:
     """Candidates in what the model leaves over; that they are like the others is not known of them."""
     if len(fit.x):
-        peaks = peaks_left_over(fit.residual, fit.noise, fit.r, fit.profile, fit.shape)
+        peaks = peaks_left_over(fit.residuals.image, fit.noise, fit.r, fit.profile, fit.shape)
         return Candidates(peaks.x, peaks.y, peaks.r * HALF_RADIUS[fit.profile], np.zeros(len(peaks.x)))
-    combined = np.tensordot(1 / fit.noise, fit.residual.astype(np.float64), 1)
+    combined = np.tensordot(1 / fit.noise, fit.residuals.image.astype(np.float64), 1)
     found = find(torch.from_numpy(combined).float(), everything=True)
     return Candidates(found.x, found.y, found.r, np.zeros(len(found.x)))
 

@@ -6,8 +6,6 @@ The evidence of a droplet lets its neighbours adjust to first order only. Where 
 left would move to the middle and grow, which is further than that holds: each seems needed, and is not.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -57,9 +55,10 @@ def suspects(fit: JointFit) -> NDArray[np.intp]:
     pairs = cKDTree(centres).query_pairs(_CLOSE * float(half.max()), output_type="ndarray")
     apart = np.hypot(*(centres[pairs[:, 0]] - centres[pairs[:, 1]]).T)
     pairs = pairs[apart < _CLOSE * half[pairs].max(1)]
-    weaker = np.where(fit.log_bayes[pairs[:, 0]] < fit.log_bayes[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+    log_bayes = fit.evidence.log_bayes
+    weaker = np.where(log_bayes[pairs[:, 0]] < log_bayes[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
     chosen: list[int] = []
-    for k in sorted(set(weaker.tolist()), key=lambda k: fit.log_bayes[k]):
+    for k in sorted(set(weaker.tolist()), key=lambda k: log_bayes[k]):
         near = np.hypot(fit.x - fit.x[k], fit.y - fit.y[k]) < _REACH * (half + half[k])
         if not near[chosen].any():
             chosen.append(k)
@@ -81,7 +80,7 @@ def united(fit: JointFit, taken: NDArray[np.intp]) -> JointFit:
         x[j], y[j] = (np.average(place[pair], weights=weight[pair] + 1e-300) for place in (fit.x, fit.y))
         r[j] = fit.r[pair].max()
         amplitude[:, j] = (fit.amplitude[:, pair] * fit.r[pair] ** 2).sum(1) / r[j] ** 2
-    return replace(fit, x=x, y=y, r=r, amplitude=amplitude)
+    return fit.with_droplets(x, y, r, amplitude)
 
 
 def needless(before: JointFit, without: JointFit, taken: NDArray[np.intp], log_odds: Array) -> NDArray[np.bool_]:
@@ -93,17 +92,17 @@ def needless(before: JointFit, without: JointFit, taken: NDArray[np.intp], log_o
         taken: indices of them in ``before``.
         log_odds: log of the prior odds of each one's presence, apart from its place and size, shape of ``taken``.
     """
-    height, width = before.residual.shape[1:]
+    height, width = before.residuals.image.shape[1:]
     made = np.zeros(len(taken), bool)
     for i, k in enumerate(taken):
         reach = _REACH * before.half_radius[k]
         left, right = max(int(before.x[k] - reach), 0), min(int(before.x[k] + reach) + 2, width)
         top, bottom = max(int(before.y[k] - reach), 0), min(int(before.y[k] + reach) + 2, height)
         squares = [
-            np.square(fit.residual[:, top:bottom, left:right].astype(np.float64)).sum((1, 2))
+            np.square(fit.residuals.image[:, top:bottom, left:right].astype(np.float64)).sum((1, 2))
             for fit in (without, before)
         ]
         gained = float(((squares[0] - squares[1]) / np.square(before.noise)).sum() / 2)
-        cost = before.log_bayes[k] - before.gain[k]
+        cost = before.evidence.log_bayes[k] - before.evidence.gain[k]
         made[i] = gained + cost + log_odds[i] < 0
     return made

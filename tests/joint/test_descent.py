@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from pyrodrop.joint.descent import start_of
+from pyrodrop.joint.descent import initial_state
 from pyrodrop.joint.factor import step
 from pyrodrop.joint.joint_fit import fit_jointly
-from pyrodrop.joint.normal_equations import Problem, columns_of, compiled, equations_of, residual_of
-from pyrodrop.models.multichannel_fit import image_scales
+from pyrodrop.joint.normal_equations import columns_of, compiled, equations_of, residual_of
+from pyrodrop.joint.problem import Problem
+from pyrodrop.models.prior_scales import image_scales
 
 WIDTH, HEIGHT = 60, 40
 
@@ -36,7 +37,7 @@ def test_a_droplet_starts_no_further_out_than_it_may_go() -> None:
     image = np.zeros((1, HEIGHT, WIDTH))
     problem = Problem(image, "gaussian", image_scales(image + np.random.default_rng(0).normal(size=image.shape), 4.0))
     far_out, r = np.array([-50.0, 200.0, 10.0]), np.array([4.0, 10.0, 1.0])
-    made = start_of(problem, far_out, far_out, r)
+    made = initial_state(problem, far_out, far_out, r)
     assert made.x == pytest.approx([-0.5 - 2 * r[0], WIDTH - 0.5 + 2 * r[1], 10.0])
     assert made.y == pytest.approx([-0.5 - 2 * r[0], HEIGHT - 0.5 + 2 * r[1], 10.0])
 
@@ -45,17 +46,17 @@ def test_a_droplet_starts_no_further_out_than_it_may_go() -> None:
 def test_a_centre_beyond_the_border_is_found_there(out: float) -> None:
     image = 0.2 + gaussian(-out, 20.0, 4.0, 0.5) + np.random.default_rng(1).normal(0, 0.01, (HEIGHT, WIDTH))
     made = fit_jointly(image, [0.0], [19.0], [4.5], profile="gaussian")
-    spread = np.sqrt(np.diagonal(made.covariance[0]))
+    spread = np.sqrt(np.diagonal(made.posterior.covariance[0]))
     assert abs(made.x[0] + out) < 4 * spread[0]
     assert abs(made.y[0] - 20.0) < 4 * spread[1]
-    assert not made.at_bound[0]
-    assert made.reduced_chi_square[0] == pytest.approx(1, abs=0.15)
+    assert not made.convergence.at_bounds[0]
+    assert made.residuals.reduced_chi_square[0] == pytest.approx(1, abs=0.15)
 
 
 def test_a_droplet_that_is_damped_stays_while_one_far_away_goes() -> None:
     image = (0.2 + gaussian(12, 20, 3, 0.5) + gaussian(48, 20, 3, 0.5))[None]
     problem = Problem(image, "gaussian", image_scales(image, 3.0))
-    state = start_of(problem, np.array([11.5, 47.5]), np.array([20.0, 20.0]), np.array([3.0, 3.0]), [[0.5, 0.5]])
+    state = initial_state(problem, np.array([11.5, 47.5]), np.array([20.0, 20.0]), np.array([3.0, 3.0]), [[0.5, 0.5]])
     columns = columns_of(problem, state)
     noise = np.array([0.01])
     equations = equations_of(problem, state, columns, residual_of(problem, state, columns), noise)

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from pyro import poutine
 from scipy import stats
 
-from pyrodrop.joint.joint_fit import JointFit, draws, fit_best_profile, fit_jointly
+from pyrodrop.joint.draws import draws
+from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.joint.profile_choice import fit_best_profile
 from pyrodrop.models.bspline_background import spline_basis
-from pyrodrop.models.multichannel_fit import image_scales, measured
+from pyrodrop.models.multichannel_fit import measured
+from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.rendering import HALF_RADIUS, half_radius, render
 
 Numbers = NDArray[np.float64]
@@ -76,20 +79,20 @@ def errors(fit: JointFit, truth: Scene) -> Numbers:
         np.log(fit.r / truth.r),
         *(fit.amplitude - truth.amplitude),
     ]
-    return np.stack(away, 1) / np.sqrt(np.einsum("nii->ni", fit.covariance))
+    return np.stack(away, 1) / np.sqrt(np.einsum("nii->ni", fit.posterior.covariance))
 
 
 @pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
 def test_the_truth_is_recovered_within_its_intervals(profile: str) -> None:
     truth = scene(profile, crowd(0, (128, 128), 1.2, 12, (4, 9)), (128, 128))
     fit = fit_jointly(truth.image[0], *truth.start(), profile=profile)
-    assert fit.converged
-    assert not fit.at_bound.any()
+    assert fit.convergence.converged
+    assert not fit.convergence.at_bounds.any()
     assert np.abs(errors(fit, truth)).max() < 4.5
     assert fit.noise == pytest.approx([0.02], rel=0.03)
-    assert fit.reduced_chi_square == pytest.approx([1], abs=0.1)
+    assert fit.residuals.reduced_chi_square == pytest.approx([1], abs=0.1)
     if profile == "disc":
-        assert abs(fit.shape[0] - 1.1) < 4 * fit.shape_sd[0]
+        assert abs(fit.shape[0] - 1.1) < 4 * fit.posterior.shape_sd[0]
     assert (fit.presence() > 0.99).all()
 
 
@@ -149,7 +152,7 @@ def test_the_posterior_is_that_of_the_pyro_model(profile: str) -> None:
         exact = covariance[np.ix_(places, places)]
         sd = np.sqrt(np.diag(exact))
         # Gauss and Newton leave out the second derivatives of the image, which the residual makes nearly nothing of.
-        plain = fit.covariance[k] / np.outer(fit.inflation[k], fit.inflation[k])
+        plain = fit.posterior.covariance[k] / np.outer(fit.posterior.inflation[k], fit.posterior.inflation[k])
         assert np.allclose(plain / np.outer(sd, sd), exact / np.outer(sd, sd), atol=0.06)
 
 
@@ -173,7 +176,7 @@ class reference_only:
 def test_marginals_and_draws_are_those_of_the_whole_inverse() -> None:
     truth = scene("disc", crowd(5, (90, 90), 0.6, 25, (3, 8)), (90, 90))
     fit = fit_jointly(truth.image, *truth.start(), profile="disc")
-    factor, n = fit.factor, len(truth.x)
+    factor, n = fit.posterior.factor, len(truth.x)
     inner = np.zeros((4 * n, 4 * n))
     dense = (factor.droplets.L @ factor.droplets.U).toarray()
     order = factor.droplets.perm_c
@@ -189,7 +192,7 @@ def test_marginals_and_draws_are_those_of_the_whole_inverse() -> None:
     expected = whole[4 * i, 4 * j] / np.sqrt(whole[4 * i, 4 * i] * whole[4 * j, 4 * j])
     got = np.corrcoef(drawn["x_px"][:, i], drawn["x_px"][:, j])[0, 1]
     assert got == pytest.approx(expected, abs=0.08)
-    sd = np.sqrt(np.einsum("nii->ni", fit.covariance))
+    sd = np.sqrt(np.einsum("nii->ni", fit.posterior.covariance))
     assert drawn["x_px"].std(0) == pytest.approx(sd[:, 0], rel=0.06)
     assert np.log(drawn["radius_px"]).std(0) == pytest.approx(sd[:, 2], rel=0.06)
     assert drawn["amplitude"].std(0) == pytest.approx(sd[:, 3], rel=0.06)
@@ -204,7 +207,7 @@ def test_colours_share_centres_and_have_their_own_heights() -> None:
     assert fit.amplitude == pytest.approx(truth.amplitude, abs=0.02)
     # All channels together know the centre better than one.
     one = fit_jointly(truth.image[0], *truth.start(), profile="disc")
-    assert (fit.covariance[:, 0, 0] < one.covariance[:, 0, 0]).all()
+    assert (fit.posterior.covariance[:, 0, 0] < one.posterior.covariance[:, 0, 0]).all()
     assert draws(fit, 7)["amplitude"].shape == (7, 3, 3)
 
 
@@ -223,8 +226,10 @@ def test_the_evidence_of_a_droplet_is_that_of_the_model_with_it_less_without_it(
     scales = image_scales(truth.image, 5.0)
     both = fit_jointly(truth.image, truth.x, truth.y, truth.r, profile="disc", scales=scales)
     alone = fit_jointly(truth.image, truth.x[:1], truth.y[:1], truth.r[:1], profile="disc", scales=scales)
-    assert both.log_bayes[1] == pytest.approx(both.log_evidence - alone.log_evidence, abs=1.0)
-    assert both.log_bayes[0] > 1000
+    assert both.evidence.log_bayes[1] == pytest.approx(
+        both.evidence.log_evidence - alone.evidence.log_evidence, abs=1.0
+    )
+    assert both.evidence.log_bayes[0] > 1000
 
 
 def test_droplets_that_are_not_there_are_not_believed() -> None:
@@ -264,11 +269,11 @@ def test_nothing_runs_away_on_an_image_that_is_no_droplets(profile: str) -> None
         most = np.where(start + r > 95.5, np.maximum(start + far, 95.5 + 2 * r + 1e-6), start + far)
         assert ((least <= end) & (end <= most)).all()
     assert (np.abs(np.log(fit.r / r)) <= np.log(2) + 1e-6).all()
-    assert np.isfinite(fit.covariance).all()
-    assert np.isfinite(fit.log_bayes).all()
+    assert np.isfinite(fit.posterior.covariance).all()
+    assert np.isfinite(fit.evidence.log_bayes).all()
     # What the model leaves is correlated, and the intervals say so.
-    assert fit.noise_correlation > 2
-    assert fit.inflation.mean() > 1.2
+    assert fit.residuals.noise_correlation > 2
+    assert fit.posterior.inflation.mean() > 1.2
 
 
 def test_correlated_noise_widens_the_intervals_until_they_cover() -> None:
@@ -283,7 +288,7 @@ def test_correlated_noise_widens_the_intervals_until_they_cover() -> None:
         z = errors(fit, truth)
         inside += (np.abs(z) < stats.norm.ppf(0.95)).sum(0)
         sizes += len(z)
-        assert fit.noise_correlation == pytest.approx(4 * np.pi, rel=0.35)
+        assert fit.residuals.noise_correlation == pytest.approx(4 * np.pi, rel=0.35)
     assert (inside >= stats.binom(sizes, 0.85).ppf(1e-4)).all()
 
 
@@ -306,7 +311,7 @@ def test_no_droplets_are_a_background() -> None:
     truth = scene("disc", np.zeros((0, 4)))
     fit = fit_jointly(truth.image, [], [], [], profile="disc")
     assert fit.noise == pytest.approx([0.02], rel=0.05)
-    assert fit.covariance.shape == (0, 4, 4)
+    assert fit.posterior.covariance.shape == (0, 4, 4)
     assert draws(fit, 5)["x_px"].shape == (5, 0)
 
 
@@ -334,7 +339,8 @@ def test_arguments_that_do_not_fit_are_refused(arguments: Any, told: str) -> Non
 def test_draws_of_a_droplet_of_which_hardly_anything_is_known_stay_finite() -> None:
     image = 0.5 + 0.1 * np.random.default_rng(1).standard_normal((40, 50))
     fit = fit_jointly(image, [25.0], [20.0], [3.0], profile="disc")
-    fit.covariance[0, 2, 2] = 400.0
-    drawn = draws(replace(fit, inflation=np.full((1, 4), 300.0)), 500)
+    fit.posterior.covariance[0, 2, 2] = 400.0
+    posterior = fit.posterior._replace(inflation=np.full((1, 4), 300.0))
+    drawn = draws(replace(fit, posterior=posterior), 500)
     assert drawn["radius_px"].max() <= 4 * fit.r[0] * (1 + 1e-9)
     assert drawn["radius_px"].min() >= fit.r[0] / 4 * (1 - 1e-9)

@@ -12,11 +12,13 @@ from pyro.infer.autoguide import AutoNormal
 from scipy import stats
 
 from pyrodrop.models.bspline_background import spline_basis
-from pyrodrop.models.multichannel_fit import Scales, image_scales, measured, pixel_noise
+from pyrodrop.models.multichannel_fit import measured
+from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import SHAPES, render
+from pyrodrop.rendering.pixel_noise import pixel_noise
 
 
-def sites(profile: str, count: int, n: int, scales: Scales, size: tuple[int, int]) -> dict[str, torch.Tensor]:
+def sites(profile: str, count: int, n: int, scales: PriorScales, size: tuple[int, int]) -> dict[str, torch.Tensor]:
     """A place in the model's latent space."""
     g = np.random.default_rng(0)
     grid = tuple(spline_basis(side, scales.spacing).shape[1] for side in size)
@@ -40,7 +42,7 @@ def sites(profile: str, count: int, n: int, scales: Scales, size: tuple[int, int
 def test_the_density_is_the_closed_form(profile: str, count: int) -> None:
     size, n = (20, 26), 4
     channels = np.random.default_rng(1).normal(0.3, 0.2, (count, *size))
-    scales = Scales(np.full(count, 0.7), np.full(count, 0.3), np.full(count, 0.4), np.full(count, 0.05), 4.0, 12.0)
+    scales = PriorScales(np.full(count, 0.7), np.full(count, 0.3), np.full(count, 0.4), np.full(count, 0.05), 4.0, 12.0)
     at = sites(profile, count, n, scales, size)
     trace = poutine.trace(poutine.condition(measured, at)).get_trace(torch.tensor(channels), n, scales, profile)
     got = float(trace.log_prob_sum())
@@ -66,7 +68,7 @@ def test_the_density_is_the_closed_form(profile: str, count: int) -> None:
 
 
 def test_presence_switches_droplets_off() -> None:
-    channels, scales = torch.zeros(1, 16, 16), Scales(*(np.ones(1) for _ in range(4)), 3.0, 20.0)
+    channels, scales = torch.zeros(1, 16, 16), PriorScales(*(np.ones(1) for _ in range(4)), 3.0, 20.0)
     at = {name: value.float() for name, value in sites("disc", 1, 3, scales, (16, 16)).items()}
     densities = []
     for heights, present in (
@@ -82,7 +84,7 @@ def test_presence_switches_droplets_off() -> None:
 
 @pytest.mark.global_rng
 def test_predictive_draws_images_from_the_prior() -> None:
-    channels, scales = torch.zeros(2, 12, 15), Scales(*(np.ones(2) for _ in range(4)), 3.0, 20.0)
+    channels, scales = torch.zeros(2, 12, 15), PriorScales(*(np.ones(2) for _ in range(4)), 3.0, 20.0)
     pyro.set_rng_seed(0)
     model = poutine.uncondition(measured)
     drawn = Predictive(model, num_samples=3)(channels, 4, scales, "radial")
@@ -99,7 +101,7 @@ def test_particles_side_by_side_have_the_densities_of_each_alone(profile: str, g
     """Also where some sites are given one value for all particles."""
     size, count, n = (12, 15), 2, 3
     channels = torch.tensor(np.random.default_rng(1).normal(0.3, 0.2, (count, *size)))
-    scales = Scales(*(np.full(count, v) for v in (0.7, 0.3, 0.4, 0.05)), 4.0, 20.0)
+    scales = PriorScales(*(np.full(count, v) for v in (0.7, 0.3, 0.4, 0.05)), 4.0, 20.0)
     alike = sites(profile, count, n, scales, size)
     model = poutine.condition(measured, {name: value for name, value in alike.items() if name in given})
     arguments = (channels, n, scales, profile)
@@ -123,7 +125,7 @@ def test_particles_side_by_side_have_the_densities_of_each_alone(profile: str, g
 @pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
 def test_stock_svi_and_nuts_run_on_the_model(profile: str) -> None:
     """Pyro's own inference finds every site and a finite density: no gradient is missing."""
-    scales = Scales(*(np.full(1, v) for v in (0.5, 0.2, 0.2, 0.05)), 3.0, 20.0)
+    scales = PriorScales(*(np.full(1, v) for v in (0.5, 0.2, 0.2, 0.05)), 3.0, 20.0)
     channels = torch.randn(1, 14, 16, generator=torch.Generator().manual_seed(0)).double() * 0.05 + 0.2
     pyro.set_rng_seed(0)
     arguments = (channels, 2, scales, profile)
@@ -164,12 +166,32 @@ def test_scales_follow_the_units_of_the_image() -> None:
 
 def test_an_image_without_channels_is_refused() -> None:
     with pytest.raises(ValueError, match=r"give \(C, H, W\)"):
-        measured(torch.zeros(4, 4), 1, Scales(*(np.ones(1) for _ in range(4))))
+        measured(torch.zeros(4, 4), 1, PriorScales(*(np.ones(1) for _ in range(4))))
 
 
-def test_no_droplets_are_refused() -> None:
+def test_without_droplets_the_model_is_background_and_noise() -> None:
+    channels = torch.tensor(np.random.default_rng(2).normal(0.3, 0.1, (1, 12, 14)))
+    scales = PriorScales(*(np.full(1, v) for v in (0.7, 0.3, 0.4, 0.05)), 4.0, 20.0)
+    at = {"bg": torch.full((1, 4, 4), 0.25).double(), "noise": torch.tensor([0.1]).double()}
+    trace = poutine.trace(poutine.condition(measured, at)).get_trace(channels, 0, scales, "gaussian")
+    trace.compute_log_prob()
+    assert set(trace.nodes) == {"bg", "noise", "obs", "_INPUT", "_RETURN"}
+    assert float(trace.nodes["obs"]["log_prob_sum"]) == pytest.approx(stats.norm(0.25, 0.1).logpdf(channels).sum())
+
+
+def test_a_negative_number_of_droplets_is_refused() -> None:
     channels = torch.zeros(1, 12, 12)
-    with pytest.raises(ValueError, match="n_droplets is 0, expected at least 1"), pyro.poutine.block():
-        poutine.condition(measured, {"bg": torch.zeros(1, 4, 4), "noise": torch.ones(1), "edge": torch.tensor(1.0)})(
-            channels, 0, image_scales(channels.numpy())
-        )
+    with pytest.raises(ValueError, match="n_droplets is -1: give 0 or more"):
+        measured(channels, -1, image_scales(channels.numpy()))
+
+
+def test_splines_are_the_cubic_b_splines_of_the_closed_form() -> None:
+    for length, spacing in ((1, 64.0), (2, 5.0), (50, 12.0), (513, 64.0)):
+        pieces = max(1, round(length / spacing))
+        position = np.arange(length) / max(length - 1, 1) * pieces
+        piece = np.minimum(position.astype(int), pieces - 1)
+        t = position - piece
+        four = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], 1) / 6
+        expected = np.zeros((length, pieces + 3))
+        np.put_along_axis(expected, piece[:, None] + np.arange(4), four, 1)
+        assert np.abs(spline_basis(length, spacing) - expected).max() < 1e-12

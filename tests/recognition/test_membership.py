@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.joint.priors import priors_of
 from pyrodrop.recognition.membership import log_membership
 
 
@@ -16,7 +17,8 @@ def droplets(r: np.ndarray, amplitude: np.ndarray) -> JointFit:
         0.2 + 0.01 * np.random.default_rng(0).standard_normal((40, 40)), one, one, one, profile="gaussian"
     )
     scales = replace(fit.scales, amplitude=np.array([0.5]), radius_px=6.0)
-    return replace(fit, r=r, amplitude=amplitude[None], scales=scales)
+    fit = replace(fit, priors=priors_of((1, 40, 40), scales, "gaussian"))
+    return fit.with_droplets(np.full(len(r), 20.0), np.full(len(r), 20.0), r, amplitude[None])
 
 
 def population(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,4 +59,6 @@ def test_few_say_nothing() -> None:
     r, amplitude = population(12)
     fit = droplets(r, amplitude)
     assert not log_membership(fit, np.arange(12) < 7).any()
-    assert np.isfinite(log_membership(replace(fit, amplitude=np.zeros((1, 12))), np.ones(12, bool))).all()
+    assert np.isfinite(
+        log_membership(fit.with_droplets(fit.x, fit.y, fit.r, np.zeros((1, 12))), np.ones(12, bool))
+    ).all()

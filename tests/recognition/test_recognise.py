@@ -10,8 +10,10 @@ from scipy.spatial.distance import cdist
 
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.joint.joint_fit import fit_jointly
-from pyrodrop.models.multichannel_fit import image_scales, pixel_noise
+from pyrodrop.joint.posterior import Evidence
+from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.recognise import Recognised, log_rivals, presence_of, recognise
+from pyrodrop.rendering.pixel_noise import pixel_noise
 
 ALL = ("gaussian", "disc", "radial")
 
@@ -74,7 +76,8 @@ def test_what_the_background_could_be_is_one_of_its_bumps_and_a_rim_is_not(profi
     pixels = 0.2 + 0.02 * noise
     scales = image_scales(pixels[None], 8.0)
     fit = fit_jointly(pixels, [64.0], [64.0], [r], profile=profile, scales=scales, max_steps=1)
-    fit = replace(fit, r=np.array([r]), log_bayes=np.zeros(1), log_bayes_white=np.zeros(1))
+    evidence = fit.evidence._replace(log_bayes=np.zeros(1), log_bayes_white=np.zeros(1))
+    fit = replace(fit, evidence=evidence).with_droplets(fit.x, fit.y, np.array([r]), fit.amplitude)
     assert np.exp(log_rivals(fit)) == pytest.approx(rivals)
     there = presence_of(fit, np.zeros(1), fit.noise)
     assert there / (1 - there) == pytest.approx(1 / rivals, rel=0.05)
@@ -110,12 +113,17 @@ def test_what_noise_makes_is_not_there_and_does_not_speak_for_more_of_it() -> No
     pixels, _ = drawn(2, radius_px=(3.0, 8.0), noise=0.01)
     seen = recognise(pixels[None], pixels, ("gaussian",))
     many = np.tile(np.arange(len(seen.fit.x)), 6)
-    several = {name: getattr(seen.fit, name)[many] for name in ("x", "y", "r", "misfit", "log_bayes")}
-    several |= {"log_bayes_white": seen.fit.log_bayes_white[many], "amplitude": seen.fit.amplitude[:, many]}
+    x, y, r, amplitude = (getattr(seen.fit, name)[..., many] for name in ("x", "y", "r", "amplitude"))
+    log_bayes, gain, white = (values[many] for values in seen.fit.evidence[:3])
     few = [0, 1, 2]
-    several["r"][few], several["amplitude"][0, few] = (2.0, 2.1, 2.2), -0.016
-    several["log_bayes"][few] = several["log_bayes_white"][few] = -3.8
+    r[few], amplitude[0, few] = (2.0, 2.1, 2.2), -0.016
+    log_bayes[few] = white[few] = -3.8
+    several = replace(
+        seen.fit,
+        evidence=Evidence(log_bayes, gain, white, seen.fit.evidence.log_evidence),
+        residuals=seen.fit.residuals._replace(at_droplets=seen.fit.residuals.at_droplets[many]),
+    ).with_droplets(x, y, r, amplitude)
     membership = np.where(np.isin(np.arange(len(many)), few), 0.0, seen.candidates.membership[many])
-    there = presence_of(replace(seen.fit, **several), membership, pixel_noise(pixels[None]))
+    there = presence_of(several, membership, pixel_noise(pixels[None]))
     assert there[few].max() < 0.1
     assert there[3:].min() > 0.5

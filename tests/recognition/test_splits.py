@@ -1,7 +1,5 @@
 """One droplet that was taken for two is one again, and two that overlap stay two."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -80,6 +78,6 @@ def test_what_is_low_and_within_a_droplet_is_that_droplets_own(
 ) -> None:
     host = (40.0, 30.0, 8.0, 0.4)
     x, y, r, height = (np.array(values) for values in zip(host, other, strict=True))
-    fit = replace(fitted(picture([host]), [host[:3], other[:3]]), x=x, y=y, r=r, amplitude=height[None])
+    fit = fitted(picture([host]), [host[:3], other[:3]]).with_droplets(x, y, r, height[None])
     assert within(fit, np.array([True, True])).tolist() == [False, expected]
     assert not within(fit, np.array([False, True])).any()

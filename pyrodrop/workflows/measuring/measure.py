@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images import ImageError, Micrograph, as_channel
-from pyrodrop.joint.joint_fit import draws
+from pyrodrop.joint.draws import draws
+from pyrodrop.models.support import in_image
 from pyrodrop.recognition.recognise import LEAST, Recognised, recognise
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.settings import one_of, positive, whole
@@ -130,12 +131,11 @@ def measurement_of(
     """The droplets that may be there, from top to bottom, with draws of their posterior, of what was recognised.
 
     Those that the border cuts and whose centres lie beyond it are no droplets of this image: they would be counted in
-    the next picture, too. The image reaches from the edge of its first pixel to where the model's priors end.
+    the next picture, too (``models.support``).
     """
     fit, presence = seen.fit, seen.presence
     height, width = channels.shape[1:]
-    within = (fit.x >= -0.5) & (fit.x <= width) & (fit.y >= -0.5) & (fit.y <= height)
-    kept = np.flatnonzero(within & (presence >= LEAST))
+    kept = np.flatnonzero(in_image(fit.x, fit.y, (height, width)) & (presence >= LEAST))
     kept = kept[np.lexsort((fit.x[kept], fit.y[kept]))]
     drawn = draws(fit, _DRAWS, torch.Generator().manual_seed(seed))
     if drawn["amplitude"].ndim == 2:
@@ -149,15 +149,15 @@ def measurement_of(
         profile=fit.profile,
         evidence=seen.evidence,
         shape=torch.from_numpy(fit.shape),
-        shape_sd=torch.from_numpy(fit.shape_sd),
+        shape_sd=torch.from_numpy(fit.posterior.shape_sd),
         draws={name: torch.from_numpy(values[..., kept].astype(np.float32)) for name, values in drawn.items()},
         presence=torch.from_numpy(presence[kept]),
-        at_bound=torch.from_numpy(fit.at_bound[kept]),
+        at_bound=torch.from_numpy(fit.convergence.at_bounds[kept]),
         noise=torch.from_numpy(fit.noise),
         background=torch.from_numpy(fit.background),
-        residual=torch.from_numpy(fit.residual),
-        losses=torch.from_numpy(fit.losses),
-        reduced_chi_square=torch.from_numpy(fit.reduced_chi_square),
+        residual=torch.from_numpy(fit.residuals.image),
+        losses=torch.from_numpy(fit.convergence.losses),
+        reduced_chi_square=torch.from_numpy(fit.residuals.reduced_chi_square),
         pixel_size_um=pixel_size_um,
         seed=seed,
         seconds=time.perf_counter() - started,

@@ -27,8 +27,8 @@ def cut_off(fit: JointFit, inner: Box) -> NDArray[np.bool_]:
         fit: the fit of a tile with its halo, (1, H, W).
         inner: the pixels, counted from the halo's corner, that are to stay as they are.
     """
-    residual = fit.residual[0].astype(np.float64)
-    excess = float(fit.reduced_chi_square[0])
+    residual = fit.residuals.image[0].astype(np.float64)
+    excess = float(fit.residuals.reduced_chi_square[0])
     outside = np.ones(residual.shape, bool)
     outside[inner.top : inner.bottom, inner.left : inner.right] = False
     if excess < _WORTH or not outside.any():
@@ -42,7 +42,7 @@ def cut_off(fit: JointFit, inner: Box) -> NDArray[np.bool_]:
 
 def mended(pixels: NDArray[np.float64], cut: NDArray[np.bool_], fit: JointFit, seed: int) -> NDArray[np.float64]:
     """The image (H, W) with what the fit says, and white noise, in place of what it does not explain."""
-    residual = fit.residual[0].astype(np.float64)
-    white = np.sqrt(np.square(residual).mean() / float(fit.reduced_chi_square[0]))
+    residual = fit.residuals.image[0].astype(np.float64)
+    white = np.sqrt(np.square(residual).mean() / float(fit.residuals.reduced_chi_square[0]))
     noise = np.random.default_rng(seed).normal(0.0, white, pixels.shape)
     return np.where(cut, pixels - residual + noise, pixels)

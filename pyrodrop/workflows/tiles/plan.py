@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pyrodrop.detection.population import Population, pooled
-from pyrodrop.models.multichannel_fit import Scales, image_scales
+from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.recognition.recognise import Known, Recognised, recognise
 from pyrodrop.workflows.tiles.grid import Box, Tile
 from pyrodrop.workflows.tiles.large_image import Plane
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
         """The plan that ``as_dict`` wrote."""
         scales: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in found["scales"].items()}
         features = np.array(found["population"]["features"], dtype=np.float64).reshape(-1, 2)
-        known = Known(Scales(**scales), Population(features, np.array(found["population"]["worth"])))
+        known = Known(PriorScales(**scales), Population(features, np.array(found["population"]["worth"])))
         return cls(found["profile"], found["evidence"], known, found["halo"], found["white"])
 
 
@@ -68,7 +68,7 @@ class Look(NamedTuple):
     """
 
     evidence: dict[str, float]
-    scales: Scales
+    scales: PriorScales
     radii: NDArray[np.float64]
     population: Population
 
@@ -129,14 +129,14 @@ def _radii(looked: Recognised) -> NDArray[np.float64]:
     return np.asarray(np.maximum(looked.fit.r, looked.fit.half_radius)[there])
 
 
-def _shared(scales: list[Scales], radius_px: float, tile_px: int) -> Scales:
+def _shared(scales: list[PriorScales], radius_px: float, tile_px: int) -> PriorScales:
     """The scales of the whole: wide enough for each part."""
     parts = {
         name: np.stack([getattr(one, name) for one in scales]) for name in ("amplitude", "level", "spread", "noise")
     }
     # A background as stiff as that of an image of a tile's size; see ``image_scales``.
     spacing = image_scales(np.zeros((1, tile_px, 8)), radius_px).spacing
-    return Scales(
+    return PriorScales(
         parts["amplitude"].max(0),
         np.median(parts["level"], 0),
         parts["spread"].max(0),

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from pyrodrop.detection.population import Population
-from pyrodrop.models.multichannel_fit import image_scales
+from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.recognise import Known
 from pyrodrop.workflows.tiles.plan import Plan, halo_of
 

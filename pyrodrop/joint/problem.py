@@ -1,0 +1,93 @@
+"""What is fitted jointly, and a point in the space of its unknowns."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from pyrodrop.joint.priors import Array, Priors, priors_of
+from pyrodrop.models.bspline_background import spline_basis
+from pyrodrop.models.prior_scales import PriorScales
+from pyrodrop.rendering import SHAPES
+
+
+@dataclass(frozen=True)
+class State:
+    """A point in the model's transformed space: N droplets, C channels.
+
+    Attributes:
+        x, y: centres in px, shape (N,).
+        log_r: logs of the radii in px, shape (N,).
+        amplitude: heights, shape (C, N).
+        shape: the renderer's shape parameters with the log of the edge's width in place of the width, shape (S,).
+        bg: control points of the background, shape (C, points).
+    """
+
+    x: Array
+    y: Array
+    log_r: Array
+    amplitude: Array
+    shape: Array
+    bg: Array
+
+    @property
+    def rendered_shape(self) -> Array:
+        """The renderer's shape parameters."""
+        return np.concatenate([np.exp(self.shape[:1]), self.shape[1:]])
+
+    def moved(self, droplets: Array, shared: Array) -> "State":
+        """The state after steps of shape (N, 3 + C) and (S + C points,)."""
+        s = len(self.shape)
+        return replace(
+            self,
+            x=self.x + droplets[:, 0],
+            y=self.y + droplets[:, 1],
+            log_r=self.log_r + droplets[:, 2],
+            amplitude=self.amplitude + droplets[:, 3:].T,
+            shape=self.shape + shared[:s],
+            bg=self.bg + shared[s:].reshape(self.bg.shape),
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted: channels (C, H, W) float64, the profile and the scales of the priors."""
+
+    channels: Array
+    profile: str
+    scales: PriorScales
+
+    @cached_property
+    def priors(self) -> Priors:
+        """Those of the Pyro model."""
+        return priors_of(self.channels.shape, self.scales, self.profile)
+
+    @property
+    def n_shared(self) -> int:
+        """Number of shared parameters."""
+        return SHAPES[self.profile] + self.channels.shape[0] * self.points
+
+    @property
+    def points(self) -> int:
+        """Control points of one channel's background."""
+        return self.down.shape[1] * self.along.shape[1]
+
+    @cached_property
+    def down(self) -> Array:
+        """The background's splines along a column of the image, shape (H, rows)."""
+        return spline_basis(self.channels.shape[1], self.scales.spacing)
+
+    @cached_property
+    def along(self) -> Array:
+        """The background's splines along a row of the image, shape (W, columns)."""
+        return spline_basis(self.channels.shape[2], self.scales.spacing)
+
+    @cached_property
+    def ground_gram(self) -> Array:
+        """Products of the background's splines with each other, shape (points, points)."""
+        return np.asarray(np.kron(self.down.T @ self.down, self.along.T @ self.along), dtype=np.float64)
+
+    def ground(self, bg: Array) -> Array:
+        """Background (C, H, W) of control points (C, points)."""
+        grid = bg.reshape(-1, self.down.shape[1], self.along.shape[1])
+        return np.asarray(np.matmul(self.down @ grid, self.along.T))

@@ -1,0 +1,47 @@
+"""What the priors of ``measured`` are wide in: the units of an image, read off it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.rendering.pixel_noise import pixel_noise
+
+
+@dataclass(frozen=True)
+class PriorScales:
+    """What the priors of ``measured`` are wide in: the units of an image of C channels.
+
+    Attributes:
+        amplitude: standard deviation of an amplitude, whose mean is 0, shape (C,).
+        level, spread: mean and standard deviation of a control point of the background, shape (C,).
+        noise: median of the noise, shape (C,).
+        radius_px: median of a radius.
+        spacing: distance of the background's control points in px.
+    """
+
+    amplitude: NDArray[np.float64]
+    level: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    radius_px: float = 8.0
+    spacing: float = 64.0
+
+
+def image_scales(channels: NDArray[np.float64], radius_px: float = 8.0, spacing: float | None = None) -> PriorScales:
+    """Scales of an image, shape (C, H, W): wide priors, which the image only gives their units.
+
+    The amplitude's is the range from the 0.1 to the 99.9 per cent quantile; the background is around the median,
+    within half of that; the noise is that of ``pixel_noise``.
+
+    Args:
+        channels: the image, shape (C, H, W).
+        radius_px: median of the radii's prior; give that of the droplets that were found.
+        spacing: of the background's control points; else a twelfth of the longer side, but not less than 64 px or 4
+            median radii: a background that could follow a droplet would explain it away.
+    """
+    low, level, high = np.quantile(channels, [0.001, 0.5, 0.999], axis=(1, 2))
+    span = np.maximum(high - low, 1e-6)
+    if spacing is None:
+        spacing = max(64.0, max(channels.shape[1:]) / 12, 4 * radius_px)
+    return PriorScales(span, level, span / 2, pixel_noise(channels), radius_px, spacing)
