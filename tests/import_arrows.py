@@ -33,7 +33,7 @@ ARROWS: dict[str, set[str]] = {
     "recognition": {"detection", "joint", "models", "rendering"},
     "detection": {"images.simulation", "rendering", "pursuit"},
     "joint": {"models", "rendering"},
-    "pursuit": {"models", "rendering"},  # a guest: fitting and detection use it until they can do without
+    "pursuit": {"joint", "models", "rendering"},  # a guest: fitting and detection use it until they can do without
     "models": {"rendering"},
     "images": set(),
     "images.simulation": {"images", "models", "rendering"},
