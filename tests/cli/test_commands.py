@@ -16,6 +16,7 @@ from pyrodrop.cli import main
 FIT_FILES = {
     "droplets.csv",
     "summary.json",
+    "manifest.json",
     "fit.pt",
     "losses.csv",
     "prediction.png",

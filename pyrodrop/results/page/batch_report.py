@@ -16,6 +16,7 @@ from pyrodrop.results.page.number_format import UNKNOWN, digits, parts_of, show,
 from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.results.storage.batch_folder import read_batch
 from pyrodrop.results.storage.result_folder import ResultError, ResultFolder, read_results
+from pyrodrop.results.storage.run_files import add_to_run
 
 _FILES = {
     "droplets.csv": "the droplets of all images in one table",
@@ -74,6 +75,7 @@ def write_batch_report(folder: str | Path, failed: Mapping[str, str] | None = No
         raise ResultError(next(iter(reasons.values())))
     text = batch_text(batch.path, runs, batch.failed | reasons)
     atomic_write(batch.path / REPORT, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    add_to_run(batch.path, [REPORT])
     return batch.path / REPORT
 
 

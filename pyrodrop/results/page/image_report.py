@@ -15,6 +15,7 @@ from pyrodrop.results.page.number_format import decimals_for, flattened, parts_o
 from pyrodrop.results.statistics.sizes import STATISTICS
 from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.results.storage.result_folder import ResultFolder, read_results
+from pyrodrop.results.storage.run_files import add_to_run
 from pyrodrop.results.tables.flags import FLAGS
 
 REPORT = "report.html"
@@ -85,6 +86,7 @@ def write_report(folder: str | Path) -> Path:
     text = report_text(run)
     path = run.path / REPORT
     atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    add_to_run(run.path, [REPORT])
     return path
 
 

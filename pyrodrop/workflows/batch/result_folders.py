@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pyrodrop.results.storage.run_files import MANIFEST
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 
 # Says whose results a folder holds, and how long each of its files is; written last.
@@ -39,7 +40,9 @@ def read_record(folder: str | os.PathLike[str], key: str | None = None) -> dict[
 
 def write_record(folder: Path, key: str, about: Mapping[str, Any]) -> None:
     """Write the record of the results in a folder, which says of which key they are and what else is known of them."""
-    files = {entry.name: entry.stat().st_size for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)}
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    # The manifest changes when a report is added to the results.
+    files = {entry.name: entry.stat().st_size for entry in entries if entry.name != MANIFEST}
     hashes = _hashes(folder, [name for name in _TABLED if name in files])
     write_sealed({"key": key, **about, "files": files, "hashes": hashes}, folder / RECORD)
 

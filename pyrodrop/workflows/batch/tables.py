@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyrodrop.results.storage.atomic_write import atomic_write
-from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
+from pyrodrop.results.storage.run_files import begin_run, finish_run
+from pyrodrop.results.storage.sealed_files import read_sealed
 
 DROPLETS, IMAGES, SUMMARY, PARQUET = "droplets.csv", "summary.csv", "summary.json", "droplets.parquet"
 _WHOLE_NUMBERS = ("frame", "id")
@@ -55,12 +56,13 @@ def put_together(entries: Sequence[Entry], out: Path, about: Mapping[str, Any]) 
         for e in entries
         if e.reason is not None
     ]
+    tables = [DROPLETS, IMAGES] + [PARQUET] * _has_parquet()
+    begin_run(out, tables, keep=tables)
     atomic_write(out / DROPLETS, lambda path: _write_droplets(entries, path))
     rows, kinds = _kinds(out / DROPLETS)
     if _has_parquet():
         atomic_write(out / PARQUET, lambda path: _write_parquet(out / DROPLETS, kinds, path))
     atomic_write(out / IMAGES, lambda path: _write_images(entries, path))
-    tables = [DROPLETS, IMAGES] + [PARQUET] * _has_parquet()
     summary = {
         **about,
         "images": len(entries),
@@ -71,7 +73,7 @@ def put_together(entries: Sequence[Entry], out: Path, about: Mapping[str, Any]) 
         "tables": _hashes(out, tables),
         "state": state,
     }
-    write_sealed(summary, out / SUMMARY)
+    finish_run(out, summary, sealed=True)
     return summary
 
 

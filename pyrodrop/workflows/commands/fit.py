@@ -11,14 +11,15 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-import pyrodrop
 from pyrodrop.images import Micrograph, read_image
 from pyrodrop.images.reading.pixel_size import positive_pixel_size
 from pyrodrop.images.reading.white_level import positive_white
 from pyrodrop.images.scaling import positive_scale
 from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
 from pyrodrop.results.figures import fit_figures as plots
-from pyrodrop.results.storage.file_writers import write_figure, write_json, write_table, write_tiff
+from pyrodrop.results.storage.file_writers import write_figure, write_table, write_tiff
+from pyrodrop.results.storage.run_files import begin_run, finish_run, remove_run
+from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.fitting.fit import fit, load
 from pyrodrop.workflows.fitting.fit_result import Fit
@@ -95,6 +96,9 @@ def fit_image(
             raise SettingError(f"{resume} is a fit of another image, channel or scale; give those it was made with")
         folder = open_folder(out)
         checkpoint = folder / "fit.pt"
+        if not as_it_is:
+            goes_on = checkpoint.exists() and checkpoint.samefile(resume)
+            remove_run(folder, keep=(checkpoint.name,) if goes_on else ())
         fitted = begun if as_it_is else begun.resume(steps, progress=progress, checkpoint=checkpoint)
     else:
         if n_droplets is None:
@@ -107,6 +111,8 @@ def fit_image(
             height, width = pixels.shape
             where = f"{subject.name}, {width} x {height} px, {subject.channel}"
             print(f"fitting {where} (the very first run compiles first)", file=sys.stderr, flush=True)
+        # Before the first checkpoint, which would lie beside the table of another run.
+        remove_run(folder)
         fitted = fit(
             pixels,
             n_droplets,
@@ -158,51 +164,38 @@ def write_fit(fit: Fit, subject: Subject, folder: Path) -> dict[str, Any]:
     """Write table, summary, checkpoint, losses and figures of a fit; return the summary."""
     table = fit.table(subject.image.pixel_size_um)
     summary = summarise(fit, subject, table)
+    begin_run(folder, _FILES, keep=("fit.pt",))
     fit.save(folder / "fit.pt")
     write_table(table, folder / "droplets.csv")
     losses = pd.DataFrame({"iteration": range(1, len(fit.losses) + 1), "loss": fit.losses.tolist()})
     write_table(losses, folder / "losses.csv", digits=9)
     # Of one draw, as the figure of the prediction: what its droplets are unsure by is far below the noise.
-    left = -fit.sample(1)["diff"][0] / fit.settings.error_scale
-    write_tiff(left.float().cpu().numpy(), folder / "residual.tif")
+    residual = -fit.sample(1)["diff"][0] / fit.settings.error_scale
+    write_tiff(residual.float().cpu().numpy(), folder / "residual.tif")
     for name, draw in _FIGURES.items():
         write_figure(draw(fit, subject, table), folder / f"{name}.png")
-    write_json(summary, folder / "summary.json")
+    finish_run(folder, summary)
     return summary
 
 
 def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]:
     """What ``summary.json`` says."""
-    height, width = fit.size
-    steps = len(fit.losses)
-    summary: dict[str, Any] = {
-        "version": pyrodrop.__version__,
-        "seed": fit.settings.seed,
-        "device": _device_name(fit.settings.device),
-        "image": subject.name,
-        "width": width,
-        "height": height,
-        "channel": subject.channel,
-        "n_droplets": fit.settings.n_droplets,
+    results: dict[str, Any] = {
         "start": fit.settings.start,
         "learning_rate": fit.settings.learning_rate,
-        "steps": steps,
-        "seconds": round(fit.seconds, 3),
-        "iterations_per_second": round(steps / max(fit.seconds, 1e-9), 2),
-        "first_loss": float(fit.losses[0]),
-        "mean_loss_last_tenth": float(fit.losses[-max(steps // 10, 1) :].double().mean()),
         "background": float(fit.latent(1_000)["bg"].mean()),
         "noise": fit.settings.error_scale,
-        "pixel_size_um": subject.image.pixel_size_um,
         "amplitudes_below_0.05": float((table["amplitude"] < 0.05).mean()),
     }
     if fit.settled is not None:
-        summary["settled"] = fit.settled
+        results["settled"] = fit.settled
     if fit.agreement is not None:
-        summary["restarts"] = asdict(fit.agreement)
+        results["restarts"] = asdict(fit.agreement)
     if subject.truth is not None:
-        summary["truth"] = compare_with_truth(table, subject.truth)
-    return summary
+        results["truth"] = compare_with_truth(table, subject.truth)
+    image = SummarisedImage(subject.name, fit.size, subject.channel, subject.image.pixel_size_um)
+    run = SummarisedRun(fit.settings.seed, _device_name(fit.settings.device), fit.seconds, fit.losses)
+    return run_summary(image, run, fit.settings.n_droplets, results)
 
 
 def _prediction(fit: Fit, subject: Subject, table: pd.DataFrame) -> Figure:
@@ -239,6 +232,7 @@ _FIGURES: dict[str, Callable[[Fit, Subject, pd.DataFrame], Figure]] = {
     "loss": _loss,
     "overlay": _overlay,
 }
+_FILES = ("fit.pt", "droplets.csv", "losses.csv", "residual.tif", *(f"{name}.png" for name in _FIGURES))
 
 
 def _device_name(device: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-import pyrodrop
 from pyrodrop.images import ImageError, Micrograph, read_image
 from pyrodrop.images.reading.pixel_size import positive_pixel_size
 from pyrodrop.images.reading.white_level import positive_white
@@ -19,7 +18,9 @@ from pyrodrop.results.figures import check_figures as check_plots
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
 from pyrodrop.results.statistics.histogram import size_histogram
-from pyrodrop.results.storage.file_writers import write_figure, write_json, write_table, write_tiff
+from pyrodrop.results.storage.file_writers import write_figure, write_table, write_tiff
+from pyrodrop.results.storage.run_files import begin_run, finish_run
+from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.measuring.measure import PROFILES, channels_of, measure
 from pyrodrop.workflows.measuring.measurement import Measurement
@@ -179,48 +180,38 @@ def write_measurement(
     summary = summarise(made, name, channel)
     if truth is not None:
         summary["truth"] = truth
-    table = made.table
+    begin_run(folder, _FILES)
     made.save(folder / "fit.pt")
-    write_table(table, folder / "droplets.csv")
+    write_table(made.table, folder / "droplets.csv")
     losses = pd.DataFrame({"iteration": range(1, len(made.losses) + 1), "loss": made.losses.tolist()})
     write_table(losses, folder / "losses.csv", digits=9)
     for file, pixels in (("image.tif", made.channels), ("residual.tif", made.residual_in_noise)):
         write_tiff(pixels.float().numpy(), folder / file)
     for figure, draw in _FIGURES.items():
         write_figure(draw(made, image), folder / f"{figure}.png")
-    write_json(summary, folder / "summary.json")
+    finish_run(folder, summary)
     return summary
 
 
 def summarise(made: Measurement, name: str, channel: str) -> dict[str, Any]:
     """What ``summary.json`` says."""
-    height, width = made.size
-    steps = len(made.losses)
-    return {
-        "version": pyrodrop.__version__,
-        "seed": made.seed,
-        "device": "cpu",
-        "image": name,
-        "width": width,
-        "height": height,
-        "channel": channel,
-        "n_droplets": int((made.presence >= 0.5).sum()),
+    results = {
         "count": made.count.as_dict(),
         "sizes": made.sizes.as_dict() | {"unit": made.sizes.unit},
         "profile": made.profile,
         "log_evidence": made.evidence,
         "shape": made.shape_by_name,
-        "steps": steps,
-        "seconds": round(made.seconds, 3),
-        "iterations_per_second": round(steps / max(made.seconds, 1e-9), 2),
-        "first_loss": float(made.losses[0]),
-        "mean_loss_last_tenth": float(made.losses[-max(steps // 10, 1) :].mean()),
         "background": float(made.background.double().mean()),
         "noise": float(made.noise.mean()),
         "reduced_chi_square": float(made.reduced_chi_square.mean()),
-        "pixel_size_um": made.pixel_size_um,
         "warnings": list(made.warnings),
     }
+    return run_summary(
+        SummarisedImage(name, made.size, channel, made.pixel_size_um),
+        SummarisedRun(made.seed, "cpu", made.seconds, made.losses),
+        int((made.presence >= 0.5).sum()),
+        results,
+    )
 
 
 def _overlay(made: Measurement, image: Micrograph) -> Figure:
@@ -286,3 +277,4 @@ _FIGURES: dict[str, Callable[[Measurement, Micrograph], Figure]] = {
     "amplitudes": _amplitudes,
     "loss": _loss,
 }
+_FILES = ("fit.pt", "droplets.csv", "losses.csv", "image.tif", "residual.tif", *(f"{name}.png" for name in _FIGURES))

@@ -10,6 +10,7 @@ from pyrodrop.results.page.batch_report import write_batch_report
 from pyrodrop.results.page.image_report import write_report
 from pyrodrop.results.storage.batch_folder import read_batch
 from pyrodrop.results.storage.result_folder import ResultError, is_results, read_results
+from pyrodrop.results.storage.run_files import add_to_run
 from pyrodrop.workflows.settings import SettingError
 
 ROIS, LABELS = "rois.zip", "labels.tif"
@@ -51,9 +52,10 @@ def report(folder: str | os.PathLike[str]) -> dict[str, Any]:
 def take_home(folder: Path) -> dict[str, Any]:
     """Write the files of one image; return where they are."""
     run = read_results(folder)
-    made = {"report": str(write_report(folder)), "rois": str(folder / ROIS)}
+    paths = {"report": write_report(folder), "rois": folder / ROIS}
     write_rois(run.table, folder / ROIS)
     if run.size is not None:
         write_labels(run.table, run.size, folder / LABELS, run.pixel_size_um)
-        made["labels"] = str(folder / LABELS)
-    return made
+        paths["labels"] = folder / LABELS
+    add_to_run(folder, [path.name for path in paths.values()])
+    return {name: str(path) for name, path in paths.items()}

@@ -12,8 +12,9 @@ from tqdm import tqdm
 import pyrodrop
 from pyrodrop.images import CHANNELS, ImageError
 from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
-from pyrodrop.results.storage.file_writers import write_json
+from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
+from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.workflows.measuring.measure import PROFILES
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, one_of, positive, positive_whole, whole
@@ -22,7 +23,7 @@ from pyrodrop.workflows.tiles.large_image import Plane, open_plane
 from pyrodrop.workflows.tiles.plan import Plan, planned
 from pyrodrop.workflows.tiles.single_tile import measure_tile, read_tile
 from pyrodrop.workflows.tiles.survey import survey
-from pyrodrop.workflows.tiles.whole_image import facts_of, joined, sizes_of, write_whole_image
+from pyrodrop.workflows.tiles.whole_image import WHOLE_IMAGE_FILES, facts_of, joined, sizes_of, write_whole_image
 from pyrodrop.workflows.tiles.workers import Workers
 
 TILE_PX = 1_024
@@ -113,23 +114,15 @@ def measure_tiles(
 
     made = joined(tiles, [_path(parts, tile) for tile in tiles])
     sizes = sizes_of(made, plane.pixel_size_um, seed)
+    scratch = [f"{_FOLDER}/{name}" for name in (_PLAN, *(_path(parts, tile).name for tile in tiles))]
+    begin_run(folder, (*WHOLE_IMAGE_FILES, *scratch), keep=scratch)
     write_whole_image(made, sizes, seen, plane, folder)
-    summary = {
-        "version": pyrodrop.__version__,
-        "seed": seed,
-        "device": "cpu",
-        "image": plane.path or "array",
-        "width": plane.size[1],
-        "height": plane.size[0],
-        "channel": channel,
-        "n_droplets": int((made.table["presence"] >= 0.5).sum()),
+    results = {
         "count": sizes.count.as_dict(),
         "sizes": sizes.as_dict() | {"unit": sizes.unit},
         "profile": plan.profile,
         "log_evidence": plan.evidence,
-        "seconds": round(time.perf_counter() - started, 3),
         **facts_of(made.facts),
-        "pixel_size_um": plane.pixel_size_um,
         "tiles": {
             "number": len(tiles),
             "tile_px": tile_px,
@@ -141,7 +134,13 @@ def measure_tiles(
         },
         "warnings": list(sizes.warnings),
     }
-    write_json(summary, folder / "summary.json")
+    summary = run_summary(
+        SummarisedImage(plane.path or "array", plane.size, channel, plane.pixel_size_um),
+        SummarisedRun(seed, "cpu", time.perf_counter() - started),
+        int((made.table["presence"] >= 0.5).sum()),
+        results,
+    )
+    finish_run(folder, summary)
     return summary | {"results": str(folder)}
 
 

@@ -24,6 +24,8 @@ from pyrodrop.workflows.tiles.survey import Survey
 _DRAWS_HELD, _REPLICATES = 5_000_000, 40_000_000
 _LEAST_DRAWS, _LEAST_REPLICATES, _MOST_REPLICATES = 20, 400, 4_000
 
+WHOLE_IMAGE_FILES = ("droplets.csv", "overlay.png", "count.png")
+
 
 class Whole(NamedTuple):
     """The droplets of all tiles, N of them, each once, from top to bottom.

@@ -94,7 +94,7 @@ def test_a_batch_does_what_can_be_done_and_names_what_cannot(done: Done, images:
     assert "Traceback" not in done.messages
     assert sorted(folders(done.out)) == list(NAMES)
     visible = {path.name for path in done.out.iterdir() if not path.name.startswith(".") and path.is_file()}
-    assert visible - {"droplets.parquet"} == {"droplets.csv", "summary.csv", "summary.json"}
+    assert visible - {"droplets.parquet"} == {"droplets.csv", "summary.csv", "summary.json", "manifest.json"}
     assert {path.name for path in done.out.iterdir() if path.name.startswith(".")} <= {".hashes.json"}
 
 

@@ -18,7 +18,7 @@ from pyrodrop.workflows.fitting.fit import load
 from pyrodrop.workflows.settings import SettingError
 
 FILES = ["amplitudes.png", "droplets.csv", "fit.pt", "loss.png", "losses.csv", "overlay.png", "prediction.png"]
-FILES += ["residual.tif", "summary.json"]
+FILES = sorted([*FILES, "manifest.json", "residual.tif", "summary.json"])
 QUICK: dict[str, Any] = {"channel": "saturation", "device": "cpu", "progress": False}
 
 

@@ -15,7 +15,7 @@ from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.workflows.commands.measure import measure_image, measure_images
 
 FIGURES = ("overlay", "residual", "sizes", "count", "prediction", "amplitudes", "loss")
-FILES = ("droplets.csv", "summary.json", "fit.pt", "losses.csv", "image.tif", "residual.tif")
+FILES = ("droplets.csv", "summary.json", "manifest.json", "fit.pt", "losses.csv", "image.tif", "residual.tif")
 
 
 @pytest.fixture
