@@ -2,14 +2,15 @@
 
 import io
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .dressing import choose
 from .fields import texture
 from .filters import blurred
-from .looks import choose
 
 Rng = np.random.Generator
 Picture = NDArray[np.float32]
@@ -42,6 +43,11 @@ def resized(image: Picture, size: int, x: float, y: float, factor: float, way: I
     return np.asarray(Image.fromarray(image).resize((size, size), way, box), dtype=np.float32)
 
 
+def resampling(rng: Rng, factor: float) -> Image.Resampling:
+    """A way to magnify; to reduce, the one that weighs areas."""
+    return RESAMPLINGS[rng.integers(len(RESAMPLINGS))] if factor > 1 else Image.Resampling.BILINEAR
+
+
 def hot(rng: Rng, image: Picture, height: float) -> None:
     """Hot and dead pixels, in place."""
     n = int(choose(rng, 1, 60))
@@ -49,12 +55,15 @@ def hot(rng: Rng, image: Picture, height: float) -> None:
     image[i, j] += np.float32(height) * rng.choice([-1, 1], n, p=[0.2, 0.8]).astype(np.float32)
 
 
-def bayer(rng: Rng, image: Picture) -> Picture:
-    """One colour of a Bayer mosaic, interpolated: every second pixel of every second row, and means between."""
-    i, j = rng.integers(0, 2, 2)
-    part = Image.fromarray(np.ascontiguousarray(image[i::2, j::2]))
-    full = np.asarray(part.resize((image.shape[1], image.shape[0]), Image.Resampling.BILINEAR), dtype=np.float32)
-    return np.roll(full, (int(i), int(j)), (0, 1))
+def bayer(image: Picture, i: int, j: int) -> Picture:
+    """One colour of a Bayer mosaic, the pixels of every second row and column from i, j, and means between them."""
+    part = image[i::2, j::2]
+    for axis, first in ((0, i), (1, j)):
+        at = np.clip((np.arange(image.shape[axis]) - first) / 2, 0, part.shape[axis] - 1)
+        low = np.minimum(at.astype(np.intp), part.shape[axis] - 2)
+        share = (at - low).astype(np.float32).reshape((-1, 1) if axis == 0 else (1, -1))
+        part = np.take(part, low, axis) * (1 - share) + np.take(part, low + 1, axis) * share
+    return part.astype(np.float32)
 
 
 def median(image: Picture) -> Picture:
@@ -74,42 +83,84 @@ def jpeg(grey: Picture, quality: int) -> Picture:
         return np.asarray(Image.open(file), dtype=np.float32)
 
 
-def developed(rng: Rng, image: Picture, sd: float) -> tuple[Picture, float]:
-    """From light to file: sharpened, clipped, bent, in steps of grey, compressed.
+class Development(NamedTuple):
+    """From light to file: settings of ``develop``.
+
+    bayer: row and column of the colour in the mosaic, or none; median: whether it is taken; sharpen: strength and
+    width in px of an unsharp mask; low, high: what becomes black and white; clip: whether more than that is lost;
+    gamma: of the curve; levels: steps of grey, 0 none; quality: of the JPEG, 0 none; span, base: its greys of 255.
+    """
+
+    bayer: tuple[int, int] | None
+    median: bool
+    sharpen: tuple[float, float]
+    low: float
+    high: float
+    clip: bool
+    gamma: float
+    levels: float
+    quality: int
+    span: float
+    base: float
+
+
+def development(rng: Rng, image: Picture, sd: float, empty: bool) -> Development:
+    """Draw how an image is developed.
 
     Args:
-        image: shape (size, size), contrast about 1.
-        sd: the noise that is in it, which coarse steps of grey go by.
-
-    Returns:
-        The image in the same units, and the standard deviation of what steps and compression added.
+        rng: numbers.
+        image: shape (size, size).
+        sd: the noise in it, which coarse steps of grey go by.
+        empty: whether nothing in it can be lost: then steps and compression may be of any strength.
     """
-    if rng.random() < 0.06:
-        image = bayer(rng, image)
-    if rng.random() < 0.05:
-        image = median(image)
-    if rng.random() < 0.1:
-        image = image + np.float32(rng.uniform(0.3, 2)) * (image - blurred(image, rng.uniform(0.7, 3)))
+    mosaic = (int(rng.integers(2)), int(rng.integers(2))) if rng.random() < 0.06 else None
+    median = bool(rng.random() < 0.05)
+    sharpen = (rng.uniform(0.3, 2), rng.uniform(0.7, 3)) if rng.random() < 0.1 else (0.0, 1.0)
     low, high = float(image.min()), float(image.max())
-    if rng.random() < 0.25:
+    clip = bool(rng.random() < 0.25)
+    if clip:
         low, high = clipping(rng, image, low, high)
-        image = image.clip(low, high)
-    unit = (image - np.float32(low)) / np.float32(max(high - low, 1e-6))
-    if rng.random() < 0.25:
-        unit = unit.clip(0, 1) ** np.float32(choose(rng, 0.45, 2.2))
-    grain = sd / max(high - low, 1e-6)
-    kind = rng.random()
-    if kind < 0.3:
-        return unit, 0.0
-    if kind < 0.7:
-        levels = choose(rng, 25, 255) if rng.random() < 0.7 else max(2.0, 1 / (grain * choose(rng, 1, 6)))
-        final = np.rint(unit * np.float32(levels)) / np.float32(levels)
-    else:
-        span = choose(rng, 25, 255)
-        base = rng.uniform(0, 255 - span)
-        grey = jpeg(unit * np.float32(span) + np.float32(base), int(rng.integers(30, 96)))
-        final = (grey - np.float32(base)) / np.float32(span)
-    return final, float(np.std(final - unit)) * max(high - low, 1e-6)
+    high = max(high, low + 1e-6)
+    gamma = choose(rng, 0.45, 2.2) if rng.random() < 0.25 else 1.0
+    kind, levels, quality = rng.random(), 0.0, 0
+    span = choose(rng, 2 if empty else 15, 255)
+    if 0.3 < kind < 0.7:
+        levels = choose(rng, 25, 255)
+        if rng.random() < 0.3:
+            levels = max(2.0 if empty else 5.0, (high - low) / (sd * choose(rng, 1, 6)))
+    elif kind >= 0.7:
+        quality = int(rng.integers(30, 96))
+    base = rng.uniform(0, 255 - span)
+    return Development(mosaic, median, sharpen, low, high, clip, gamma, levels, quality, span, base)
+
+
+def develop(image: Picture, d: Development) -> Picture:
+    """The image as its file has it, in greys from about 0 to 1."""
+    if d.bayer is not None:
+        image = bayer(image, *d.bayer)
+    if d.median:
+        image = median(image)
+    if d.sharpen[0]:
+        image = image + np.float32(d.sharpen[0]) * (image - blurred(image, d.sharpen[1]))
+    unit = (image - np.float32(d.low)) / np.float32(d.high - d.low)
+    if d.clip:
+        unit = unit.clip(0, 1)
+    if d.gamma != 1:
+        unit = unit.clip(0, 1) ** np.float32(d.gamma)
+    if d.levels:
+        unit = np.rint(unit * np.float32(d.levels)) / np.float32(d.levels)
+    if d.quality:
+        unit = (jpeg(unit * np.float32(d.span) + np.float32(d.base), d.quality) - np.float32(d.base)) / np.float32(
+            d.span
+        )
+    return unit
+
+
+def undeveloped(final: Picture, d: Development) -> Picture:
+    """Light again, as far as the curve goes: what steps, clipping and compression lost stays lost."""
+    if d.gamma != 1:
+        final = final.clip(0, None) ** np.float32(1 / d.gamma)
+    return np.float32(d.high - d.low) * final + np.float32(d.low)
 
 
 def clipping(rng: Rng, image: Picture, low: float, high: float) -> tuple[float, float]:

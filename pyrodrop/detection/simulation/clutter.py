@@ -6,20 +6,20 @@ covers.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
+from .dressing import choose
 from .fields import texture
 from .filters import blurred
 from .lettering import letters
-from .looks import choose
+from .shapes import Stencil, bend, corners, curve, straight
+from .tilings import tiling
 
 Rng = np.random.Generator
 Picture = NDArray[np.float32]
-Plane = NDArray[np.floating]
 
 
 class Clutter(NamedTuple):
@@ -29,51 +29,7 @@ class Clutter(NamedTuple):
     opacity: Picture | None = None
 
 
-class Stencil:
-    """A mask from 0 to 1 that lines and polygons are drawn into, at twice the size."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.image = Image.new("L", (2 * size, 2 * size), 0)
-        self.draw = ImageDraw.Draw(self.image)
-
-    def line(self, points: NDArray[np.float64], width: float, tone: float = 1.0) -> None:
-        """A chain of lines through points (n, 2), in px of the patch."""
-        xy = [tuple(p) for p in (2 * points + 0.5).tolist()]
-        self.draw.line(xy, fill=int(255 * tone), width=max(1, round(2 * width)), joint="curve")
-
-    def polygon(self, points: NDArray[np.float64], tone: float = 1.0) -> None:
-        """A filled polygon of points (n, 2), in px of the patch."""
-        self.draw.polygon([tuple(p) for p in (2 * points + 0.5).tolist()], fill=int(255 * tone))
-
-    def mask(self) -> Picture:
-        """The mask, reduced."""
-        return np.asarray(self.image.reduce(2), dtype=np.float32) / np.float32(255)
-
-
-def straight(rng: Rng, size: int, reach: float = 1.5) -> NDArray[np.float64]:
-    """Two ends of a line across the patch."""
-    angle = rng.uniform(0, math.pi) if rng.random() < 0.6 else rng.choice([0.0, math.pi / 2])
-    middle = rng.uniform(0, size, 2)
-    step = reach * size * np.array([math.cos(angle), math.sin(angle)])
-    return np.stack([middle - step, middle + step])
-
-
-def curve(rng: Rng, size: int) -> NDArray[np.float64]:
-    """A smooth curve across the patch: an arc of a large circle or a wandering line, 40 points."""
-    if rng.random() < 0.5:
-        radius = choose(rng, 0.45, 3) * size
-        angle = rng.uniform(0, 2 * math.pi)
-        centre = rng.uniform(0, size, 2) - radius * np.array([math.cos(angle), math.sin(angle)])
-        turn = angle + np.linspace(-1, 1, 40) * min(math.pi / 2, 1.5 * size / radius)
-        return centre + radius * np.stack([np.cos(turn), np.sin(turn)], 1)
-    turn = rng.uniform(0, 2 * math.pi) + np.cumsum(rng.normal(0, choose(rng, 0.02, 0.4), 40))
-    steps = np.stack([np.cos(turn), np.sin(turn)], 1) * size / 25
-    path = np.cumsum(steps, 0)
-    return path - path[20] + rng.uniform(0, size, 2)
-
-
-def lines(rng: Rng, size: int) -> Clutter:
+def lines(rng: Rng, size: int, blur: float) -> Clutter:
     """Single straight lines, scratches."""
     s = Stencil(size)
     for _ in range(int(rng.integers(1, 5))):
@@ -81,10 +37,11 @@ def lines(rng: Rng, size: int) -> Clutter:
     return Clutter(s.mask())
 
 
-def walls(rng: Rng, size: int) -> Clutter:
+def walls(rng: Rng, size: int, blur: float) -> Clutter:
     """Channels: pairs of parallel walls, straight or curved, each a line or two; the space between darker or not."""
     width = choose(rng, 6, 0.7 * size)
-    path = straight(rng, size) if rng.random() < 0.6 else curve(rng, size)
+    kind = rng.random()
+    path = straight(rng, size) if kind < 0.5 else (curve(rng, size) if kind < 0.75 else bend(rng, size, width))
     s, fill = Stencil(size), Stencil(size)
     along = np.gradient(path, axis=0)
     normal = np.stack([-along[:, 1], along[:, 0]], 1) / np.hypot(along[:, 0], along[:, 1])[:, None]
@@ -100,7 +57,7 @@ def walls(rng: Rng, size: int) -> Clutter:
     return Clutter(value)
 
 
-def fibres(rng: Rng, size: int) -> Clutter:
+def fibres(rng: Rng, size: int, blur: float) -> Clutter:
     """Hairs, threads, cracks and vessels: many or few curves."""
     s = Stencil(size)
     width = choose(rng, 0.5, 4)
@@ -109,18 +66,10 @@ def fibres(rng: Rng, size: int) -> Clutter:
     return Clutter(s.mask())
 
 
-def corners(rng: Rng, size: float, n: int) -> NDArray[np.float64]:
-    """A convex polygon of n corners about the origin, of this half width, its axes unequal, (n, 2)."""
-    turn = np.sort(rng.uniform(0, 2 * math.pi, n)) if rng.random() < 0.5 else np.arange(n) * 2 * math.pi / n
-    points = np.stack([np.cos(turn), rng.uniform(0.35, 1) * np.sin(turn)], 1) * size
-    a = rng.uniform(0, 2 * math.pi)
-    return points @ np.array([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]])
-
-
-def polygons(rng: Rng, size: int) -> Clutter:
+def polygons(rng: Rng, size: int, blur: float) -> Clutter:
     """Flat shapes with corners, filled or drawn as outlines, few or many."""
     s, value = Stencil(size), np.zeros((size, size), np.float32)
-    half, outline = choose(rng, 2, 0.4 * size), rng.random() < 0.4
+    half, outline = choose(rng, 2.5 + 4 * blur, 0.4 * size), rng.random() < 0.4
     width = choose(rng, 0.6, 3)
     for _ in range(int(min(choose(rng, 1, 60), 1 + (size / half) ** 2))):
         shape = corners(rng, half * rng.uniform(0.5, 1.5), int(rng.integers(3, 6))) + rng.uniform(0, size, 2)
@@ -132,10 +81,10 @@ def polygons(rng: Rng, size: int) -> Clutter:
     return Clutter(value)
 
 
-def crystals(rng: Rng, size: int) -> Clutter:
+def crystals(rng: Rng, size: int, blur: float) -> Clutter:
     """Polyhedra: facets of unequal brightness about a point, with bright or dark edges, over each other."""
     s, cover = Stencil(size), Stencil(size)
-    half, edge = choose(rng, 3, 0.35 * size), rng.choice([0.0, choose(rng, 0.5, 2)])
+    half, edge = choose(rng, 3 + 4 * blur, 0.4 * size), rng.choice([0.0, choose(rng, 0.5, 2)])
     for _ in range(int(min(choose(rng, 1, 80), 1 + 2 * (size / half) ** 2))):
         shape = corners(rng, half * rng.uniform(0.6, 1.4), int(rng.integers(4, 8)))
         apex = rng.uniform(-0.3, 0.3, 2) * half
@@ -151,7 +100,7 @@ def crystals(rng: Rng, size: int) -> Clutter:
     return Clutter(s.mask(), cover.mask())
 
 
-def leaves(rng: Rng, size: int) -> Clutter:
+def leaves(rng: Rng, size: int, blur: float) -> Clutter:
     """Polygons of all sizes one over the other until nothing is seen between: the statistics of photographs."""
     s = Stencil(size)
     s.image.paste(128, (0, 0, 2 * size, 2 * size))
@@ -161,74 +110,18 @@ def leaves(rng: Rng, size: int) -> Clutter:
     return Clutter(s.mask())
 
 
-def tilings(rng: Rng, size: int) -> Clutter:
-    """Stripes, checkers, grids, bricks, waves, hexagons: whatever repeats."""
-    axis = np.arange(size, dtype=np.float32)
-    angle = rng.choice([0.0, rng.uniform(0, math.pi)])
-    period = np.float32(choose(rng, 3, 0.5 * size))
-    x, y = np.meshgrid(axis, axis)
-    u = (x * np.float32(math.cos(angle)) + y * np.float32(math.sin(angle))) / period + np.float32(rng.random())
-    v = (y * np.float32(math.cos(angle)) - x * np.float32(math.sin(angle))) / period + np.float32(rng.random())
-    v = v * np.float32(rng.choice([1.0, rng.uniform(0.5, 2)]))
-    duty = np.float32(rng.choice([0.5, choose(rng, 0.06, 0.5)]))
-    return Clutter(TILINGS[rng.integers(len(TILINGS))](rng, u, v, duty).astype(np.float32))
+def tilings(rng: Rng, size: int, blur: float) -> Clutter:
+    """Whatever repeats."""
+    return Clutter(tiling(rng, size))
 
 
-def stripes(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
-    """Bars along v."""
-    return u % 1 < duty
-
-
-def checkers(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
-    """Squares in turn bright and dark."""
-    return (u % 2 < 1) ^ (v % 2 < 1)
-
-
-def grid(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
-    """Lines along both axes."""
-    return (u % 1 < duty / 2) | (v % 1 < duty / 2)
-
-
-def bricks(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
-    """A wall of bricks twice as long as high, each of a brightness of its own."""
-    row = np.floor(v)
-    along = u / 2 + 0.5 * (row % 2)
-    joint = (along % 1 < duty / 4) | (v % 1 < duty / 2)
-    shade = texture(rng, 64)[(row % 64).astype(int), (np.floor(along) % 64).astype(int)]
-    return np.where(joint, np.float32(1), np.float32(rng.uniform(0, 0.3)) * shade)
-
-
-def waves(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
-    """A sine, or two that beat: moire."""
-    turn = np.float32(2 * math.pi)
-    value = 0.5 + 0.5 * np.sin(turn * u)
-    if rng.random() < 0.5:
-        other = np.float32(rng.uniform(0.8, 1.25)) * u + np.float32(0.2) * v
-        value = value * (0.5 + 0.5 * np.sin(turn * other))
-    return value
-
-
-def hexagons(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
-    """The walls of a honeycomb: near to as much as duty / 2 of the next centre as of the nearest."""
-    root = np.float32(math.sqrt(3))
-    one = np.hypot(np.abs((u + 0.5) % 1 - 0.5), np.abs((v + root / 2) % root - root / 2))
-    two = np.hypot(np.abs(u % 1 - 0.5), np.abs(v % root - root / 2))
-    side = np.hypot(1 - np.abs((u + 0.5) % 1 - 0.5), np.abs((v + root / 2) % root - root / 2))
-    other = np.hypot(1 - np.abs(u % 1 - 0.5), np.abs(v % root - root / 2))
-    ranked = np.sort(np.stack([one, two, side, other]), axis=0)
-    return ranked[1] - ranked[0] < duty / 2
-
-
-TILINGS = (stripes, checkers, grid, bricks, waves, hexagons)
-
-
-def lettering(rng: Rng, size: int) -> Clutter:
+def lettering(rng: Rng, size: int, blur: float) -> Clutter:
     """Words, numerals and lines of text of any size."""
     mask = letters(rng, size)
     return Clutter(mask, mask if rng.random() < 0.6 else None)
 
 
-def furniture(rng: Rng, size: int) -> Clutter:
+def furniture(rng: Rng, size: int, blur: float) -> Clutter:
     """What programs write on images: scale bars with their length, arrows, frames, strips of information."""
     s = Stencil(size)
     bar = rng.uniform(0.15, 0.6) * size
@@ -263,7 +156,7 @@ def furniture(rng: Rng, size: int) -> Clutter:
     return Clutter(mask, mask)
 
 
-def tissue(rng: Rng, size: int) -> Clutter:
+def tissue(rng: Rng, size: int, blur: float) -> Clutter:
     """Textures of any spectrum, ridged, warped as wood and marble are, or cut at a level into islands."""
     field = texture(rng, size, choose(rng, 0.6, 6))
     kind = rng.integers(4)
@@ -283,7 +176,7 @@ def slope_of(rng: Rng, size: int) -> Picture:
     return (np.float32(a) * axis[:, None] + np.float32(b) * axis[None, :]).astype(np.float32)
 
 
-def edges(rng: Rng, size: int) -> Clutter:
+def edges(rng: Rng, size: int, blur: float) -> Clutter:
     """One side of the patch brighter than the other: steps, shadows, straight, curved or ragged."""
     s = Stencil(size)
     path = curve(rng, size) if rng.random() < 0.5 else straight(rng, size)
@@ -295,21 +188,18 @@ def edges(rng: Rng, size: int) -> Clutter:
     return Clutter(blurred(mask, choose(rng, 0.3, 12)) if rng.random() < 0.5 else mask)
 
 
-def specks(rng: Rng, size: int) -> Clutter:
-    """Dust below the optics and fragments: short strokes, chips and single pixels, none of them round."""
+def specks(rng: Rng, size: int, blur: float) -> Clutter:
+    """Dust and fragments: short strokes and chips, none of them round after the blur."""
     s = Stencil(size)
     for _ in range(int(choose(rng, 2, 60))):
         p = rng.uniform(0, size, 2)
-        a, length = rng.uniform(0, math.pi), choose(rng, 0.5, 6)
-        if length < 1.2:
-            s.draw.point(tuple((2 * p).tolist()), fill=int(rng.uniform(120, 255)))
-        else:
-            step = np.array([math.cos(a), math.sin(a)]) * length
-            s.line(np.stack([p, p + step]), choose(rng, 0.5, 1.2), rng.uniform(0.4, 1))
+        a, length = rng.uniform(0, math.pi), (2 + 3 * blur) * rng.uniform(1, 2.5)
+        step = np.array([math.cos(a), math.sin(a)]) * length
+        s.line(np.stack([p, p + step]), choose(rng, 0.5, 1.2), rng.uniform(0.4, 1))
     return Clutter(s.mask())
 
 
-CLUTTER: dict[str, tuple[Callable[[Rng, int], Clutter], float]] = {
+CLUTTER: dict[str, tuple[Callable[[Rng, int, float], Clutter], float]] = {
     "lines": (lines, 0.8),
     "walls": (walls, 1.2),
     "fibres": (fibres, 1.0),

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from .dressing import choose
 from .fields import texture
-from .looks import choose
 
 Picture = NDArray[np.float32]
 
@@ -37,8 +37,8 @@ def blobs(rng: np.random.Generator, size: int) -> Picture:
 def ground(rng: np.random.Generator, size: int) -> Picture:
     """What lies under droplets of contrast 1: often flat, seldom as uneven as the droplets are high or more."""
     total = np.zeros((size, size), np.float32)
-    if rng.random() < 0.5:
-        total += np.float32(choose(rng, 0.03, 3)) * slope(rng, size)
+    if rng.random() < 0.4:
+        total += np.float32(choose(rng, 0.03, 2)) * slope(rng, size)
     if rng.random() < 0.3:
         total += np.float32(choose(rng, 0.05, 2)) * texture(rng, size, rng.uniform(2, 8), exponent=6)
     if rng.random() < 0.2:

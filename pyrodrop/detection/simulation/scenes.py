@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from .arrangements import ARRANGEMENTS, Circles, inside
 from .columns import COLUMN, LARGER, PRODUCT, SMALLER, Droplets
-from .looks import LOOKS, Look, choose, uneven
+from .dressing import choose, uneven
+from .looks import LOOKS, Look
 
 Rng = np.random.Generator
 HEIGHTS = [COLUMN[name] for name in ("body", "core", "ring1", "ring2", "ring3", "fringe", "spot1", "spot2", "texture")]
@@ -93,8 +94,8 @@ def plain(rng: Rng, width: float, factor: float, blur: float, size: int) -> Scen
     kind = pick(rng, {name: look.weight for name, look in LOOKS.items()})
     look: Look = LOOKS[kind]
     largest = size / 3 / factor
-    r = radius(rng, size, look.smallest * factor, 6.0 if kind == "star" else size / 3) / factor
-    spread = choose(rng, 0.02, 0.6)
+    r = radius(rng, size, look.smallest * factor, 3.5 * max(factor, 1) if kind == "star" else size / 3) / factor
+    spread = choose(rng, 0.02, 0.1 if kind == "star" else 0.6)
     arrangement = pick(rng, OWN.get(kind, COMMON))
     if arrangement == "packed" and r < 2.5:
         r = 2.5 * rng.uniform(1, 2)

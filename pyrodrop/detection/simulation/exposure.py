@@ -1,0 +1,89 @@
+"""From light to the pixels of a file: noise before, then developed and magnified, and what of each droplet is left."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Development, develop, development, resampling, resized, undeveloped
+from .columns import Droplets
+from .detectability import surviving
+from .dressing import choose
+from .staging import Plan
+
+Picture = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+
+class Exposed(NamedTuple):
+    """A final image, (size, size), the share of each droplet that is left, (n,), and what was added.
+
+    added: standard deviation of what steps of grey and compression added, a pixel of the painted grid.
+    """
+
+    image: Picture
+    left: NDArray[np.float64]
+    added: float
+
+
+def noise_level(rng: np.random.Generator, droplets: Droplets, clutter: bool) -> float:
+    """Standard deviation of the noise for contrast 1: from a ratio of 1.5 to 150, less where droplets are small."""
+    small = len(droplets) > 0 and float(np.median(droplets.r)) < 2.5
+    return 1 / choose(rng, 4.0 if small or clutter else 1.5, 150)
+
+
+def lossy(
+    image: Picture,
+    bare: Picture,
+    settings: Development,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    r: NDArray[np.float64],
+) -> Exposed:
+    """Develop an image, and hold the change by its droplets before and after against each other."""
+    final = develop(image, settings)
+    if not (settings.clip or settings.levels or settings.quality):
+        return Exposed(final, np.ones(len(x)), 0.0)
+    blank = undeveloped(develop(bare, settings), settings)
+    left = surviving(image - bare, undeveloped(final, settings) - blank, x, y, r)
+    added = float(np.std(blank - bare)) if settings.levels or settings.quality else 0.0
+    return Exposed(final, left, added)
+
+
+def exposed(
+    rng: np.random.Generator,
+    p: Plan,
+    images: tuple[Picture, Picture],
+    corner: NDArray[np.float64],
+    sd: float,
+    droplets: Droplets,
+    size: int,
+) -> Exposed:
+    """Develop and magnify, in either order.
+
+    Args:
+        rng: numbers.
+        p: the plan.
+        images: with droplets and without, shape (width, width).
+        corner: x and y in the painted grid of the final image's corner.
+        sd: noise in the images.
+        droplets: what is in the first.
+        size: side of the final image in px.
+    """
+    image, bare = images
+    left, top = corner
+    way = resampling(rng, p.factor)
+    if p.early:
+        result = lossy(image, bare, development(rng, image, sd, p.empty), droplets.x, droplets.y, droplets.r)
+        return result._replace(image=resized(result.image, size, left, top, p.factor, way))
+    if p.factor == 1:
+        i, j = int(top), int(left)
+        image, bare = image[i : i + size, j : j + size], bare[i : i + size, j : j + size]
+    else:
+        image, bare = (resized(a, size, left, top, p.factor, way) for a in images)
+        if rng.random() < 0.4:
+            grain = np.float32(sd * choose(rng, 0.05, 0.7)) * rng.standard_normal((size, size), np.float32)
+            image, bare = image + grain, bare + grain
+    x, y = (droplets.x + 0.5 - left) * p.factor - 0.5, (droplets.y + 0.5 - top) * p.factor - 0.5
+    result = lossy(image, bare, development(rng, image, sd, p.empty), x, y, p.factor * droplets.r)
+    return result._replace(added=result.added / p.factor)

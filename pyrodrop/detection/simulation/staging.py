@@ -1,0 +1,96 @@
+"""What a patch is to be, and its droplets and clutter painted: all of it before the camera."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .clutter import CLUTTER, Clutter
+from .columns import Droplets
+from .dressing import choose
+from .fields import bank
+from .foam import foam
+from .painting import Painted, paint
+from .scenes import pick, scene
+
+Picture = NDArray[np.float32]
+EMPTY = 0.18  # share of patches without droplets
+CLUTTERED = 0.24  # share of the others that have clutter too
+BLANK = 0.2  # share of the empty patches that have no clutter either
+FOAMS = 0.03  # share of patches with droplets whose droplets share their walls
+
+
+class Plan(NamedTuple):
+    """What is drawn for a patch before anything else.
+
+    factor: px of the final image a px of the painted grid; width: side of that grid; blur: standard deviation in px
+    of it; clutter: its kind, or ""; empty: whether there are no droplets; early: whether the image is developed before
+    it is magnified, as files are that were enlarged.
+    """
+
+    factor: float
+    width: int
+    blur: float
+    clutter: str
+    empty: bool
+    early: bool
+
+
+def plan(rng: np.random.Generator, size: int) -> Plan:
+    """Draw a plan for a patch of size px."""
+    factor = magnification(rng)
+    empty = bool(rng.random() < EMPTY)
+    clutter = pick(rng, {name: weight for name, (_, weight) in CLUTTER.items()})
+    if rng.random() > (1 - BLANK if empty else CLUTTERED):
+        clutter = ""
+    blur = rng.choice([0.0, choose(rng, 0.3, 2.5)])
+    early = bool(factor > 1 and rng.random() < 0.35)
+    return Plan(factor, math.ceil(size / factor) + 2, float(blur), clutter, empty, early)
+
+
+def painted_scene(
+    rng: np.random.Generator, p: Plan, image: Picture, size: int
+) -> tuple[Droplets, Painted, NDArray[np.int64], str]:
+    """Paint droplets into the image, in place: them, what painting told of them, their depths, and their kind."""
+    if p.empty:
+        droplets = Droplets(0)
+        return droplets, paint(image, droplets, bank()[0, 0]), np.zeros(0, np.int64), "empty"
+    if rng.random() < FOAMS:
+        droplets, painted = foam(rng, image, p.factor, size)
+        return droplets, painted, np.zeros(len(droplets), np.int64), "foam"
+    droplets, depth, kind = scene(rng, float(p.width), p.factor, p.blur, size)
+    picture = bank()[rng.integers(0, 7), rng.integers(0, 8)]
+    return droplets, paint(image, droplets, picture), depth, kind
+
+
+def laid(image: Picture, layer: Clutter, height: float) -> Picture:
+    """The image with clutter on it."""
+    value = np.float32(height) * layer.value
+    if layer.opacity is None:
+        return image + value
+    return image + layer.opacity * (value - image)
+
+
+def magnification(rng: np.random.Generator) -> float:
+    """Px of the final image a px of the painted grid: 1, or more where an image is sampled finer than it is sharp."""
+    draw = rng.random()
+    if draw < 0.62:
+        return 1.0
+    if draw < 0.95:
+        return choose(rng, 1.2, 4.0)
+    return rng.uniform(0.6, 1.0)
+
+
+def rim_after(droplets: Droplets, blur: float) -> NDArray[np.float64]:
+    """The outer rim after the blur, in px of the painted grid: bodies small beside the blur spread.
+
+    A Gaussian of half width r becomes one of sqrt(r^2 + 2 log 2 blur^2). A disc far larger than the blur keeps its
+    rim, one far smaller becomes a Gaussian whose variance is r^2 / 4 + blur^2. Between, the sum of fourth powers of
+    both is used. Rings have been placed so that their rim is at r after the blur.
+    """
+    r = droplets.r
+    spot = np.hypot(r, 1.17741 * blur)
+    small = 1.17741 * np.hypot(0.5 * r, blur)
+    body = np.where(small < r, r, (r**4 + small**4 - np.minimum(r, small) ** 4) ** 0.25)
+    return np.where(droplets.ring1 != 0, r, droplets.gauss * spot + (1 - droplets.gauss) * body)
