@@ -35,24 +35,28 @@ def _halved(image):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def surviving(before, after, x, y, r):
-    """How much of what droplets change is still there after clipping, steps of grey and compression: 0 to 1, (n,).
+    """How much of what droplets change is left after clipping, steps of grey and compression, and what came instead.
 
-    The slope of the change after on the change before, over a disc a little larger than the droplet; 1 where it lies
-    outside the image.
+    The slope of the change after on the change before over a disc a little larger than the droplet, from 0 to 1, and
+    the variance a pixel of what is not on that line; 1 and 0 for a droplet outside the image. Both (n,).
     """
     h, w = before.shape
-    share = np.ones(x.shape[0])
+    share, stray = np.ones(x.shape[0]), np.zeros(x.shape[0])
     for k in range(x.shape[0]):
         far = 1.15 * r[k] + 1.0
-        both, square = 0.0, 0.0
+        both, square, rest, pixels = 0.0, 0.0, 0.0, 0
         for i in range(max(0, math.ceil(y[k] - far)), min(h, math.floor(y[k] + far) + 1)):
             for j in range(max(0, math.ceil(x[k] - far)), min(w, math.floor(x[k] + far) + 1)):
                 if (j - x[k]) ** 2 + (i - y[k]) ** 2 <= far * far:
                     both += before[i, j] * after[i, j]
                     square += before[i, j] ** 2
+                    rest += after[i, j] ** 2
+                    pixels += 1
         if square > 0:
-            share[k] = min(max(both / square, 0.0), 1.0)
-    return share
+            slope = both / square
+            share[k] = min(max(slope, 0.0), 1.0)
+            stray[k] = max(0.0, rest - slope * both) / pixels
+    return share, stray
 
 
 def spectrum(disturbance: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -80,7 +84,7 @@ def spectrum(disturbance: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def detectability(
-    droplets: Droplets, painted: Painted, variance: NDArray[np.float64], blur: float, added: float
+    droplets: Droplets, painted: Painted, variance: NDArray[np.float64], blur: float, added: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Signal-to-noise ratio of each droplet, shape (n,).
 
@@ -94,7 +98,7 @@ def detectability(
         painted: what painting told of it.
         variance: noise by octaves, as ``spectrum`` gives it, in the painted grid.
         blur: standard deviation of the blur after painting, in px of the painted grid.
-        added: standard deviation of what steps of grey and compression added, a pixel of the painted grid.
+        added: variance of what steps of grey and compression added, a pixel of the painted grid, shape (n,).
     """
     n = len(droplets)
     if n == 0:
@@ -112,8 +116,8 @@ def detectability(
     for k in range(LEVELS):
         below = own - k
         share = np.where(below > 0, np.where(1.2 * edge < 2.0**k, 0.5 ** (below + 1), 0.0), 0.0)
-        squared += share / (variance[k] + added**2 + 1e-9)
-    squared += 0.7 / (np.interp(own, np.arange(LEVELS), variance) + added**2 + 1e-9)
+        squared += share / (variance[k] + added + 1e-9)
+    squared += 0.7 / (np.interp(own, np.arange(LEVELS), variance) + added + 1e-9)
     seen = painted.seen / np.maximum(painted.area, 1.0)
     return np.sqrt(energy * left * squared) * np.clip(seen / HIDDEN, 0, 1)
 

@@ -16,14 +16,14 @@ Floats = NDArray[np.float64]
 
 
 class Exposed(NamedTuple):
-    """A final image, (size, size), the share of each droplet that is left, (n,), and what was added.
+    """A final image, (size, size), the share of each droplet that is left, (n,), and what was added to it.
 
-    added: standard deviation of what steps of grey and compression added, a pixel of the painted grid.
+    added: variance of what steps of grey and compression added where it lies, a pixel of the painted grid, (n,).
     """
 
     image: Picture
-    left: NDArray[np.float64]
-    added: float
+    left: Floats
+    added: Floats
 
 
 def noise_level(rng: np.random.Generator, droplets: Droplets, clutter: bool) -> float:
@@ -43,11 +43,11 @@ def lossy(
     """Develop an image, and hold the change by its droplets before and after against each other."""
     final = develop(image, settings)
     if not (settings.clip or settings.levels or settings.quality):
-        return Exposed(final, np.ones(len(x)), 0.0)
+        return Exposed(final, np.ones(len(x)), np.zeros(len(x)))
     blank = undeveloped(develop(bare, settings), settings)
-    left = surviving(image - bare, undeveloped(final, settings) - blank, x, y, r)
-    added = float(np.std(blank - bare)) if settings.levels or settings.quality else 0.0
-    return Exposed(final, left, added)
+    left, stray = surviving(image - bare, undeveloped(final, settings) - blank, x, y, r)
+    added = float(np.var(blank - bare)) if settings.levels or settings.quality else 0.0
+    return Exposed(final, left, stray + added)
 
 
 def exposed(
@@ -86,4 +86,4 @@ def exposed(
             image, bare = image + grain, bare + grain
     x, y = (droplets.x + 0.5 - left) * p.factor - 0.5, (droplets.y + 0.5 - top) * p.factor - 0.5
     result = lossy(image, bare, development(rng, image, sd, p.empty), x, y, p.factor * droplets.r)
-    return result._replace(added=result.added / p.factor)
+    return result._replace(added=result.added / p.factor**2)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .columns import COLUMN, LARGER, LINEAR, OVER, SMALLER, STEP, Droplets
 
-SAMPLES = 128  # of a radial curve
+SAMPLES = 128  # of a radial curve at most; 6 a px are enough
 _X, _Y, _R, _RATIO, _ANGLE = (COLUMN[name] for name in ("x", "y", "r", "ratio", "angle"))
 _MODE1, _BODY, _BOWL, _GAUSS, _DOME, _EDGE = (
     COLUMN[name] for name in ("mode1", "body", "bowl", "gauss", "dome", "edge")
@@ -66,12 +66,12 @@ def _step(distance, edge):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _curves(p, far, inner, outer, cover):
-    """Radial curves of a droplet from 0 to far: of the body, of rings and fringes, and of how much it covers."""
+def _curves(p, far, samples, inner, outer, cover):
+    """Curves of a droplet at distances from 0 to far: of its body, of its rings and fringes, and of what it covers."""
     r = p[_R]
-    step = far / (SAMPLES - 1)
+    step = far / (samples - 1)
     half = 1.0 - 0.5 ** (1.0 / p[_DOME]) if p[_DOME] > 0 else 0.0
-    for i in range(SAMPLES):
+    for i in range(samples):
         d = i * step
         q = d * d / (r * r)
         rim = _step(d - r, p[_EDGE])
@@ -159,7 +159,8 @@ def _paint(image, picture, rows):
     for k in range(n):
         p = rows[k]
         far = _support(p)
-        _curves(p, far, inner, outer, cover)
+        samples = min(SAMPLES, int(6 * far) + 10)
+        _curves(p, far, samples, inner, outer, cover)
         cosine, sine, root, r = math.cos(p[_ANGLE]), math.sin(p[_ANGLE]), math.sqrt(p[_RATIO]), p[_R]
         waves = p[_MODE1 + 1] != 0 or p[_MODE1 + 4] != 0
         mix = p[_MIX]
@@ -178,8 +179,8 @@ def _paint(image, picture, rows):
                         + p[_MODE1 + 1] * math.cos(p[_MODE1] * theta + p[_MODE1 + 2])
                         + p[_MODE1 + 4] * math.cos(p[_MODE1 + 3] * theta + p[_MODE1 + 5])
                     )
-                place = rho * r / far * (SAMPLES - 1)
-                if place < SAMPLES - 1:
+                place = rho * r / far * (samples - 1)
+                if place < samples - 1:
                     m = int(place)
                     t = place - m
                     body = inner[m] * (1 - t) + inner[m + 1] * t

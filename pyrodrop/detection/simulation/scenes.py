@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrangements import ARRANGEMENTS, Circles, inside
+from .arrangements import ARRANGEMENTS, Circles, distinct, inside
 from .columns import COLUMN, LARGER, PRODUCT, SMALLER, Droplets
 from .dressing import choose, uneven
 from .looks import LOOKS, Look
@@ -24,6 +24,7 @@ OWN = {
     "redcell": {"scattered": 2.0, "apart": 1.0, "clusters": 1.0},
 }
 OUTER = ("ring", "rimmed", "disc", "dome", "shell", "lens", "defocused")
+SOFT = ("gaussian", "dome", "star", "cone", "grainy")
 INNER = ("ring", "rimmed", "disc", "dome", "gaussian", "lens", "nucleus", "highlight")
 
 
@@ -101,6 +102,9 @@ def plain(rng: Rng, width: float, factor: float, blur: float, size: int) -> Scen
         r = 2.5 * rng.uniform(1, 2)
     circles = ARRANGEMENTS[arrangement](rng, width, r, spread, largest)
     circles = circles.take(circles.r > 0.7 * look.smallest)
+    # Soft spots that nearly coincide are one spot to everybody; those with an edge can be told apart.
+    closest = rng.uniform(1.0, 1.5) if kind in SOFT else rng.uniform(0.4, 0.7)
+    circles = circles.take(distinct(circles.x, circles.y, np.hypot(circles.r, blur), closest))
     d = outlined(rng, circles)
     if rng.random() < 0.12 and len(d) > 1:
         other = pick(rng, {name: o.weight for name, o in LOOKS.items() if o.smallest <= max(0.7 * r, 0.8)})
