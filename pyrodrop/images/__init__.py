@@ -1,5 +1,7 @@
 """Files to channels: reading micrographs, taking their colour channels, and making images of a known truth.
 
+What may enter: what turns a file or an array into pixels, or makes an image. Nothing here knows of fits.
+
 ``pyrodrop.images.simulation.simulate`` is imported on its own: it brings Pyro along, which reading does not need.
 """
 

@@ -47,8 +47,8 @@ def take_channel(pixels: Tensor, name: str, own: tuple[str, ...] = ()) -> Tensor
     if own:
         return pixels[..., _index_of(name, own)].clone()
     if name not in CHANNELS:
-        there = ", ".join(channel_names_of(pixels))
-        raise ImageError(f"channel {name!r} is unknown: this image has {there}.")
+        known = ", ".join(channel_names_of(pixels))
+        raise ImageError(f"channel {name!r} is unknown: this image has {known}.")
     if name not in channel_names_of(pixels):
         raise ImageError(f"channel {name!r} needs colours, and this image has gray alone: choose gray.")
     if pixels.shape[-1] == 1:

@@ -37,6 +37,6 @@ def choose_frame(frame: int | None, count: int, axes: str, path: Path) -> int:
             raise ImageError(f"{path} holds {count} pictures{lie}: choose one as the frame, 0 to {count - 1}.")
         return 0
     if frame >= count:
-        there = f"frames 0 to {count - 1}" if count > 1 else "one picture, frame 0"
-        raise ImageError(f"{path} has no frame {frame}: it holds {there}{lie}.")
+        held = f"frames 0 to {count - 1}" if count > 1 else "one picture, frame 0"
+        raise ImageError(f"{path} has no frame {frame}: it holds {held}{lie}.")
     return frame

@@ -49,8 +49,8 @@ def read_nikon(path: Path, frame: int | None, want_pixel_size: bool) -> RawImage
         size = (
             stated(file.voxel_size().x, file.voxel_size().y, path) if want_pixel_size and _is_calibrated(file) else None
         )
-        given = tuple(channel.channel.name or "" for channel in getattr(file.metadata, "channels", None) or ())
-        names = numbered(given, channels) if channels > 1 or any(given) else ()
+        stored_names = tuple(channel.channel.name or "" for channel in getattr(file.metadata, "channels", None) or ())
+        names = numbered(stored_names, channels) if channels > 1 or any(stored_names) else ()
         values = np.ascontiguousarray(np.moveaxis(values, 0, 2))
         return RawImage(values, bits, white, pixel_size_um=size, channel_names=names)
 

@@ -77,5 +77,5 @@ def by_resolution(x_um: float, y_um: float, path: Path) -> float | None:
 
 def imagej_unit(description: str) -> str:
     """The unit of length in ImageJ's description of a TIFF, or ""."""
-    found = re.search(r"^unit=(.*)$", description, flags=re.MULTILINE)
-    return found.group(1).strip() if found else ""
+    match = re.search(r"^unit=(.*)$", description, flags=re.MULTILINE)
+    return match.group(1).strip() if match else ""

@@ -150,15 +150,15 @@ def _complaints(path: Path) -> Iterator[None]:
 
 def _pictures(tiff: TiffFile, path: Path) -> list[TiffPageSeries]:
     """The series of a file that are pictures in full, not previews or masks."""
-    series = [one for one in tiff.series if one.dtype is not None and 0 not in one.shape]
+    series = [group for group in tiff.series if group.dtype is not None and 0 not in group.shape]
     if not series:
         raise ImageError(f"{path} is a TIFF without a picture that can be read: copy or export it again.")
-    other = {one.kind for one in series} - set(KINDS)
+    other = {group.kind for group in series} - set(KINDS)
     if other:
         raise ImageError(
             f"{path} is a TIFF of a vendor's own layout ({', '.join(sorted(other))}): export it as OME-TIFF."
         )
-    return [one for one in series if not (one.keyframe.is_reduced or one.keyframe.is_mask)] or series
+    return [group for group in series if not (group.keyframe.is_reduced or group.keyframe.is_mask)] or series
 
 
 def _stack(series: TiffPageSeries, path: Path) -> Stack:
@@ -171,10 +171,10 @@ def _stack(series: TiffPageSeries, path: Path) -> Stack:
     # Channels of which each is in colour are pictures of their own.
     gray = series.keyframe.samplesperpixel == 1
     stack = Stack(series, axes, lengths, axes.index("C") if gray and "C" in axes else None)
-    there = int(np.prod(lengths, dtype=np.int64)) if series.is_truncated else len(series.pages)
-    if series.shape[len(lengths) :] != series.keyframe.shape or there != np.prod(lengths, dtype=np.int64):
+    pages = int(np.prod(lengths, dtype=np.int64)) if series.is_truncated else len(series.pages)
+    if series.shape[len(lengths) :] != series.keyframe.shape or pages != np.prod(lengths, dtype=np.int64):
         raise ImageError(
-            f"{path} states {'x'.join(map(str, series.shape))} numbers along {series.axes} and holds {there} pages "
+            f"{path} states {'x'.join(map(str, series.shape))} numbers along {series.axes} and holds {pages} pages "
             f"of {'x'.join(map(str, series.keyframe.shape))}: it is cut short or damaged, copy or export it again."
         )
     return stack

@@ -89,8 +89,8 @@ def is_outdated(tiff: TiffFile) -> bool:
     first = tiff.pages.first
     if not first.is_shaped or first.software.startswith("tifffile"):
         return False
-    found = re.search(r"[\[(]([\d, ]*)[\])]", first.shaped_description or "")
-    stated = [int(side) for side in found[1].split(",") if side.strip()] if found else []
+    match = re.search(r"[\[(]([\d, ]*)[\])]", first.shaped_description or "")
+    stated = [int(side) for side in match[1].split(",") if side.strip()] if match else []
     shape = [side for side in first.shape if side != 1]
     return [side for side in stated if side != 1][-len(shape) :] != shape
 

@@ -86,10 +86,12 @@ def check_segments(page: TiffPage, path: Path) -> None:
         # The last strip has the rows that are left, though some writers fill it.
         for which, rows_there in (("first", {rows}), ("last", {left, rows})):
             index = 0 if which == "first" else needed - 1
-            found = _decompressed_bytes(page, index, row_bytes * rows + max(row_bytes, 64))
-            if found not in {row_bytes * count for count in rows_there}:
+            decompressed = _decompressed_bytes(page, index, row_bytes * rows + max(row_bytes, 64))
+            if decompressed not in {row_bytes * count for count in rows_there}:
                 declared = row_bytes * min(rows_there)
-                raise _damaged(path, f"its {which} strip or tile has {found:,} bytes for a picture of {declared:,}")
+                raise _damaged(
+                    path, f"its {which} strip or tile has {decompressed:,} bytes for a picture of {declared:,}"
+                )
 
 
 def _decompressed_bytes(page: TiffPage, index: int, at_most: int) -> int:

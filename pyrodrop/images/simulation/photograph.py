@@ -54,7 +54,7 @@ def paint(x: Tensor, y: Tensor, r: Tensor, palette: Tensor, saturation: Tensor, 
         r: Gaussian radii in px, shape (N,); a droplet is drawn as a disc of radius ``DISC`` r.
         palette: index into ``PALETTES``, shape (N,).
         saturation: saturation of the photograph, in [0, 1], shape (H, W); the result has exactly this one.
-        generator: draws the unevenness of the ground, and specks: droplets too small to be told.
+        generator: draws the unevenness of the ground, and specks: droplets too small to be seen.
 
     Returns:
         Red, green and blue in [0, 1], shape (H, W, 3).
@@ -79,10 +79,10 @@ def paint(x: Tensor, y: Tensor, r: Tensor, palette: Tensor, saturation: Tensor, 
     return rgb(torch.atan2(along, across) / (2 * math.pi), saturation, value.clamp(0, 1))
 
 
-def _around(x: float, y: float, reach: float, height: int, width: int) -> tuple[tuple[slice, slice], Tensor, Tensor]:
-    """The pixels within reach of a point: their window, how far below it and how far from it, in px."""
-    rows = slice(max(0, math.floor(y - reach)), max(0, min(height, math.ceil(y + reach) + 1)))
-    columns = slice(max(0, math.floor(x - reach)), max(0, min(width, math.ceil(x + reach) + 1)))
+def _around(x: float, y: float, within: float, height: int, width: int) -> tuple[tuple[slice, slice], Tensor, Tensor]:
+    """The pixels within a distance of a point: their window, how far below it and how far from it, in px."""
+    rows = slice(max(0, math.floor(y - within)), max(0, min(height, math.ceil(y + within) + 1)))
+    columns = slice(max(0, math.floor(x - within)), max(0, min(width, math.ceil(x + within) + 1)))
     row = (torch.arange(height)[rows] - y)[:, None]
     return (rows, columns), row, (row**2 + (torch.arange(width)[columns] - x) ** 2).sqrt()
 

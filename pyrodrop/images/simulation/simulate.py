@@ -157,10 +157,10 @@ def _place(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Centres and radii from the prior, each of shape (n_droplets,), within the bounds."""
     height, width = size
-    kept, in_vain = torch.empty(0, 3), 0
-    # Batches small enough that all distances to the droplets kept fit into memory.
+    placed, in_vain = torch.empty(0, 3), 0
+    # Batches small enough that all distances to the droplets placed fit into memory.
     batch = 256 if separation > 0 else max(256, 2 * n_droplets)
-    while len(kept) < n_droplets and in_vain < _IN_VAIN:
+    while len(placed) < n_droplets and in_vain < _IN_VAIN:
         with poutine.block(), _DrawnFrom(generator), poutine.trace() as drawn:
             centres(width, height, batch)
         sites: dict[str, Any] = drawn.trace.nodes
@@ -170,23 +170,23 @@ def _place(
         if margin > 0:  # from the outermost pixel centres
             inset = torch.stack([x, width - 1 - x, y, height - 1 - y]).amin(0)
             fits &= inset >= margin * r
-        found = _apart(kept, candidates[fits], separation)
-        in_vain = 0 if len(found) else in_vain + 1
-        kept = torch.cat([kept, found])[:n_droplets]
-    if len(kept) < n_droplets:
+        fitting = _apart(placed, candidates[fits], separation)
+        in_vain = 0 if len(fitting) else in_vain + 1
+        placed = torch.cat([placed, fitting])[:n_droplets]
+    if len(placed) < n_droplets:
         raise ValueError(
-            f"only {len(kept)} of {n_droplets} droplets found room in {width} x {height} pixels: give a "
+            f"only {len(placed)} of {n_droplets} droplets found room in {width} x {height} pixels: give a "
             "larger image, fewer droplets, a smaller separation or margin, or a wider range of radii."
         )
-    x, y, r = kept.unbind(-1)
+    x, y, r = placed.unbind(-1)
     return x.contiguous(), y.contiguous(), r.contiguous()
 
 
-def _apart(kept: Tensor, candidates: Tensor, separation: float) -> Tensor:
-    """Those of the candidates, shape (C, 3), that keep their distance from the kept and from those before them."""
+def _apart(placed: Tensor, candidates: Tensor, separation: float) -> Tensor:
+    """Those of the candidates, shape (C, 3), that keep their distance from those placed and from those before them."""
     if separation == 0:
         return candidates
-    candidates = candidates[_clear(candidates, kept, separation).all(1)]
+    candidates = candidates[_clear(candidates, placed, separation).all(1)]
     clear = _clear(candidates, candidates, separation)
     taken: list[int] = []
     for index in range(len(candidates)):
@@ -195,9 +195,9 @@ def _apart(kept: Tensor, candidates: Tensor, separation: float) -> Tensor:
     return candidates[taken]
 
 
-def _clear(some: Tensor, others: Tensor, separation: float) -> Tensor:
+def _clear(droplets: Tensor, others: Tensor, separation: float) -> Tensor:
     """Whether droplets x, y, r, shapes (A, 3) and (B, 3), are far enough apart, shape (A, B)."""
-    (x, y, r), (u, v, w) = some.T[..., None], others.T
+    (x, y, r), (u, v, w) = droplets.T[..., None], others.T
     return torch.hypot(x - u, y - v) >= separation * (r + w)
 
 

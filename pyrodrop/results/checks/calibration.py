@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 Ranks = NDArray[np.int64]
 
 LEVELS = (0.5, 0.8, 0.9)
-# The least runs from which a posterior that is wrong by a quarter of its width can be told.
+# The least runs from which a posterior that is wrong by a quarter of its width can be seen.
 _FEW_RUNS = 50
 # Uniform samples that the band and the p-value of the ranks' cumulative distribution come from.
 _UNIFORM = 2_000
@@ -74,14 +74,14 @@ class RankCheck:
             return ()
         # Once it is sure that something is wrong, less is enough to say what.
         limit = limit if seen else 2.0
-        found = []
+        faults = []
         if abs(self.bias) > limit:
-            found.append("biased, too low" if self.bias > 0 else "biased, too high")
+            faults.append("biased, too low" if self.bias > 0 else "biased, too high")
         if abs(self.width) > limit:
-            found.append("too narrow" if self.width > 0 else "too wide")
-        if not found:
-            found.append("of the wrong shape")
-        return tuple(found)
+            faults.append("too narrow" if self.width > 0 else "too wide")
+        if not faults:
+            faults.append("of the wrong shape")
+        return tuple(faults)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +100,8 @@ class Calibration:
     def faults(self) -> dict[str, tuple[str, ...]]:
         """What is wrong by quantity; empty where nothing was found."""
         each = self.doubt / (4 * max(len(self.checks), 1))
-        found = {name: check.faults(each) for name, check in self.checks.items()}
-        return {name: faults for name, faults in found.items() if faults}
+        by_name = {name: check.faults(each) for name, check in self.checks.items()}
+        return {name: faults for name, faults in by_name.items() if faults}
 
     @property
     def calibrated(self) -> bool:
@@ -115,8 +115,8 @@ class Calibration:
         few = f" {runs} runs would find only great faults." if runs < _FEW_RUNS else ""
         if self.calibrated:
             return f"No fault was found in {runs} runs.{few}"
-        said = "; ".join(f"{name} is {' and '.join(faults)}" for name, faults in self.faults.items())
-        return f"The posterior is not calibrated: {said}.{few}"
+        complaints = "; ".join(f"{name} is {' and '.join(faults)}" for name, faults in self.faults.items())
+        return f"The posterior is not calibrated: {complaints}.{few}"
 
 
 def calibrate(
@@ -133,7 +133,7 @@ def calibrate(
         simulate: draws a truth from the prior, and data from it: a number by name, and anything.
         infer: draws from the posterior given the data: (draws,) for each of those names, the same number every
             run. The draws should be independent; of a chain, take every tenth or so.
-        runs: how many truths, at least 2. Of 200, a posterior too narrow by a quarter was told in 9 of 10 calibrations,
+        runs: how many truths, at least 2. Of 200, a posterior too narrow by a quarter was seen in 9 of 10 calibrations,
             and one off by 0.3 of its standard deviation in 8 of 10.
         seed: of all randomness.
 
@@ -161,18 +161,18 @@ def calibrate(
     for sequence in np.random.SeedSequence(seed).spawn(runs):
         generator = np.random.default_rng(sequence)
         truth, data = simulate(generator)
-        found = infer(data, generator)
-        missing = truth.keys() - found.keys()
+        drawn = infer(data, generator)
+        missing = truth.keys() - drawn.keys()
         if missing:
             raise ValueError(f"infer gave no draws of {', '.join(sorted(missing))}, which simulate names.")
         truths.append(truth)
-        draws.append(found)
+        draws.append(drawn)
     names = list(truths[0])
     return Calibration(
         {
             name: check_ranks(
                 np.array([truth[name] for truth in truths]),
-                np.stack([np.asarray(found[name], dtype=np.float64) for found in draws]),
+                np.stack([np.asarray(drawn[name], dtype=np.float64) for drawn in draws]),
                 seed,
             )
             for name in names

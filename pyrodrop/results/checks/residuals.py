@@ -1,4 +1,4 @@
-"""Does the model fit the image? What is left over, in units of the noise, over the image and at each droplet."""
+"""Does the model fit the image? The residual, in units of the noise, over the image and at each droplet."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _PATCHY = 0.2
 
 
 class DropletResiduals(NamedTuple):
-    """What is left over inside each droplet's circle: sum of squares in units of noise^2, and pixels, each (N,)."""
+    """The residual inside each droplet's circle: sum of squares in units of noise^2, and pixels, each (N,)."""
 
     chi_square: Array
     pixels: Array
@@ -67,7 +67,7 @@ class ImageFit:
 
 
 def residual_map(channel: Tensor, prediction: Tensor, noise: float) -> Array:
-    """What the model leaves over, (channel - prediction) / noise, in standard deviations of the noise.
+    """The residual, (channel - prediction) / noise, in standard deviations of the noise.
 
     Args:
         channel, prediction: what was seen and what the model says, both (H, W).
@@ -82,8 +82,8 @@ def residual_map(channel: Tensor, prediction: Tensor, noise: float) -> Array:
         )
     if not 0 < noise < np.inf:
         raise ValueError(f"noise is {noise}: give a positive number, the standard deviation of a pixel's noise.")
-    left: Array = (channel.detach().cpu().double() - prediction.detach().cpu().double()).numpy() / noise
-    return left
+    residual: Array = (channel.detach().cpu().double() - prediction.detach().cpu().double()).numpy() / noise
+    return residual
 
 
 def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
@@ -110,17 +110,17 @@ def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
     warnings = []
     if reduced > _TOO_LARGE:
         warnings.append(
-            f"what is left over is {np.sqrt(reduced):.1f} times the noise (reduced chi-square {reduced:.1f}): "
+            f"the residual is {np.sqrt(reduced):.1f} times the noise (reduced chi-square {reduced:.1f}): "
             "droplets or background are not as the model says, or the noise is larger than was taken"
         )
     if reduced < _TOO_SMALL:
         warnings.append(
-            f"what is left over is {np.sqrt(reduced):.2f} of the noise (reduced chi-square {reduced:.2f}): the noise "
+            f"the residual is {np.sqrt(reduced):.2f} of the noise (reduced chi-square {reduced:.2f}): the noise "
             "is smaller than was taken, and the intervals are too wide"
         )
     if correlation > max(_PATCHY, chance):
         warnings.append(
-            f"what is left over goes together in neighbouring pixels (correlation {correlation:.2f}): structure that "
+            f"the residuals of neighbouring pixels go together (correlation {correlation:.2f}): structure that "
             "the model does not describe, or noise that is not independent from pixel to pixel; intervals may be too "
             "narrow"
         )
@@ -128,7 +128,7 @@ def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
 
 
 def droplet_residuals(residual: ArrayLike, x: ArrayLike, y: ArrayLike, radius: ArrayLike) -> DropletResiduals:
-    """What is left over inside each droplet's circle.
+    """The residual inside each droplet's circle.
 
     Args:
         residual: in standard deviations of the noise, (H, W).

@@ -70,23 +70,27 @@ def to_arviz(
         group = "posterior" if value.ndim < 4 or "droplet" in dimensions else "posterior_predictive"
         groups[group][name] = (("chain", "draw", *dimensions), value)
     leapfrog = getattr(stats, "leapfrog_steps", None)
-    kept = next(iter(values.values())).shape[:2]
-    if leapfrog is not None and leapfrog.dim() == 2 and leapfrog.shape[0] == kept[0] and leapfrog.shape[1] >= kept[1]:
-        groups["sample_stats"]["n_steps"] = (("chain", "draw"), leapfrog[:, -kept[1] :].cpu().numpy())
+    n_chains, n_draws = next(iter(values.values())).shape[:2]
+    if leapfrog is not None and leapfrog.dim() == 2 and len(leapfrog) == n_chains and leapfrog.shape[1] >= n_draws:
+        groups["sample_stats"]["n_steps"] = (("chain", "draw"), leapfrog[:, -n_draws:].cpu().numpy())
     if observed is not None:
         pixels = observed.detach().cpu().numpy()
         if pixels.ndim not in (2, 3):
             raise ValueError(f"observed has shape {pixels.shape}: give (H, W) or (C, H, W).")
         groups["observed_data"]["obs"] = (("channel", "y", "x")[-pixels.ndim :], pixels)
-    made = {name: xarray.Dataset(held, coords=_coordinates(held)) for name, held in groups.items() if held}
-    for dataset in made.values():
+    datasets = {
+        name: xarray.Dataset(variables, coords=_coordinates(variables))
+        for name, variables in groups.items()
+        if variables
+    }
+    for dataset in datasets.values():
         for variable in set(dataset.data_vars) & set(_UNITS):
             dataset[variable].attrs["units"] = _UNITS[str(variable)]
-    kept_attributes = {"inference_library": "pyrodrop", **_sampler_attributes(stats), **(attributes or {})}
-    made["posterior"] = made["posterior"].assign_attrs(kept_attributes)
+    all_attributes = {"inference_library": "pyrodrop", **_sampler_attributes(stats), **(attributes or {})}
+    datasets["posterior"] = datasets["posterior"].assign_attrs(all_attributes)
     if int(arviz.__version__.split(".")[0]) < 1:
-        return arviz.InferenceData(**made)
-    return xarray.DataTree.from_dict(made)
+        return arviz.InferenceData(**datasets)
+    return xarray.DataTree.from_dict(datasets)
 
 
 def write_netcdf(data: Any, path: str | os.PathLike[str]) -> None:
@@ -130,8 +134,8 @@ def _dimensions(name: str, value: NDArray[Any], droplets: list[int]) -> tuple[st
     return ("y", "x") if len(shape) == 2 else tuple(f"{name}_dim_{number}" for number in range(len(shape)))
 
 
-def _coordinates(held: Named) -> dict[str, NDArray[np.int64]]:
-    sizes = {name: size for names, value in held.values() for name, size in zip(names, value.shape, strict=True)}
+def _coordinates(variables: Named) -> dict[str, NDArray[np.int64]]:
+    sizes = {name: size for names, value in variables.values() for name, size in zip(names, value.shape, strict=True)}
     return {name: np.arange(size) for name, size in sizes.items()}
 
 

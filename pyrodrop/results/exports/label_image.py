@@ -43,10 +43,10 @@ def label_bands(
     table: pd.DataFrame, size: tuple[int, int], least_presence: float = 0.5, rows: int = _BAND
 ) -> Iterator[Labels]:
     """The label image of ``label_mask`` from top to bottom, so many rows at a time: memory is that of one band."""
-    kept = likely(table, least_presence)
-    if len(kept) and kept["id"].min() < 0:
+    droplets = likely(table, least_presence)
+    if len(droplets) and droplets["id"].min() < 0:
         raise ValueError("the table has a negative id: labels are id + 1, so ids start at 0.")
-    number, x, y, radius = (kept[name].to_numpy(np.float64) for name in ("id", "x_px", "y_px", "radius_px"))
+    number, x, y, radius = (droplets[name].to_numpy(np.float64) for name in ("id", "x_px", "y_px", "radius_px"))
     kind = label_type(table, least_presence)
     for top in range(0, size[0], rows):
         bottom = min(top + rows, size[0])
@@ -57,8 +57,8 @@ def label_bands(
 
 def label_type(table: pd.DataFrame, least_presence: float = 0.5) -> np.dtype[Any]:
     """The smaller of uint16 and uint32 that holds every label."""
-    kept = likely(table, least_presence)
-    large = len(kept) and kept["id"].max() >= np.iinfo(np.uint16).max
+    droplets = likely(table, least_presence)
+    large = len(droplets) and droplets["id"].max() >= np.iinfo(np.uint16).max
     return np.dtype(np.uint32 if large else np.uint16)
 
 

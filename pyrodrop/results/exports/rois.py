@@ -24,10 +24,10 @@ def imagej_rois(table: pd.DataFrame, least_presence: float = 0.5) -> "list[Any]"
     """
     from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
-    kept = likely(table, least_presence)
-    digits = len(str(int(kept["id"].max()))) if len(kept) else 1
+    droplets = likely(table, least_presence)
+    digits = len(str(int(droplets["id"].max()))) if len(droplets) else 1
     rois = []
-    for number, x, y, radius in kept[["id", "x_px", "y_px", "radius_px"]].itertuples(index=False):
+    for number, x, y, radius in droplets[["id", "x_px", "y_px", "radius_px"]].itertuples(index=False):
         left, top, side = x - radius + _TO_CORNERS, y - radius + _TO_CORNERS, 2 * radius
         # The whole numbers are what a reader without sub-pixels sees.
         rois.append(

@@ -16,14 +16,14 @@ _COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 def residuals(ax: Axes, residual: ArrayLike, fit: ImageFit | None = None) -> Axes:
     """A residual map (H, W) in standard deviations of the noise, white at 0, full colour at 5."""
-    shown = ax.imshow(np.asarray(residual), cmap="RdBu_r", vmin=-5, vmax=5, interpolation="nearest")
+    drawn = ax.imshow(np.asarray(residual), cmap="RdBu_r", vmin=-5, vmax=5, interpolation="nearest")
     if ax.figure is not None:
-        bar = ax.figure.colorbar(shown, ax=ax, fraction=0.03, pad=0.03, extend="both")
+        bar = ax.figure.colorbar(drawn, ax=ax, fraction=0.03, pad=0.03, extend="both")
         bar.set_label("residual / noise")
     ax.set(xlabel="x / px", ylabel="y / px")
     if fit is not None:
-        said = "" if fit.fits else ", does not fit"
-        ax.set_title(f"reduced chi-square {fit.reduced_chi_square:.2g}{said}", fontsize="medium")
+        verdict = "" if fit.fits else ", does not fit"
+        ax.set_title(f"reduced chi-square {fit.reduced_chi_square:.2g}{verdict}", fontsize="medium")
     return ax
 
 
@@ -64,10 +64,10 @@ def detection(ax: Axes, curve: pd.DataFrame) -> Axes:
         ax: where to draw.
         curve: radius_px, contrast, probability, q05, q95 as ``inject`` gives them.
     """
-    for number, (contrast, some) in enumerate(curve.sort_values("radius_px").groupby("contrast")):
+    for number, (contrast, points) in enumerate(curve.sort_values("radius_px").groupby("contrast")):
         colour = _COLOURS[number % len(_COLOURS)]
-        ax.fill_between(some["radius_px"], some["q05"], some["q95"], color=colour, alpha=0.15, linewidth=0)
-        ax.plot(some["radius_px"], some["probability"], "o-", color=colour, markersize=4, label=f"{contrast:g}")
+        ax.fill_between(points["radius_px"], points["q05"], points["q95"], color=colour, alpha=0.15, linewidth=0)
+        ax.plot(points["radius_px"], points["probability"], "o-", color=colour, markersize=4, label=f"{contrast:g}")
     ax.axhline(0.5, color="black", linestyle=":", linewidth=0.8)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set(xlabel="radius / px", ylabel="droplets found", ylim=(-0.02, 1.02))
@@ -77,8 +77,8 @@ def detection(ax: Axes, curve: pd.DataFrame) -> Axes:
 
 def radius_bias(ax: Axes, curve: pd.DataFrame) -> Axes:
     """Mean relative error of the radius of those found, by radius, with 1.64 standard errors; a line a contrast."""
-    for number, (contrast, some) in enumerate(curve.sort_values("radius_px").groupby("contrast")):
-        known = some[some["radius_bias"].notna()]
+    for number, (contrast, points) in enumerate(curve.sort_values("radius_px").groupby("contrast")):
+        known = points[points["radius_bias"].notna()]
         error = 1.645 * known["radius_bias_se"].fillna(0.0)
         colour = _COLOURS[number % len(_COLOURS)]
         aside = known["radius_px"] * (1 + 0.015 * number)  # so that the bars of two contrasts do not hide each other

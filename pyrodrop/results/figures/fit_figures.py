@@ -21,18 +21,18 @@ _MILLION = 1e6
 def figure(rows: int = 1, columns: int = 1, panel: tuple[float, float] = (5.0, 3.75)) -> tuple[Figure, list[Axes]]:
     """A figure of rows * columns panels of the given size in inches, and its axes row by row."""
     # Compressed: constrained alone cuts off the tick labels of images whose panel is narrower than they are.
-    made = Figure(figsize=(panel[0] * columns, panel[1] * rows), layout="compressed", dpi=150)
-    axes = made.subplots(rows, columns, squeeze=False)
-    return made, list(axes.flat)
+    drawn = Figure(figsize=(panel[0] * columns, panel[1] * rows), layout="compressed", dpi=150)
+    axes = drawn.subplots(rows, columns, squeeze=False)
+    return drawn, list(axes.flat)
 
 
 def image_panel(ax: Axes, image: Tensor, title: str, colour_bar: bool = True, **options: Any) -> AxesImage:
     """An image (H, W) in gray or (H, W, 3) in colour, with its title and, in gray, its colour bar."""
-    shown = ax.imshow(image.detach().cpu().numpy(), **({"cmap": "gray"} | options))
+    drawn = ax.imshow(image.detach().cpu().numpy(), **({"cmap": "gray"} | options))
     ax.set_title(title)
     if colour_bar and image.dim() == 2 and ax.figure is not None:
-        ax.figure.colorbar(shown, ax=ax, fraction=0.03, pad=0.04)
-    return shown
+        ax.figure.colorbar(drawn, ax=ax, fraction=0.03, pad=0.04)
+    return drawn
 
 
 def channels(axes: Sequence[Axes], named: Mapping[str, Tensor]) -> Sequence[Axes]:

@@ -59,8 +59,8 @@ def count(ax: Axes, counted: Count) -> Axes:
     from_, to = counted.quantile(0.0005), counted.quantile(0.9995)
     numbers = np.arange(max(from_ - 1, 0), min(to + 1, len(counted.probability) - 1) + 1)
     inside = (numbers >= low) & (numbers <= high)
-    for some, colour, name in ((inside, BLUE, f"90 %: {low} to {high}"), (~inside, "#c8c8c8", None)):
-        ax.bar(numbers[some], counted.probability[numbers[some]], color=colour, width=0.8, label=name)
+    for members, colour, name in ((inside, BLUE, f"90 %: {low} to {high}"), (~inside, "#c8c8c8", None)):
+        ax.bar(numbers[members], counted.probability[numbers[members]], color=colour, width=0.8, label=name)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     ax.set(xlabel="number of droplets", ylabel="probability")
     if len(numbers) < 3:

@@ -1,4 +1,4 @@
-"""One page for many images: a row each, with what was found and the way to its own report."""
+"""One page for many images: a row each, with its count, its sizes and the way to its own report."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -98,7 +98,7 @@ def batch_text(path: Path, named: Sequence[tuple[str, ResultFolder]], failed: Ma
         failed=sorted(failed.items()),
         warned=sum(bool(row.warnings) for row in rows),
         heads=heads,
-        figures=[shown for shown in [_pooled(runs)] if shown],
+        figures=[figure for figure in [_pooled(runs)] if figure],
         scale=f"{digits(scale[0])} to {digits(scale[1])} {unit}" if scale else "",
         files=[(name, meaning) for name, meaning in _FILES.items() if (path / name).is_file()],
         version=", ".join(sorted({str(run.summary.get("version", "")) for run in runs})),
@@ -109,12 +109,12 @@ def _facts(runs: Sequence[ResultFolder], unit: str) -> list[Fact]:
     counted = [parts_of(run.summary.get("count")) for run in runs]
     total = sum(len(run.table) if parts is None else parts[0] for run, parts in zip(runs, counted, strict=True))
     note = "sum over the images" + ("" if all(counted) else "; some were given, not counted")
-    found = [Fact("Images", show(float(len(runs)), 0)), Fact("Droplets", show(float(total), 0), note=note)]
+    facts = [Fact("Images", show(float(len(runs)), 0)), Fact("Droplets", show(float(total), 0), note=note)]
     medians = [parts[0] for run in runs if (parts := parts_of(sizes_of(run).get("dn50")))]
     if unit and len(medians) > 1:
         ends = f"{digits(min(medians))} to {digits(max(medians))}"
-        found.append(Fact("Median diameters", ends, unit, note="the smallest and the largest of an image"))
-    return found
+        facts.append(Fact("Median diameters", ends, unit, note="the smallest and the largest of an image"))
+    return facts
 
 
 def _pooled(runs: Sequence[ResultFolder]) -> Figure | None:
@@ -132,8 +132,8 @@ def _pooled(runs: Sequence[ResultFolder]) -> Figure | None:
     drawn = size_figure(pd.concat(tables, ignore_index=True), 1.0 if all(sides) else None)
     if drawn is None:
         return None
-    said = "Share of the droplets by diameter, as if all images showed one population, with its 90 % band."
-    return Figure(data_uri(drawn), "Histogram of the diameters of all images with its band.", said)
+    caption = "Share of the droplets by diameter, as if all images showed one population, with its 90 % band."
+    return Figure(data_uri(drawn), "Histogram of the diameters of all images with its band.", caption)
 
 
 def _row(name: str, run: ResultFolder, unit: str, scale: tuple[float, float] | None) -> Row:

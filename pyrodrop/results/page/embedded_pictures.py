@@ -36,7 +36,7 @@ def gray_picture(pixels: NDArray[np.float32], longest: int) -> Image.Image:
 
 
 def residual_picture(residual: NDArray[np.float32], spread: float, longest: int) -> Image.Image:
-    """What is left over, (C, H, W) in units of the noise: blue below, white at 0, red above, full at the spread.
+    """The residual, (C, H, W) in units of the noise: blue below, white at 0, red above, full at the spread.
 
     Several channels are added and divided by the root of their number, so that noise stays noise of one.
     """
@@ -77,7 +77,7 @@ def thumbnail(path: Path, longest: int = 240) -> str | None:
 
 
 def with_circles(pixels: NDArray[np.float32], table: "pd.DataFrame", longest: int) -> Image.Image:
-    """An image (H, W) in gray, and a circle for each droplet that is rather there than not.
+    """An image (H, W) in gray, and a circle for each droplet whose presence is at least one half.
 
     Its longer side has so many pixels; a small image is enlarged by a whole number, to at most that.
     """
@@ -87,8 +87,8 @@ def with_circles(pixels: NDArray[np.float32], table: "pd.DataFrame", longest: in
     factor = gray.width / pixels.shape[1]
     canvas = gray.resize((_FINER * gray.width, _FINER * gray.height), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(canvas)
-    there = table[table["presence"] >= 0.5] if "presence" in table else table
+    present = table[table["presence"] >= 0.5] if "presence" in table else table
     to_corners = np.array([0.5, 0.5, 0.0])
-    for x, y, radius in _FINER * factor * (there[["x_px", "y_px", "radius_px"]].to_numpy() + to_corners):
+    for x, y, radius in _FINER * factor * (present[["x_px", "y_px", "radius_px"]].to_numpy() + to_corners):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(255, 75, 51), width=_LINE)
     return canvas.resize(gray.size, Image.Resampling.LANCZOS)

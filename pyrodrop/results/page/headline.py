@@ -20,24 +20,26 @@ class Fact(NamedTuple):
 
 def facts(run: ResultFolder) -> list[Fact]:
     """The numbers that the page begins with: how many, how large, how well the model fits."""
-    found = [count_fact(run), median_fact(run)]
+    headline = [count_fact(run), median_fact(run)]
     sauter = sizes_of(run).get("d_3_2")
     if parts_of(sauter) is not None:
-        shown = with_interval(sauter)
-        found.append(Fact("Sauter mean diameter", shown.value, unit_of(run), shown.interval, "volume over surface"))
+        estimate = with_interval(sauter)
+        headline.append(
+            Fact("Sauter mean diameter", estimate.value, unit_of(run), estimate.interval, "volume over surface")
+        )
     reduced = run.summary.get("reduced_chi_square")
     values = [v for v in (reduced if isinstance(reduced, list) else [reduced]) if isinstance(v, int | float)]
     if values:
         shown_values = ", ".join(digits(float(value)) for value in values)
-        found.append(Fact("Reduced chi-square", shown_values, note="1 where the model leaves only noise"))
-    return found
+        headline.append(Fact("Reduced chi-square", shown_values, note="1 where the model leaves only noise"))
+    return headline
 
 
 def count_fact(run: ResultFolder) -> Fact:
     """How many droplets: counted with an interval, or as many as the fit was given."""
     if parts_of(run.summary.get("count")) is not None:
-        shown = with_interval(run.summary["count"])
-        return Fact("Droplets", shown.value, interval=shown.interval)
+        estimate = with_interval(run.summary["count"])
+        return Fact("Droplets", estimate.value, interval=estimate.interval)
     return Fact("Droplets", show(float(len(run.table)), 0), note="as many as the fit was given or started with")
 
 
@@ -45,31 +47,35 @@ def median_fact(run: ResultFolder) -> Fact:
     """Median diameter by number, with its interval where the sizes were measured."""
     median = sizes_of(run).get("dn50")
     if parts_of(median) is not None:
-        shown = with_interval(median)
-        return Fact("Median diameter", shown.value, unit_of(run), shown.interval, "by number")
-    there = run.table[run.table["presence"] >= 0.5]
-    value = 2 * float(there["radius_px"].median()) * (run.pixel_size_um or 1.0)
+        estimate = with_interval(median)
+        return Fact("Median diameter", estimate.value, unit_of(run), estimate.interval, "by number")
+    present = run.table[run.table["presence"] >= 0.5]
+    value = 2 * float(present["radius_px"].median()) * (run.pixel_size_um or 1.0)
     note = "of the droplets in the table, without an interval"
     return Fact("Median diameter", show(value, decimals_for(None, value)), unit_of(run), note=note)
 
 
 def warnings(run: ResultFolder) -> list[str] | None:
     """What to be wary of; None where nobody has looked."""
-    said = run.summary.get("warnings")
-    if isinstance(said, list):
-        return [str(line) for line in said] + _misfit(run, said)
+    stated = run.summary.get("warnings")
+    if isinstance(stated, list):
+        return [str(line) for line in stated] + _misfit(run, stated)
     if run.summary.get("settled") is False:
         return ["the fit had not settled when its steps were over: resume it for more"]
     return None
 
 
-def _misfit(run: ResultFolder, said: list[Any]) -> list[str]:
+def _misfit(run: ResultFolder, stated: list[Any]) -> list[str]:
     """That the model plainly does not fit, where nobody has said so, as of an image in tiles."""
     reduced = run.summary.get("reduced_chi_square")
-    if not isinstance(reduced, int | float) or reduced <= TOO_LARGE or any("chi-square" in str(line) for line in said):
+    if (
+        not isinstance(reduced, int | float)
+        or reduced <= TOO_LARGE
+        or any("chi-square" in str(line) for line in stated)
+    ):
         return []
     return [
-        f"what is left over is {digits(reduced**0.5, 2)} times the noise (reduced chi-square {digits(reduced)}): "
+        f"the residual is {digits(reduced**0.5, 2)} times the noise (reduced chi-square {digits(reduced)}): "
         "droplets or background are not as the model says; intervals may be too narrow"
     ]
 

@@ -77,7 +77,7 @@ def write_report(folder: str | Path) -> Path:
         >>> import tempfile, pyrodrop
         >>> from pyrodrop.workflows.commands.measure import measure_image
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     said = measure_image(None, folder, profile="gaussian", progress=False)
+        ...     summary = measure_image(None, folder, profile="gaussian", progress=False)
         ...     page = pyrodrop.write_report(folder)
         >>> page.name
         'report.html'
@@ -112,7 +112,7 @@ def report_text(run: ResultFolder) -> str:
         method=method_text(run),
         sizes=figure(run.path, *_SIZES) or _sizes(run),
         count=_count(run),
-        further=[shown for name in _FURTHER if (shown := figure(run.path, *name))],
+        further=[further for name in _FURTHER if (further := figure(run.path, *name))],
         statistics=statistics(run),
         unit=unit_of(run),
         pixel_size=f"{run.pixel_size_um:.6g}" if run.pixel_size_um else "",
@@ -128,15 +128,15 @@ def report_text(run: ResultFolder) -> str:
 
 def subtitle(run: ResultFolder) -> list[str]:
     """What was looked at: channel, size, size of a pixel, profile."""
-    said = []
+    parts = []
     if run.summary.get("channel"):
-        said.append(f"channel {run.summary['channel']}")
+        parts.append(f"channel {run.summary['channel']}")
     if run.size:
-        said.append(f"{run.size[1]} × {run.size[0]} px")
-    said.append(f"{run.pixel_size_um:.6g} µm per px" if run.pixel_size_um else "size of a pixel not known")
+        parts.append(f"{run.size[1]} × {run.size[0]} px")
+    parts.append(f"{run.pixel_size_um:.6g} µm per px" if run.pixel_size_um else "size of a pixel not known")
     if run.summary.get("profile"):
-        said.append(f"profile {run.summary['profile']}")
-    return said
+        parts.append(f"profile {run.summary['profile']}")
+    return parts
 
 
 def statistics(run: ResultFolder) -> list[dict[str, str]]:
@@ -178,8 +178,8 @@ def _count(run: ResultFolder) -> Figure | None:
     parts = parts_of(run.summary.get("count"))
     if parts is None or parts[1] == parts[2]:
         return None
-    there = figure(run.path, *_COUNT)
-    if there is not None:
-        return there
+    stored = figure(run.path, *_COUNT)
+    if stored is not None:
+        return stored
     drawn = count_figure(run.table)
     return None if drawn is None else Figure(data_uri(drawn), _COUNT[1], _COUNT[2])

@@ -1,4 +1,4 @@
-"""What a page shows of the image: its circles, and beside them what the model leaves over, on the same scale."""
+"""What a page shows of the image: its circles, and beside them the residual, on the same scale."""
 
 from typing import NamedTuple
 

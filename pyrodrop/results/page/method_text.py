@@ -6,7 +6,7 @@ from typing import Any
 from pyrodrop.results.page.number_format import digits, parts_of, show, with_interval
 from pyrodrop.results.storage.result_folder import ResultFolder
 
-# Where the circle of a profile lies; see ``render.profiles``.
+# Where the circle of a profile lies; see ``pyrodrop.rendering``.
 RADII: dict[str, str] = {
     "gaussian": "where the spot has fallen to 61 % of its height, one standard deviation from the centre",
     "disc": "where the edge has fallen to half of the droplet's height",
@@ -27,14 +27,14 @@ def method_text(run: ResultFolder) -> str:
     """How the droplets of an image were found, and what came of it; empty where the summary says too little."""
     summary = run.summary
     if parts_of(summary.get("count")) is not None:
-        said = [_measured(run), *_found(run)]
+        sentences = [_measured(run), *_result_sentences(run)]
     elif "learning_rate" in summary:
-        said = [_fitted(run)]
+        sentences = [_fitted(run)]
     else:
         return ""
     if meaning := radius_meaning(summary):
-        said.append(f"A droplet's radius ends {meaning}.")
-    return " ".join(said)
+        sentences.append(f"A droplet's radius ends {meaning}.")
+    return " ".join(sentences)
 
 
 def _subject(run: ResultFolder) -> str:
@@ -65,24 +65,26 @@ def _measured(run: ResultFolder) -> str:
     )
 
 
-def _found(run: ResultFolder) -> list[str]:
+def _result_sentences(run: ResultFolder) -> list[str]:
     unit = "µm" if run.pixel_size_um else "px"
     count = with_interval(run.summary["count"])
     sizes = run.summary.get("sizes")
     words = {"dn50": "a median diameter by number", "d_3_2": "a Sauter mean diameter"}
-    found = []
+    sizes_in_words = []
     for name, meaning in words.items():
-        shown = with_interval(sizes.get(name)) if isinstance(sizes, Mapping) else with_interval(None)
-        if shown.interval:
-            found.append(f"{meaning} of {shown.value} {unit} ({shown.interval})")
-    with_sizes = f", with {' and '.join(found)}" if found else ""
-    said = [f"It found {count.value} droplets ({count.interval}){with_sizes}; in brackets, 90 % credible intervals."]
+        estimate = with_interval(sizes.get(name)) if isinstance(sizes, Mapping) else with_interval(None)
+        if estimate.interval:
+            sizes_in_words.append(f"{meaning} of {estimate.value} {unit} ({estimate.interval})")
+    with_sizes = f", with {' and '.join(sizes_in_words)}" if sizes_in_words else ""
+    sentences = [
+        f"It found {count.value} droplets ({count.interval}){with_sizes}; in brackets, 90 % credible intervals."
+    ]
     reduced = run.summary.get("reduced_chi_square")
     if isinstance(reduced, int | float) and reduced > TOO_LARGE:
-        said.append(
+        sentences.append(
             f"The reduced chi-square is {digits(float(reduced))}, so the model does not describe all of the image."
         )
-    return said
+    return sentences
 
 
 def _fitted(run: ResultFolder) -> str:
@@ -93,10 +95,12 @@ def _fitted(run: ResultFolder) -> str:
         "noise": "standard deviation of the noise {}",
         "seed": "seed {}",
     }
-    given = [said.format(summary[name]) for name, said in words.items() if isinstance(summary.get(name), int | float)]
+    settings = [
+        phrase.format(summary[name]) for name, phrase in words.items() if isinstance(summary.get(name), int | float)
+    ]
     number = show(float(len(run.table)), 0)
     return (
         f"{number} Gaussian spots on a uniform background were fitted to {_subject(run)} with {_program(run)} by "
-        f"stochastic variational inference with a mean-field normal guide ({', '.join(given)}). How sure their number "
-        "is, the fit does not say."
+        f"stochastic variational inference with a mean-field normal guide ({', '.join(settings)}). How sure their "
+        "number is, the fit does not say."
     )

@@ -36,20 +36,20 @@ def notebook_html(
     """
     pixels = np.asarray(image, dtype=np.float32)
     picture = encoded(with_circles(pixels, table, _LONGEST))
-    said = Markup(" &middot; ").join(
+    line = Markup(" &middot; ").join(
         Markup("{} <b>{}</b>").format(name, value if isinstance(value, str) else in_words(value))
         for name, value in facts.items()
     )
-    wary = Markup("").join(Markup("<li>{}</li>").format(line) for line in warnings)
-    shown = table[[name for name in _COLUMNS if name in table]].head(_ROWS)
+    warning_list = Markup("").join(Markup("<li>{}</li>").format(line) for line in warnings)
+    first_rows = table[[name for name in _COLUMNS if name in table]].head(_ROWS)
     # pandas escapes the cells itself.
-    rows = Markup(shown.to_html(index=False, border=0, float_format=lambda value: f"{value:.4g}"))
+    html_table = Markup(first_rows.to_html(index=False, border=0, float_format=lambda value: f"{value:.4g}"))
     return str(
-        Markup("<div><p><b>{}</b><br>{}</p>").format(title, said)
-        + (Markup("<ul>{}</ul>").format(wary) if warnings else Markup(""))
+        Markup("<div><p><b>{}</b><br>{}</p>").format(title, line)
+        + (Markup("<ul>{}</ul>").format(warning_list) if warnings else Markup(""))
         + Markup('<img src="{}" alt="{}" style="max-width:100%">').format(
             picture, f"the image with a circle around each of {len(table)} droplets"
         )
-        + rows
+        + html_table
         + Markup("<p>{}</p></div>").format(escape(f"{min(len(table), _ROWS)} of {len(table)} droplets"))
     )

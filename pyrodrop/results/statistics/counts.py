@@ -1,4 +1,4 @@
-"""How many droplets there are, as a distribution: each is there with its own probability."""
+"""How many droplets there are, as a distribution: each is present with its own probability."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -49,7 +49,7 @@ class Count:
 
 
 def count_distribution(presence: ArrayLike) -> Count:
-    """The number of droplets that are there: the Poisson-binomial distribution, without sampling.
+    """The number of droplets that are present: the Poisson-binomial distribution, without sampling.
 
     One droplet after the other, P(k) <- (1 - p) P(k) + p P(k - 1), in blocks of some, and then the blocks' sum: the
     convolution of their distributions, two by two. No term is ever negative, so that nothing cancels and even unlikely
@@ -58,7 +58,7 @@ def count_distribution(presence: ArrayLike) -> Count:
     for granted is that the presences are independent of each other.
 
     Args:
-        presence: probability that each droplet is there, (N,), in [0, 1]; N may be 0.
+        presence: probability that each droplet is present, (N,), in [0, 1]; N may be 0.
 
     Returns:
         The distribution, exact to 1e-14; numbers less likely than 1e-30 may have none.

@@ -48,13 +48,13 @@ def size_histogram(
 ) -> SizeHistogram:
     """Shares of the droplets by diameter, with a band for what is not known.
 
-    A replicate takes a posterior draw of all diameters, lets each droplet be there or not, counts, and draws the
+    A replicate takes a posterior draw of all diameters, lets each droplet be present or not, counts, and draws the
     population's share of a bin that holds k of n droplets from Beta(k + 1/2, n - k + 1/2), Jeffreys' posterior of
     a binomial share: a bin without droplets has a band too.
 
     Args:
         diameters_px: posterior draws, (draws, N), in px, positive; N may be 0.
-        presence: probability that each droplet is there, (N,); one where not given.
+        presence: probability that each droplet is present, (N,); one where not given.
         pixel_size_um: side of a pixel in micrometres; bins are then in micrometres.
         bins: edges, rising; where not given, by the rule of Freedman and Diaconis (1981), 5 to 40 of them.
         logarithmic: bins equally wide in the logarithm; where not given, if the sizes span a factor above 5.
@@ -84,9 +84,9 @@ def size_histogram(
     shares = np.full((replicates, len(edges) - 1), np.nan)
     population = np.empty_like(shares)
     for row in range(replicates):
-        there = generator.random(len(p)) < p
-        number = int(there.sum())
-        counted = np.histogram(d[generator.integers(len(d)), there], edges)[0]
+        present = generator.random(len(p)) < p
+        number = int(present.sum())
+        counted = np.histogram(d[generator.integers(len(d)), present], edges)[0]
         if number:
             shares[row] = counted / number
         population[row] = generator.beta(counted + 0.5, number - counted + 0.5)

@@ -99,8 +99,8 @@ def size_statistics(
 ) -> Sizes:
     """Quantiles, mean diameters and spread of the population that the droplets were drawn from.
 
-    Each replicate takes one posterior draw of all diameters, lets every droplet be there or not by its
-    presence, and weighs those that are there by a Dirichlet draw: Rubin's Bayesian bootstrap (1981), whose
+    Each replicate takes one posterior draw of all diameters, lets every droplet be present or not by its
+    probability, and weighs those that are by a Dirichlet draw: Rubin's Bayesian bootstrap (1981), whose
     concentration is (n - 2) / n for n droplets, so that the variance of a mean is s^2 / n with the unbiased s^2
     (one, as in Rubin's paper, gives too little for few droplets). Mean and quantiles are over replicates. So
     the interval holds the uncertainty of each droplet and of having seen only so many.
@@ -108,7 +108,7 @@ def size_statistics(
     Args:
         diameters_px: posterior draws, (draws, N), in px, positive; N may be 0. A single row (1, N) stands for
             diameters that are known.
-        presence: probability that each droplet is there, (N,); one where not given.
+        presence: probability that each droplet is present, (N,); one where not given.
         pixel_size_um: side of a pixel in micrometres; the statistics are then in micrometres.
         cut: which droplets the border of the image cuts, (N,). They are left out, and of those kept the large
             are weighed up for the places where they would have been cut (Miles and Lantuejoul), by
@@ -203,9 +203,9 @@ class _Sample(NamedTuple):
         if replicates < 1:
             raise ValueError(f"replicates is {replicates}: give at least 1, better some thousands.")
         for begin in range(0, replicates, step):
-            some = min(step, replicates - begin)
-            draw = generator.integers(len(self.diameters), size=some)
-            present = generator.random((some, n)) < self.presence
+            rows = min(step, replicates - begin)
+            draw = generator.integers(len(self.diameters), size=rows)
+            present = generator.random((rows, n)) < self.presence
             number = present.sum(1, keepdims=True)
             # A lone droplet has all the weight, whatever the concentration; two need a positive one.
             concentration = np.maximum(number - 2, 0.5) / np.maximum(number, 1)
@@ -219,19 +219,19 @@ class _Sample(NamedTuple):
 
     def warnings(self) -> tuple[str, ...]:
         """What makes the intervals less than they should be."""
-        found = []
+        warnings = []
         expected = float(self.presence.sum())
         if expected < 20:
-            found.append(f"{expected:.1f} droplets are expected: intervals from fewer than 20 are too narrow")
+            warnings.append(f"{expected:.1f} droplets are expected: intervals from fewer than 20 are too narrow")
         if expected > 0:
             volume = self.presence * self.diameters.mean(0) ** 3
             alike = volume.sum() ** 2 / (volume**2).sum()
             if alike < _ENOUGH_VOLUME:
-                found.append(
+                warnings.append(
                     f"the volume is that of {alike:.1f} equal droplets: dv90, d_3_2, d_4_3 and span hang on the "
                     f"largest few, and larger ones not seen would change them: their intervals are too narrow"
                 )
-        return tuple(found)
+        return tuple(warnings)
 
 
 def _statistics(population: Population) -> Array:
@@ -266,23 +266,23 @@ def _quantiles(d: Array, share: Array) -> list[Array]:
     Each diameter stands at the middle of its step of the cumulative distribution, and between them it is
     straight: the step function itself would put every quantile of few droplets on a droplet.
     """
-    # A droplet that is not there must not be a corner of the curve: it takes the place of the last that is.
-    there = share > 0
-    last = np.maximum.accumulate(np.where(there, np.arange(d.shape[1]), -1), 1)
-    first = np.argmax(there, 1)
+    # A droplet that is absent must not be a corner of the curve: it takes the place of the last one present.
+    present = share > 0
+    last = np.maximum.accumulate(np.where(present, np.arange(d.shape[1]), -1), 1)
+    first = np.argmax(present, 1)
     d = np.take_along_axis(d, np.where(last < 0, first[:, None], last), 1)
     cumulative = np.cumsum(share, 1)
     middle = cumulative - share / 2
     middle = np.take_along_axis(middle, np.where(last < 0, first[:, None], last), 1)
-    found = []
+    diameters = []
     for level in _LEVELS:
         above = (middle < level).sum(1)
         low, high = np.clip(above - 1, 0, d.shape[1] - 1), np.clip(above, 0, d.shape[1] - 1)
         rows = np.arange(len(d))
         gap = middle[rows, high] - middle[rows, low]
         part = np.where(gap > 0, (level - middle[rows, low]) / np.where(gap > 0, gap, 1), 0)
-        found.append(d[rows, low] + np.clip(part, 0, 1) * (d[rows, high] - d[rows, low]))
-    return found
+        diameters.append(d[rows, low] + np.clip(part, 0, 1) * (d[rows, high] - d[rows, low]))
+    return diameters
 
 
 def _estimate(values: Array, interval: bool) -> Estimate:

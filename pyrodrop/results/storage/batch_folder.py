@@ -42,7 +42,7 @@ def read_batch(folder: str | Path) -> BatchFolder:
         elif held:
             names.setdefault(held, image)
     if not names and not failed:
-        inner = sorted(one.name for one in path.iterdir() if one.is_dir() and is_results(one))
+        inner = sorted(inside.name for inside in path.iterdir() if inside.is_dir() and is_results(inside))
         names = {name: "" for name in inner if not name.startswith(".")}
     if not names and not failed:
         raise ResultError(f"{path} holds no summary.json, nor does a folder in it; {_ADVICE}")

@@ -45,12 +45,14 @@ def load_state(path: str | os.PathLike[str], kind: str | tuple[str, ...], needs:
     except Exception as error:  # torch raises half a dozen types for a damaged file
         raise CheckpointError(f"{path} is not a readable checkpoint (damaged or something else); {advice}") from error
     kinds = (kind,) if isinstance(kind, str) else kind
-    found = state.get("kind") if isinstance(state, dict) else state
-    if not isinstance(found, str) or found not in kinds:
+    stored_kind = state.get("kind") if isinstance(state, dict) else state
+    if not isinstance(stored_kind, str) or stored_kind not in kinds:
         # Only words are shown: written out, lists of a list of a list ... can be longer than any memory.
-        shown = repr(found[:60]) if isinstance(found, str) else f"type {type(found).__name__}"
-        shown = "no kind" if found is None else shown
-        raise CheckpointError(f"{path} is a checkpoint of {shown}, expected {' or '.join(map(repr, kinds))}; {advice}")
+        described = repr(stored_kind[:60]) if isinstance(stored_kind, str) else f"type {type(stored_kind).__name__}"
+        described = "no kind" if stored_kind is None else described
+        raise CheckpointError(
+            f"{path} is a checkpoint of {described}, expected {' or '.join(map(repr, kinds))}; {advice}"
+        )
     for name, expected in needs.items():
         if not isinstance(state.get(name), expected):
             raise CheckpointError(f"{path} is damaged: {name!r} is missing or no {expected.__name__}; {advice}")

@@ -77,7 +77,7 @@ class ResultFolder:
         return None if checkpoint is None else _checkpoint_channel(checkpoint)
 
     def residual(self) -> Picture | None:
-        """What the model leaves over in units of the noise, (C, H, W), from ``residual.tif``."""
+        """The residual, image less model, in units of the noise, (C, H, W), from ``residual.tif``."""
         stored = self.file("residual.tif")
         return None if stored is None else _read_tiff(stored)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.results.checks.residuals import DropletResiduals
-from pyrodrop.results.tables.flags import FLAGS, Context
+from pyrodrop.results.tables.flags import FLAGS, MeasuredDroplets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +22,8 @@ def droplet_table(
     noise: float,
     presence: Tensor | None = None,
     pixel_size_um: float | None = None,
-    radius_range: tuple[float, float] | None = None,
     residuals: DropletResiduals | None = None,
-    held: NDArray[np.bool_] | None = None,
+    at_bounds: NDArray[np.bool_] | None = None,
 ) -> "pd.DataFrame":
     """The droplet table: mean, standard deviation and 5 % and 95 % quantiles over draws.
 
@@ -32,11 +31,10 @@ def droplet_table(
         draws: x_px, y_px, radius_px and amplitude, each (draws, N); lengths in px.
         size: height and width (H, W) of the image in px.
         noise: standard deviation of the noise, in units of the amplitude.
-        presence: probability that each droplet is there, (N,); one where not given.
+        presence: probability that each droplet is present, (N,); one where not given.
         pixel_size_um: side of a pixel in micrometres; adds the columns x_um, y_um and radius_um.
-        radius_range: least and greatest radius in px that the prior allows, for the flag prior_edge.
-        residuals: what the model leaves over inside each circle, for the flag residual.
-        held: droplets that a fit held back at an edge of where they may lie, (N,), for the flag prior_edge.
+        residuals: the residual inside each circle, for the flag residual.
+        at_bounds: droplets that a fit held back at an edge of where they may lie, (N,), for the flag prior_edge.
 
     Returns:
         A frame with the columns id, each quantity with _sd, _q05, _q95, presence, flags (names of ``FLAGS``,
@@ -44,21 +42,17 @@ def droplet_table(
     """
     columns: dict[str, object] = {}
     means: dict[str, Array] = {}
-    lows: dict[str, Array] = {}
-    highs: dict[str, Array] = {}
     for name in ("x_px", "y_px", "radius_px", "amplitude"):
         values = draws[name].detach().cpu().double().numpy()
         means[name] = values.mean(0)
         low, high = np.quantile(values, [0.05, 0.95], axis=0)
-        lows[name], highs[name] = low, high
         columns |= {name: means[name], f"{name}_sd": values.std(0), f"{name}_q05": low, f"{name}_q95": high}
     n = len(means["x_px"])
     x, y, radius, amplitude = means.values()
-    low, high = lows["radius_px"], highs["radius_px"]
-    context = Context(x, y, radius, amplitude, size, noise, low, high, radius_range, residuals, held)
-    named = [(name, decide(context)) for name, (_, decide) in FLAGS.items()]
+    droplets = MeasuredDroplets(x, y, radius, amplitude, size, noise, residuals, at_bounds)
+    decided = [(name, decide(droplets)) for name, (_, decide) in FLAGS.items()]
     columns["presence"] = np.ones(n) if presence is None else presence.detach().cpu().double().numpy()
-    flags = [" ".join(name for name, applies in named if applies[i]) for i in range(n)]
+    flags = [" ".join(name for name, applies in decided if applies[i]) for i in range(n)]
     columns["flags"] = np.array(flags, dtype=object)
     if pixel_size_um is not None:
         for axis, source in (("x_um", "x_px"), ("y_um", "y_px"), ("radius_um", "radius_px")):

@@ -11,12 +11,15 @@ from pyrodrop.results.checks.residuals import DropletResiduals
 Array = NDArray[np.float64]
 
 
-class Context(NamedTuple):
-    """What a flag is decided from: mean x, y, radius, amplitude of each droplet, the image's size and noise.
+class MeasuredDroplets(NamedTuple):
+    """What the flags of N droplets are decided from.
 
-    What may not be known, and then raises no flag: the 5 % and 95 % quantiles of the radius (N,), the least and the
-    greatest radius that the prior allows, what the model leaves over inside each circle, and which droplets the fit
-    held back at an edge of where they may lie (N,).
+    Attributes:
+        x, y, radius, amplitude: posterior means of each droplet, (N,); lengths in px.
+        size: height and width (H, W) of the image in px.
+        noise: standard deviation of a pixel's noise, in units of the amplitude.
+        residuals: the residual inside each circle; None, where it is not known, raises no flag.
+        at_bounds: droplets that the fit held back at an edge of where they may lie, (N,), or None.
     """
 
     x: Array
@@ -25,19 +28,16 @@ class Context(NamedTuple):
     amplitude: Array
     size: tuple[int, int]
     noise: float
-    radius_q05: Array | None = None
-    radius_q95: Array | None = None
-    radius_range: tuple[float, float] | None = None
     residuals: DropletResiduals | None = None
-    held: NDArray[np.bool_] | None = None
+    at_bounds: NDArray[np.bool_] | None = None
 
 
-Flag = Callable[[Context], NDArray[np.bool_]]
+Flag = Callable[[MeasuredDroplets], NDArray[np.bool_]]
 FLAGS: dict[str, tuple[str, Flag]] = {}
 
 
 def flag(name: str, meaning: str) -> Callable[[Flag], Flag]:
-    """Register a function of a ``Context`` that says of each droplet whether the flag ``name`` applies."""
+    """Register a function of ``MeasuredDroplets`` that says of each droplet whether the flag ``name`` applies."""
 
     def register(decide: Flag) -> Flag:
         FLAGS[name] = (meaning, decide)
@@ -47,7 +47,7 @@ def flag(name: str, meaning: str) -> Callable[[Flag], Flag]:
 
 
 @flag("border", "the circle reaches beyond the image")
-def _border(c: Context) -> NDArray[np.bool_]:
+def _border(c: MeasuredDroplets) -> NDArray[np.bool_]:
     h, w = c.size
     left = np.minimum(c.x, w - 1 - c.x)
     top = np.minimum(c.y, h - 1 - c.y)
@@ -55,7 +55,7 @@ def _border(c: Context) -> NDArray[np.bool_]:
 
 
 @flag("overlapping", "its circle meets another droplet's")
-def _overlapping(c: Context) -> NDArray[np.bool_]:
+def _overlapping(c: MeasuredDroplets) -> NDArray[np.bool_]:
     from scipy.spatial import cKDTree
 
     centres = np.stack([c.x, c.y], 1)
@@ -74,25 +74,20 @@ def _overlapping(c: Context) -> NDArray[np.bool_]:
 
 
 @flag("faint", "its signal to noise, amplitude * radius * sqrt(pi) / noise for a Gaussian, is below 5")
-def _faint(c: Context) -> NDArray[np.bool_]:
+def _faint(c: MeasuredDroplets) -> NDArray[np.bool_]:
     return np.abs(c.amplitude) * c.radius * np.sqrt(np.pi) < 5 * c.noise
 
 
-@flag("prior_edge", "it is held back at an edge of what was allowed, or its radius is within 2 % of one")
-def _prior_edge(c: Context) -> NDArray[np.bool_]:
-    if c.held is not None:
-        return c.held
-    if c.radius_range is None or c.radius_q05 is None or c.radius_q95 is None:
-        return np.zeros(len(c.x), bool)
-    least, greatest = c.radius_range
-    return (c.radius_q05 <= 1.02 * least) | (c.radius_q95 >= greatest / 1.02)
+@flag("prior_edge", "the fit held it back at an edge of what was allowed")
+def _prior_edge(c: MeasuredDroplets) -> NDArray[np.bool_]:
+    return np.zeros(len(c.x), bool) if c.at_bounds is None else c.at_bounds
 
 
 @flag(
     "residual",
-    "inside its circle what the model leaves over has more than twice the noise's mean square, beyond chance",
+    "inside its circle the residual has more than twice the noise's mean square, beyond chance",
 )
-def _residual(c: Context) -> NDArray[np.bool_]:
+def _residual(c: MeasuredDroplets) -> NDArray[np.bool_]:
     if c.residuals is None:
         return np.zeros(len(c.x), bool)
     # By the first alone a droplet of three pixels would be flagged by chance, by the second a large one for a trifle.

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def compare_with_truth(found: "pd.DataFrame", truth: "pd.DataFrame") -> dict[str, float | int | None]:
-    """Match found droplets to true ones, one to one at the least total distance, and say how well they agree.
+def compare_with_truth(table: "pd.DataFrame", truth: "pd.DataFrame") -> dict[str, float | int | None]:
+    """Match measured droplets to true ones, one to one at the least total distance, and say how well they agree.
 
     A pair can match when its centres are closer than half the true radius, or 2 px where that is less.
 
     Args:
-        found: a droplet table; rows whose presence is below one half are left out.
+        table: a droplet table; rows whose presence is below one half are left out.
         truth: columns x_px, y_px, radius_px, and amplitude where known.
 
     Returns:
@@ -26,24 +26,24 @@ def compare_with_truth(found: "pd.DataFrame", truth: "pd.DataFrame") -> dict[str
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    found = found[found["presence"] >= 0.5]
-    distance = cdist(truth[["x_px", "y_px"]], found[["x_px", "y_px"]])
+    table = table[table["presence"] >= 0.5]
+    distance = cdist(truth[["x_px", "y_px"]], table[["x_px", "y_px"]])
     reach = np.maximum(0.5 * truth["radius_px"].to_numpy(), 2.0)
     far = 1e6
     rows, columns = linear_sum_assignment(np.where(distance <= reach[:, None], distance, far))
     close = distance[rows, columns] <= reach[rows]
     rows, columns = rows[close], columns[close]
-    recall, precision = len(rows) / max(len(truth), 1), len(rows) / max(len(found), 1)
+    recall, precision = len(rows) / max(len(truth), 1), len(rows) / max(len(table), 1)
 
     def relative(name: str) -> float | None:
-        if not len(rows) or name not in truth or name not in found:
+        if not len(rows) or name not in truth or name not in table:
             return None
-        true, seen = truth[name].to_numpy()[rows], found[name].to_numpy()[columns]
+        true, seen = truth[name].to_numpy()[rows], table[name].to_numpy()[columns]
         return float(np.median(np.abs(seen / true - 1.0)))
 
     return {
         "n_true": len(truth),
-        "n_found": len(found),
+        "n_found": len(table),
         "n_matched": len(rows),
         "recall": recall,
         "precision": precision,
@@ -62,13 +62,13 @@ def shared(table: "pd.DataFrame", other: "pd.DataFrame", factor: float = 1.5) ->
     """
     from scipy.spatial import cKDTree
 
-    found = np.zeros(len(table), bool)
+    shared_rows = np.zeros(len(table), bool)
     if not len(other):
-        return found
+        return shared_rows
     tree = cKDTree(other[["x_px", "y_px"]].to_numpy())
     radii = other["radius_px"].to_numpy()
     own = table["radius_px"].to_numpy()
     for i, near in enumerate(tree.query_ball_point(table[["x_px", "y_px"]].to_numpy(), 0.5 * own)):
         ratio = radii[near] / own[i]
-        found[i] = bool(((ratio < factor) & (ratio > 1 / factor)).any())
-    return found
+        shared_rows[i] = bool(((ratio < factor) & (ratio > 1 / factor)).any())
+    return shared_rows

@@ -121,7 +121,7 @@ class Measurement:
             self.presence,
             self.pixel_size_um,
             residuals=misfit,
-            held=self.at_bound.numpy(),
+            at_bounds=self.at_bound.numpy(),
         )
         if len(self.names) > 1:
             for c, name in enumerate(self.names):

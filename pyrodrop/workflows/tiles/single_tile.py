@@ -156,5 +156,5 @@ def _table(made: Measurement, plane: Plane, top: int, left: int) -> pd.DataFrame
     draws |= {"x_px": draws["x_px"] + left, "y_px": draws["y_px"] + top, "amplitude": draws["amplitude"][:, 0]}
     noise = float(made.noise.square().mean().sqrt())
     return droplet_table(
-        draws, plane.size, noise, made.presence, plane.pixel_size_um, residuals=misfit, held=made.at_bound.numpy()
+        draws, plane.size, noise, made.presence, plane.pixel_size_um, residuals=misfit, at_bounds=made.at_bound.numpy()
     )

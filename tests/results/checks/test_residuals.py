@@ -1,4 +1,4 @@
-"""What is left over: noise alone passes, and each way of not fitting is told."""
+"""The residual: noise alone passes, and each way of not fitting is told."""
 
 import numpy as np
 import pytest

@@ -156,7 +156,7 @@ def test_a_misfit_of_which_nobody_has_warned_is_told(
     make_results: Any, tmp_path: Path, reduced: Any, own: list[str], times: int
 ) -> None:
     text = write_report(make_results(tmp_path, reduced_chi_square=reduced, warnings=own)).read_text(encoding="utf-8")
-    assert text.count("what is left over is 6.8 times the noise (reduced chi-square 46.5)") == times
+    assert text.count("the residual is 6.8 times the noise (reduced chi-square 46.5)") == times
 
 
 def test_a_number_that_is_certain_is_no_figure(make_results: Any, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyrodrop.results.checks.residuals import DropletResiduals
 from pyrodrop.results.tables.droplet_table import droplet_table
-from pyrodrop.results.tables.flags import FLAGS, Context
+from pyrodrop.results.tables.flags import FLAGS, MeasuredDroplets
 
 QUANTITIES = ("x_px", "y_px", "radius_px", "amplitude")
 COLUMNS = ["id"]
@@ -92,7 +92,7 @@ def test_overlapping_is_every_circle_that_meets_another(n: int, seed: int) -> No
     generator = np.random.default_rng(seed)
     x, y, r = generator.uniform(0, 40, n), generator.uniform(0, 40, n), generator.exponential(4, n)
     _, decide = FLAGS["overlapping"]
-    found = decide(Context(x, y, r, np.ones(n), (40, 40), 0.0))
+    found = decide(MeasuredDroplets(x, y, r, np.ones(n), (40, 40), 0.0))
     expected = [
         any(i != j and (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2 < (r[i] + r[j]) ** 2 for j in range(n)) for i in range(n)
     ]
@@ -117,23 +117,11 @@ def test_faint_is_a_signal_below_five_times_the_noise(sign: int) -> None:
     assert table == ["faint", ""]
 
 
-@pytest.mark.parametrize(
-    ("radius", "at_edge"), [(2.0, True), (2.03, True), (2.05, False), (10, False), (19.5, False), (19.7, True)]
-)
-def test_prior_edge_is_a_radius_that_presses_on_the_prior(radius: float, at_edge: bool) -> None:
-    droplets = certain([(50, 50, radius, 0.5)])
-    table = droplet_table(droplets, (101, 101), 0.01, radius_range=(2.0, 20.0))
-    assert table["flags"].tolist() == ["prior_edge" if at_edge else ""]
-    assert droplet_table(droplets, (101, 101), 0.01)["flags"].tolist() == [""]
-    assert droplet_table(droplets, (101, 101), 0.01, radius_range=(0, np.inf))["flags"].tolist() == [""]
-
-
-def test_prior_edge_is_decided_by_the_tail_of_the_draws() -> None:
+def test_prior_edge_is_a_droplet_that_the_fit_held_back() -> None:
     droplets = certain([(50, 50, 10, 0.5), (20, 20, 10, 0.5)])
-    draws = {name: values[:1].repeat(100, 1).clone() for name, values in droplets.items()}
-    draws["radius_px"][:8, 0] = 4.0  # of the 100 draws 8 lie on the edge, and of the other droplet 3
-    draws["radius_px"][:3, 1] = 4.0
-    assert droplet_table(draws, (101, 101), 0.01, radius_range=(4.0, 40.0))["flags"].tolist() == ["prior_edge", ""]
+    table = droplet_table(droplets, (101, 101), 0.01, at_bounds=np.array([True, False]))
+    assert table["flags"].tolist() == ["prior_edge", ""]
+    assert droplet_table(droplets, (101, 101), 0.01)["flags"].tolist() == ["", ""]
 
 
 @pytest.mark.parametrize(
