@@ -24,7 +24,7 @@ from scipy.stats import binom, norm
 
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
-from pyrodrop.rendering import HALF_RADIUS, render
+from pyrodrop.rendering import PROFILES, render
 
 HERE = Path(__file__).resolve().parent
 EDGE, NOISE, RADII = 1.2, 0.03, (3.0, 9.0)
@@ -131,7 +131,7 @@ def cover(profile: str, crowd: str, wanted: int) -> dict[str, Any]:
 
 def touches(truth: Numbers, profile: str) -> NDArray[np.bool_]:
     """Droplets that another one comes nearer to than the sum of the distances at which both are half as high."""
-    half = truth[:, 2] * HALF_RADIUS[profile]
+    half = truth[:, 2] * PROFILES[profile].half_share
     share = cdist(truth[:, :2], truth[:, :2]) / (half[:, None] + half)
     np.fill_diagonal(share, np.inf)
     touching: NDArray[np.bool_] = share.min(1) < 1

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pyrodrop"
 # imports: "images" does not open "images.simulation". Within a room every module may import every other.
 ARROWS: dict[str, set[str]] = {
     "cli": {"workflows", "workflows.commands", "workflows.batch"},
-    "workflows": {"images", "results"},
+    "workflows": {"images", "results", "rendering"},
     "workflows.commands": {
         "images",
         "images.simulation",
@@ -27,8 +27,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "workflows.batch": {"images", "results", "workflows"},  # its jobs live in workflows.commands, known by name only
     "workflows.tiles": {"images", "results", "workflows", "workflows.measuring", "recognition", "detection"}
-    | {"joint", "models"},
-    "workflows.measuring": {"images", "results", "workflows", "recognition", "joint", "models"},
+    | {"joint", "models", "rendering"},
+    "workflows.measuring": {"images", "results", "workflows", "recognition", "joint", "models", "rendering"},
     "workflows.fitting": {"images", "results", "workflows", "joint", "inference", "models", "pursuit"},
     "recognition": {"detection", "joint", "models", "rendering"},
     "detection": {"images.simulation", "rendering", "pursuit"},

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.rendering import PROFILES
+from pyrodrop.rendering import profile_named
 
 Array = NDArray[np.float64]
 
@@ -97,6 +97,5 @@ def _template(profile: str, r: float, shape: Array) -> Array:
     reach = int(np.ceil(_CUT * r if not len(shape) else r + _EDGES * float(shape[0])))
     along = np.arange(-reach, reach + 1)
     squared = torch.from_numpy((along**2 + along[:, None] ** 2) / r**2)
-    given = torch.from_numpy(shape) if len(shape) else None
-    heights = PROFILES[profile](squared, squared.new_tensor(r), given)
+    heights = profile_named(profile).height(squared, squared.new_tensor(r), torch.from_numpy(shape))
     return np.asarray(heights.numpy())

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.joint.factor import step
 from pyrodrop.joint.normal_equations import (
-    Columns,
     Equations,
     columns_of,
     compiled,
@@ -19,7 +18,7 @@ from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.models.support import centre_bounds
-from pyrodrop.rendering import SHAPES
+from pyrodrop.rendering.kernels.columns import Columns
 
 # A droplet that the image's border cuts may have its centre so many radii beyond it.
 BEYOND = 2.0
@@ -27,8 +26,6 @@ BEYOND = 2.0
 FAR_FACTOR = 2.0
 # The same of one step, against wild steps far from the quadratic.
 STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
-# No sharper edge can be told from another by pixels, and none is softer than a few of the smallest droplets.
-EDGE_PX = (0.2, 20.0)
 SMALLEST_PX = 0.4
 # What a step gains in log density where a fit has converged: for one unknown of them all, a tenth of a standard
 # deviation.
@@ -56,9 +53,10 @@ class Descent(NamedTuple):
 
 
 def initial_state(
-    problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None = None, edge_px: float = 1.0
+    problem: Problem, x: Array, y: Array, r: Array, amplitude: ArrayLike | None = None, shape: ArrayLike | None = None
 ) -> State:
-    """The state that the descent begins at: no heights if none are given, a level background.
+    """The state that the descent begins at: no heights if none are given, a level background, shape parameters at the
+    medians of their priors.
 
     A droplet that the image's border cuts may have its centre beyond it, by ``BEYOND`` radii.
     """
@@ -69,13 +67,17 @@ def initial_state(
         if len(a) != count or not np.isfinite(a).all():
             raise ValueError(f"amplitude has {len(a)} rows for {count} channels, or is not finite: give (C, N).")
     bg = problem.priors.bg.mean.copy()
-    shape = np.zeros(SHAPES[problem.profile])
-    shape[:1] = np.log(edge_px)
+    profile = problem.drawn
+    initial = profile.initial_shape if shape is None else np.array(shape, dtype=np.float64)
+    if initial.shape != (profile.size,) or not np.isfinite(profile.unconstrained(initial)).all():
+        raise ValueError(
+            f"shape is {initial.tolist()}: profile {profile.name!r} takes {profile.size} numbers, widths positive."
+        )
     r = np.maximum(r, SMALLEST_PX)
     out = np.maximum(far_of(r), BEYOND * r)
     (left, right), (top, bottom) = centre_bounds(width), centre_bounds(height)
     x, y = np.clip(x, left - out, right + out), np.clip(y, top - out, bottom + out)
-    return State(x, y, np.log(r), a, shape, bg)
+    return State(x, y, np.log(r), a, profile.unconstrained(initial), bg)
 
 
 def descend(problem: Problem, state: State, max_steps: int, origin: State, tolerance: float = TOLERANCE) -> Descent:
@@ -86,7 +88,7 @@ def descend(problem: Problem, state: State, max_steps: int, origin: State, toler
     log density, and a hundredth of it more for each droplet.
     """
     count = len(problem.channels)
-    n, shapes = len(state.x), SHAPES[problem.profile]
+    n, shapes = len(state.x), problem.drawn.size
     bounds = _bounds(problem, origin)
     freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.n_shared / count, 1.0)
 
@@ -180,10 +182,11 @@ def _worse_at(state: State, before: Array, after: Array, noise: Array) -> NDArra
 
 
 class _Bounds(NamedTuple):
-    """Least and greatest x, y and log r of each droplet, shape (N, 3) each."""
+    """Least and greatest x, y and log r of each droplet, shape (N, 3) each, and shape parameters, shape (S,) each."""
 
     low: Array
     high: Array
+    shape: tuple[Array, Array]
 
 
 def _bounds(problem: Problem, origin: State) -> _Bounds:
@@ -200,7 +203,7 @@ def _bounds(problem: Problem, origin: State) -> _Bounds:
         high[at_end, axis] = np.maximum(high[at_end, axis], most + BEYOND * r[at_end])
     low[:, 2] = np.maximum(origin.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
     high[:, 2] += np.log(FAR_FACTOR)
-    return _Bounds(low, high)
+    return _Bounds(low, high, problem.drawn.unconstrained_bounds)
 
 
 def _within(state: State, by_droplet: Array, by_shared: Array, bounds: _Bounds) -> State:
@@ -213,7 +216,6 @@ def _within(state: State, by_droplet: Array, by_shared: Array, bounds: _Bounds) 
     shared = by_shared.copy()
     shared[:shapes] /= max(1.0, np.abs(shared[:shapes]).max(initial=0.0) / STEP_SHAPE)
     geometry = np.stack([state.x, state.y, state.log_r], 1)
-    moves[:, :3] = np.clip(geometry + moves[:, :3], *bounds) - geometry
-    if shapes:
-        shared[:1] = np.clip(state.shape[:1] + shared[:1], *np.log(EDGE_PX)) - state.shape[:1]
+    moves[:, :3] = np.clip(geometry + moves[:, :3], bounds.low, bounds.high) - geometry
+    shared[:shapes] = np.clip(state.shape + shared[:shapes], *bounds.shape) - state.shape
     return state.moved(moves, shared)

@@ -3,15 +3,15 @@
 import numpy as np
 
 from pyrodrop.joint.priors import Array
-from pyrodrop.rendering import SHAPES, half_radius
+from pyrodrop.rendering import Profile
 
 
-def half_slopes(profile: str, log_r: Array, shape: Array) -> Array:
+def half_slopes(profile: Profile, log_r: Array, shape: Array) -> Array:
     """Derivatives of the log of each half radius by log r and the shape's unknowns, by central differences.
 
     Beside the shape, the half radius over r hangs on r alone, and slowly: it is found at a few radii between.
     """
-    n, count = len(log_r), SHAPES[profile]
+    n, count = len(log_r), profile.size
     slopes = np.zeros((n, 1 + count))
     if n == 0:
         return slopes
@@ -23,8 +23,8 @@ def half_slopes(profile: str, log_r: Array, shape: Array) -> Array:
     step = 1e-2
 
     def log_share(log_r: Array, by: Array) -> Array:
-        moved = np.concatenate([shape[:1] * np.exp(by[:1]), shape[1:] + by[1:]])
-        return np.interp(log_r, knots, np.log(half_radius(profile, np.exp(knots), moved)) - knots)
+        moved = profile.constrained(profile.unconstrained(shape) + by)
+        return np.interp(log_r, knots, np.log(profile.half_radius(np.exp(knots), moved)) - knots)
 
     still = np.zeros(count)
     slopes[:, 0] += (log_share(log_r + step, still) - log_share(log_r - step, still)) / (2 * step)

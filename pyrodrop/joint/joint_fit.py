@@ -15,7 +15,7 @@ from pyrodrop.joint.posterior import Evidence, Posterior, evidence_of, inflation
 from pyrodrop.joint.priors import Array, Priors
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.models.prior_scales import PriorScales, image_scales
-from pyrodrop.rendering import SHAPES, half_radius
+from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
 
@@ -99,19 +99,19 @@ class JointFit:
     @cached_property
     def shape(self) -> Array:
         """The renderer's shape parameters, shape (S,)."""
-        return self.state.rendered_shape
+        return profile_named(self.profile).constrained(self.state.shape)
 
     @cached_property
     def half_radius(self) -> Array:
         """Distances in px at which the droplets fall to half of their height, (N,): what is seen, and what profiles
         agree on, where edge and curve are soft and r alone says little.
         """
-        return half_radius(self.profile, self.r, self.shape)
+        return profile_named(self.profile).half_radius(self.r, self.shape)
 
     @cached_property
     def half_slopes(self) -> Array:
-        """Derivatives of log half_radius by log r, log edge and the curve, (N, 1 + S)."""
-        return half_slopes(self.profile, self.state.log_r, self.shape)
+        """Derivatives of log half_radius by log r and by the shape parameters of the state, (N, 1 + S)."""
+        return half_slopes(profile_named(self.profile), self.state.log_r, self.shape)
 
     def presence(self, expected: float | None = None, white: bool = False) -> Array:
         """Probability that each droplet is present, shape (N,), given that all others are.
@@ -138,7 +138,7 @@ def fit_jointly(
     *,
     profile: str = "disc",
     scales: PriorScales | None = None,
-    edge_px: float = 1.0,
+    shape: ArrayLike | None = None,
     max_steps: int = 50,
     origin: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
     tolerance: float = TOLERANCE,
@@ -148,11 +148,11 @@ def fit_jointly(
     Args:
         channels: the image, shape (C, H, W) or (H, W), finite.
         x, y: initial centres in px, shape (N,); N may be 0.
-        r: initial radii in px, of this profile (see ``HALF_RADIUS``), positive, shape (N,).
+        r: initial radii in px, of this profile (see ``Profile.half_share``), positive, shape (N,).
         amplitude: initial heights, shape (C, N) or (N,); None finds them first, the image being linear in them.
         profile: name of the profile, see ``pyrodrop.rendering.profiles``.
         scales: those of the priors, else ``image_scales`` with the median of r.
-        edge_px: initial width of the edge.
+        shape: initial shape parameters, as the renderer has them, (S,); else the medians of their priors.
         max_steps: no more steps than this, at least 1.
         origin: x, y and r that the droplets were found with, (N,) each, from which they may go only so far; the
             initial ones, if not given.
@@ -167,11 +167,12 @@ def fit_jointly(
     image = np.ascontiguousarray(np.asarray(channels, dtype=np.float64))
     image = image[None] if image.ndim == 2 else image
     places = [np.array(v, dtype=np.float64) for v in (x, y, r)]
-    _check(image, places, profile)
+    profile = profile_named(profile).name
+    _check(image, places)
     if scales is None:
         scales = image_scales(image, float(np.median(places[2])) if len(places[2]) else 8.0)
     problem = Problem(image, profile, scales)
-    state = initial_state(problem, places[0], places[1], places[2], amplitude, edge_px)
+    state = initial_state(problem, places[0], places[1], places[2], amplitude, shape)
     origins = state
     if origin is not None:
         at = [np.array(v, dtype=np.float64) for v in origin]
@@ -181,13 +182,13 @@ def fit_jointly(
 
 def _described(problem: Problem, mode: Descent) -> JointFit:
     """The posterior at the mode, and all that is said of it."""
-    state, residual, noise, shapes = mode.state, mode.residual, mode.noise, SHAPES[problem.profile]
+    state, residual, noise, profile = mode.state, mode.residual, mode.noise, problem.drawn
     factored = factor(mode.equations)
     covariance = factored.marginals()
     inflation = inflation_of(state, mode.columns, residual, noise)
-    shape_sd = np.sqrt(np.diag(factored.shared_covariance())[:shapes])
-    if shapes:
-        shape_sd[0] *= state.rendered_shape[0]
+    # Of a logarithm, the deviation is a share of the number.
+    units = np.where(profile.log, profile.constrained(state.shape), 1.0)
+    shape_sd = np.sqrt(np.diag(factored.shared_covariance())[: profile.size]) * units
     white = pixel_noise(problem.channels)
     white_share = min(float(np.square(white / noise).mean()), 1.0)
     log_bayes, gain = log_bayes_of(problem, state, covariance, inflation)
@@ -216,14 +217,12 @@ def _described(problem: Problem, mode: Descent) -> JointFit:
     )
 
 
-def _check(image: Array, places: list[Array], profile: str) -> None:
+def _check(image: Array, places: list[Array]) -> None:
     """A ValueError for the first argument of ``fit_jointly`` that does not fit."""
     if image.ndim != 3 or min(image.shape) < 1:
         raise ValueError(f"channels have shape {image.shape}: give (C, H, W) or (H, W).")
     if not np.isfinite(image).all():
         raise ValueError("channels hold numbers that are not finite: mask or mend them first.")
-    if profile not in SHAPES:
-        raise ValueError(f"profile {profile!r} is unknown: choose one of {', '.join(SHAPES)}.")
     if any(v.ndim != 1 or len(v) != len(places[0]) for v in places):
         raise ValueError(f"x, y and r have shapes {', '.join(str(v.shape) for v in places)}: give (N,) each.")
     if not all(np.isfinite(v).all() for v in places) or (places[2] <= 0).any():

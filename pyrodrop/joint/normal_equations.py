@@ -1,7 +1,7 @@
 """The normal equations of the model ``measured`` around a state: sparse over droplets, dense in what they share.
 
 Unknowns, in transformed space: each droplet's x, y, log r and C amplitudes, which meet only those of droplets whose
-windows share pixels; then the shared parameters, which meet all: log edge and curve of the profile, and the
+windows share pixels; then the shared parameters, which meet all: the numbers of the profile, and the
 background's control points. Their precision is J^T J / sigma^2 plus that of the priors, J the derivatives of the image.
 """
 
@@ -13,21 +13,9 @@ from numpy.typing import NDArray
 
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
-from pyrodrop.rendering.kernels.windows import curve_of, kernels
+from pyrodrop.rendering.kernels.columns import Columns, columns_of_droplets
 
-# Where a droplet is cut: a Gaussian at so many radii, an edge at so many of its widths. What is left out is at most
-# 1.2e-4 of an amplitude, or 1.3e-5: far below the noise of any image in which droplets can be measured.
-CUT = {"gaussian": 4.25, "disc": 4.2, "radial": 4.2}
 LINEAR = 3  # the first of a droplet's unknowns in which the image is linear
-
-
-class Columns(NamedTuple):
-    """The droplets of a state and their derivatives, each in its window; see ``window_sums``."""
-
-    kept: NDArray[np.float32]
-    box: NDArray[np.int64]
-    before: NDArray[np.int64]
-    number: int
 
 
 @dataclass(frozen=True)
@@ -61,14 +49,9 @@ def compiled() -> Any:
 
 def columns_of(problem: Problem, state: State) -> Columns:
     """All droplets' heights and derivatives."""
-    loops = compiled()
-    code, cut, shape = kernels().CODES[problem.profile], CUT[problem.profile], state.rendered_shape
-    curve, basis = curve_of(problem.profile, shape)
-    number, r = 4 + len(shape), np.exp(state.log_r)
-    box, before = loops.boxes(code, cut, state.x, state.y, r, shape, *problem.channels.shape[1:])
-    kept = np.empty(before[-1] * number, np.float32)
-    loops.fill(code, cut, state.x, state.y, r, shape, curve, basis, box, before, number, kept)
-    return Columns(kept, box, before, number)
+    profile, (height, width) = problem.drawn, problem.channels.shape[1:]
+    shape, r = profile.constrained(state.shape), np.exp(state.log_r)
+    return columns_of_droplets(profile, state.x, state.y, r, shape, (height, width), profile.left_out)
 
 
 def residual_of(problem: Problem, state: State, columns: Columns) -> Array:

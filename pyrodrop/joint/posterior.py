@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.factor import Factor
-from pyrodrop.joint.normal_equations import Columns, compiled, energy
+from pyrodrop.joint.normal_equations import compiled, energy
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
+from pyrodrop.rendering.kernels.columns import Columns
 
 # How far a droplet may go from where it was found, in px or its radius, whichever is more. A finder is nearer than
 # that; a droplet that wants further is another one, or none.

@@ -12,6 +12,7 @@ from pyro.infer.autoguide.initialization import InitMessenger, init_to_mean
 
 from pyrodrop.models.multichannel_fit import measured_prior
 from pyrodrop.models.prior_scales import PriorScales
+from pyrodrop.rendering import profile_named
 
 Array = NDArray[np.float64]
 
@@ -64,7 +65,7 @@ class Priors(NamedTuple):
         x, y: of a centre, in px.
         log_r: of the log of a radius in px, shape ().
         amplitude: of a droplet's heights, shape (C,).
-        shape: of log edge and curve, those that the profile has, shape (S,).
+        shape: of the numbers of the profile, of the logs of those that are positive, shape (S,).
         bg: of the background's control points, shape (C, points).
         log_noise: of the log of the noise, shape (C,).
     """
@@ -100,7 +101,7 @@ def priors_of(size: tuple[int, int, int], scales: PriorScales, profile: str) -> 
         measured_prior(image, 1, scales, profile)
     sites = traced.trace.nodes
     amplitude, bg = _normal("amplitude", sites), _normal("bg", sites)
-    shapes = [_normal(name, sites, logs=name == "edge") for name in ("edge", "curve") if name in sites]
+    shapes = [_normal(parameter.name, sites, parameter.log) for parameter in profile_named(profile).parameters]
     return Priors(
         _uniform("x", sites),
         _uniform("y", sites),

@@ -8,7 +8,7 @@ import numpy as np
 from pyrodrop.joint.priors import Array, Priors, priors_of
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.prior_scales import PriorScales
-from pyrodrop.rendering import SHAPES
+from pyrodrop.rendering import Profile, profile_named
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class State:
         x, y: centres in px, shape (N,).
         log_r: logs of the radii in px, shape (N,).
         amplitude: heights, shape (C, N).
-        shape: the renderer's shape parameters with the log of the edge's width in place of the width, shape (S,).
+        shape: the renderer's shape parameters, with the logs of those that are positive, as widths are, shape (S,).
         bg: control points of the background, shape (C, points).
     """
 
@@ -29,11 +29,6 @@ class State:
     amplitude: Array
     shape: Array
     bg: Array
-
-    @property
-    def rendered_shape(self) -> Array:
-        """The renderer's shape parameters."""
-        return np.concatenate([np.exp(self.shape[:1]), self.shape[1:]])
 
     def moved(self, droplets: Array, shared: Array) -> "State":
         """The state after steps of shape (N, 3 + C) and (S + C points,)."""
@@ -51,11 +46,16 @@ class State:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is fitted: channels (C, H, W) float64, the profile and the scales of the priors."""
+    """What is fitted: channels (C, H, W) float64, the profile's name and the scales of the priors."""
 
     channels: Array
     profile: str
     scales: PriorScales
+
+    @property
+    def drawn(self) -> Profile:
+        """The profile of that name."""
+        return profile_named(self.profile)
 
     @cached_property
     def priors(self) -> Priors:
@@ -65,7 +65,7 @@ class Problem:
     @property
     def n_shared(self) -> int:
         """Number of shared parameters."""
-        return SHAPES[self.profile] + self.channels.shape[0] * self.points
+        return self.drawn.size + self.channels.shape[0] * self.points
 
     @property
     def points(self) -> int:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
 from pyrodrop.models.prior_scales import PriorScales, image_scales
-from pyrodrop.rendering import HALF_RADIUS
+from pyrodrop.rendering import profile_named
 
 
 def fit_best_profile(
@@ -39,7 +39,8 @@ def fit_best_profile(
         scales = image_scales(image if image.ndim == 3 else image[None], float(np.median(half)) if len(half) else 8.0)
     best, evidence = None, {}
     for profile in profiles:
-        candidate = fit_jointly(image, x, y, half / HALF_RADIUS[profile], profile=profile, scales=scales, **options)
+        r = half / profile_named(profile).half_share
+        candidate = fit_jointly(image, x, y, r, profile=profile, scales=scales, **options)
         evidence[profile] = candidate.evidence.log_evidence
         if best is None or candidate.evidence.log_evidence > best.evidence.log_evidence:
             best = candidate

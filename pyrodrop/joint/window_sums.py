@@ -1,74 +1,13 @@
-"""Compiled sums of the joint fit: derivatives of each droplet in its window, and their products where windows meet.
+"""Compiled sums of the joint fit: products of the derivatives of droplets where their windows meet.
 
-The columns of a droplet are ``window_kernels.point``'s: height, derivatives by x, y and log r, then by the shape. They
-are kept in one flat float32 array, droplet k's from start[k] on with shape (P, high[k], wide[k]). Sums are in float64,
-over rows of a window.
+The columns of a droplet are its height and derivatives in its window; see ``rendering.kernels.columns``. Sums are in
+float64, over rows of a window.
 """
-
-import math
 
 import numba
 import numpy as np
 
-from pyrodrop.rendering.kernels.windows_loops import BY_LOG_R, BY_X, BY_Y, GAUSSIAN, HEIGHT, point, reach, window
-
-BOX_LEFT, BOX_TOP, BOX_WIDE, BOX_HIGH = range(4)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def boxes(code, cut, x, y, r, shape, height, width):
-    """Windows, shape (N, 4): left, top, wide, high; and the number of pixels before each, shape (N + 1,)."""
-    box = np.zeros((x.shape[0], 4), np.int64)
-    before = np.zeros(x.shape[0] + 1, np.int64)
-    for k in range(x.shape[0]):
-        extent = reach(code, r[k], shape, cut)
-        left, wide = window(x[k], extent, width)
-        top, high = window(y[k], extent, height)
-        if wide and high:
-            box[k, BOX_LEFT], box[k, BOX_TOP], box[k, BOX_WIDE], box[k, BOX_HIGH] = left, top, wide, high
-        before[k + 1] = before[k] + box[k, BOX_WIDE] * box[k, BOX_HIGH]
-    return box, before
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def fill(code, cut, x, y, r, shape, curve, basis, box, before, columns, kept):
-    """Write the columns of all droplets into kept, shape (before[-1] * columns,)."""
-    at = np.zeros(columns)
-    across = np.zeros(box[:, BOX_WIDE].max() if x.shape[0] else 0)
-    for k in range(x.shape[0]):
-        extent = reach(code, r[k], shape, cut)
-        wide, area = box[k, BOX_WIDE], box[k, BOX_WIDE] * box[k, BOX_HIGH]
-        base = before[k] * columns
-        if code == GAUSSIAN:
-            # A product of a row and a column: one exponential for each of them, none for the pixels.
-            scale = 1.0 / (r[k] * r[k])
-            for i in range(wide):
-                across[i] = math.exp(-0.5 * scale * (box[k, BOX_LEFT] + i - x[k]) ** 2)
-            for j in range(box[k, BOX_HIGH]):
-                dy = box[k, BOX_TOP] + j - y[k]
-                line = math.exp(-0.5 * scale * dy * dy)
-                for i in range(wide):
-                    dx = box[k, BOX_LEFT] + i - x[k]
-                    squared = dx * dx + dy * dy
-                    value = line * across[i] if squared <= extent * extent else 0.0
-                    place = base + j * wide + i
-                    kept[place + HEIGHT * area] = value
-                    kept[place + BY_X * area] = value * dx * scale
-                    kept[place + BY_Y * area] = value * dy * scale
-                    kept[place + BY_LOG_R * area] = value * squared * scale
-            continue
-        for j in range(box[k, BOX_HIGH]):
-            dy = box[k, BOX_TOP] + j - y[k]
-            for i in range(wide):
-                dx = box[k, BOX_LEFT] + i - x[k]
-                place = base + j * wide + i
-                if dx * dx + dy * dy <= extent * extent:
-                    point(code, dx, dy, r[k], shape, curve, basis, at)
-                    for c in range(columns):
-                        kept[place + c * area] = at[c]
-                else:
-                    for c in range(columns):
-                        kept[place + c * area] = 0.0
+from pyrodrop.rendering.kernels.windows_loops import BOX_HIGH, BOX_LEFT, BOX_TOP, BOX_WIDE
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

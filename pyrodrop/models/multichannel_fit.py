@@ -12,7 +12,7 @@ from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.plates import droplet_plate
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.models.support import centre_bounds
-from pyrodrop.rendering import SHAPES, render
+from pyrodrop.rendering import profile_named, render
 
 
 class DropletSites(NamedTuple):
@@ -26,8 +26,9 @@ class DropletSites(NamedTuple):
 
 
 class Sites(NamedTuple):
-    """Values of the latent sites of ``measured``; ``shape`` has edge, (..., 1), and curve, (..., 5), of the profiles
-    that have them; ``droplets`` is None for a model without any.
+    """Values of the latent sites of ``measured``.
+
+    ``shape`` has those of the profile's parameters, (..., entries) each; ``droplets`` is None for a model without any.
     """
 
     bg: Tensor
@@ -46,6 +47,8 @@ def measured_prior(
 ) -> Sites:
     """The latent sites of ``measured`` and their priors, without the image: the one home of these priors.
 
+    Those of the profile's parameters are the profile's own.
+
     Arguments are those of ``measured``; of the image only the shape (C, H, W), the dtype and the device are used.
     """
     count, h, w = image.shape
@@ -55,10 +58,12 @@ def measured_prior(
     bg = pyro.sample("bg", dist.Normal(level, spread).to_event(3))
     noise = pyro.sample("noise", dist.LogNormal(of(np.log(scales.noise)), 2.0).to_event(1))
     shape = []
-    if SHAPES[profile]:
-        shape.append(pyro.sample("edge", dist.LogNormal(of(0.0), 0.75))[..., None])
-    if SHAPES[profile] > 1:
-        shape.append(pyro.sample("curve", dist.Normal(of(0.0), 1.0).expand([SHAPES[profile] - 1]).to_event(1)))
+    for parameter in profile_named(profile).parameters:
+        prior = (dist.LogNormal if parameter.log else dist.Normal)(of(parameter.mean), parameter.sd)
+        if parameter.entries is None:
+            shape.append(pyro.sample(parameter.name, prior)[..., None])
+        else:
+            shape.append(pyro.sample(parameter.name, prior.expand([parameter.entries]).to_event(1)))
     if n_droplets == 0:
         return Sites(bg, noise, shape, None)
     droplets = droplet_plate(n_droplets)
@@ -86,9 +91,9 @@ def measured(
     Sites: x, y uniform over the image, r ~ LogNormal(log radius_px, 1), in px, shape (n_droplets,); amplitude of
     either sign ~ Normal(0, scale), shape (C, n_droplets): a droplet has one centre and radius in all channels, and
     its own height in each, which is its colour; bg, the control points of the background ~ Normal(level, spread),
-    shape (C, rows, columns); noise ~ LogNormal(log of the scale, 2), shape (C,); for the profiles with an edge, edge
-    ~ LogNormal(0, 0.75) px, and for "radial" curve ~ Normal(0, 1), shape (5,), shared by all droplets; and obs ~
-    Normal(image, noise), observed.
+    shape (C, rows, columns); noise ~ LogNormal(log of the scale, 2), shape (C,); a site for each parameter
+    of the profile, shared by all droplets: for those with an edge, edge ~ LogNormal(0, 0.75) px, and for "radial" curve
+    ~ Normal(0, 1), shape (5,); and obs ~ Normal(image, noise), observed.
 
     Presence is not a site unless it is asked for. It would be discrete and, since droplets share pixels, could be
     summed out only over all 2^N sets of droplets; and no gradient reaches it. Instead the model is that of the

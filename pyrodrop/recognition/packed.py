@@ -14,7 +14,7 @@ from pyrodrop.detection.finder import Found, find
 from pyrodrop.detection.population import Population
 from pyrodrop.joint.joint_fit import fit_jointly
 from pyrodrop.models.prior_scales import image_scales
-from pyrodrop.rendering import HALF_RADIUS
+from pyrodrop.rendering import PROFILES
 
 Array = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def structure_left(channels: Array, found: Found) -> float:
     differences see, in units of the latter: reduced chi-square less 1. Of an image (C, H, W) that is noise alone, 0.
     """
     there = found.presence >= 0.5
-    r = found.r[there] / HALF_RADIUS["disc"]
+    r = found.r[there] / PROFILES["disc"].half_share
     scales = image_scales(channels, float(np.median(found.r[there])) if there.any() else 8.0)
     nothing: Array = np.zeros(0)
     alone = fit_jointly(channels, nothing, nothing, nothing, profile="disc", scales=scales, max_steps=_ROUGH)

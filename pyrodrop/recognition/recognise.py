@@ -19,7 +19,7 @@ from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.packed import found_in_packed
 from pyrodrop.recognition.splits import needless, suspects, united, within
-from pyrodrop.rendering import HALF_RADIUS
+from pyrodrop.rendering import PROFILES, profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
 Array = NDArray[np.float64]
@@ -102,7 +102,7 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], known:
             channels,
             found.x,
             found.y,
-            found.r / HALF_RADIUS["gaussian"],
+            found.r / PROFILES["gaussian"].half_share,
             profile="gaussian",
             scales=scales,
             max_steps=_ROUGH,
@@ -177,7 +177,7 @@ def log_rivals(fit: JointFit) -> Array:
     spacing = fit.scales.spacing
     height, width = fit.residuals.image.shape[1:]
     bumps = spline_basis(height, spacing).shape[1] * spline_basis(width, spacing).shape[1]
-    carried = (fit.r > spacing / 2) & (fit.profile == "gaussian")
+    carried = (fit.r > spacing / 2) & (not profile_named(fit.profile).rim)
     return np.where(carried, np.log(bumps), 0.0)
 
 
@@ -224,7 +224,7 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
     kept = ~np.isin(np.arange(len(fit.x)), taken)
     one = united(fit, taken)
     moved = (one.x != fit.x) | (one.r != fit.r)
-    share = HALF_RADIUS[fit.profile]
+    share = profile_named(fit.profile).half_share
     origins = Candidates(
         np.where(moved, one.x, candidates.x),
         np.where(moved, one.y, candidates.y),
@@ -248,7 +248,7 @@ def _left_over(fit: JointFit) -> Candidates:
     """Candidates in what the model leaves over; that they are like the others is not known of them."""
     if len(fit.x):
         peaks = peaks_left_over(fit.residuals.image, fit.noise, fit.r, fit.profile, fit.shape)
-        return Candidates(peaks.x, peaks.y, peaks.r * HALF_RADIUS[fit.profile], np.zeros(len(peaks.x)))
+        return Candidates(peaks.x, peaks.y, peaks.r * profile_named(fit.profile).half_share, np.zeros(len(peaks.x)))
     combined = np.tensordot(1 / fit.noise, fit.residuals.image.astype(np.float64), 1)
     found = find(torch.from_numpy(combined).float(), everything=True)
     return Candidates(found.x, found.y, found.r, np.zeros(len(found.x)))
@@ -271,7 +271,8 @@ def _again(
     max_steps: int = _ROUGH,
 ) -> JointFit:
     """The fit of the candidates: the kept droplets of the last fit from where they are, and those after them."""
-    share = HALF_RADIUS[fit.profile]
+    profile = profile_named(fit.profile)
+    share = profile.half_share
     new = candidates.those(np.arange(len(candidates.x)) >= kept.sum())
     return fit_jointly(
         channels,
@@ -281,7 +282,7 @@ def _again(
         np.concatenate([fit.amplitude[:, kept], np.zeros((len(channels), len(new.x)))], 1),
         profile=fit.profile,
         scales=fit.scales,
-        edge_px=float(fit.shape[0]) if len(fit.shape) else 1.0,
+        shape=np.where(profile.log, fit.shape, profile.initial_shape),  # widths go on from where they are
         max_steps=max_steps,
         tolerance=_ROUGH_TOLERANCE if max_steps <= _ROUGH else TOLERANCE,
         origin=(candidates.x, candidates.y, candidates.radius / share),

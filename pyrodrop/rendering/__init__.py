@@ -1,6 +1,6 @@
 """Droplets to pixels: pure functions of tensors, no Pyro."""
 
-from pyrodrop.rendering.profiles.registry import HALF_RADIUS, PROFILES, SHAPES, half_radius
+from pyrodrop.rendering.profiles import PROFILES, Profile, profile_named
 from pyrodrop.rendering.renderer import log_likelihood, render
 
-__all__ = ["HALF_RADIUS", "PROFILES", "SHAPES", "half_radius", "log_likelihood", "render"]
+__all__ = ["PROFILES", "Profile", "log_likelihood", "profile_named", "render"]

@@ -12,13 +12,17 @@ from torch import Tensor
 
 from pyrodrop.rendering.kernels.definition import render_reference
 from pyrodrop.rendering.kernels.separable import render_separable
+from pyrodrop.rendering.profiles import Profile
+from pyrodrop.rendering.profiles.gaussian import GAUSSIAN
 
 
-def image_gradients(given: tuple[Tensor, ...], by_image: Tensor, profile: str = "gaussian") -> tuple[Tensor, ...]:
-    """Vector-Jacobian product of the image by what it is given.
+def image_gradients(
+    arguments: tuple[Tensor, ...], by_image: Tensor, profile: Profile = GAUSSIAN
+) -> tuple[Tensor | None, ...]:
+    """Vector-Jacobian product of the image by its arguments; None for those that it does not hang on.
 
     Args:
-        given: x, y, r and amplitude, each (..., N), and bg (...); for a profile that has any, shape (..., S).
+        arguments: x, y, r and amplitude, each (..., N), and bg (...); for profiles but the Gaussian, shape (..., S).
         by_image: gradient by the image, (..., H, W).
         profile: Gaussians are drawn by ``separable``, others by the reference, which takes memory for H W N numbers.
     """
@@ -26,18 +30,20 @@ def image_gradients(given: tuple[Tensor, ...], by_image: Tensor, profile: str = 
 
     def image(*of: Tensor) -> Tensor:
         x, y, r, amplitude, bg, *shape = of
-        if profile == "gaussian":
+        if profile.gaussian:
             return render_separable(x, y, r, amplitude, bg, size)
         return render_reference(x, y, r, amplitude, bg, size, profile, *shape)
 
-    return _differentiable(image, given, by_image)
+    return _differentiable(image, arguments, by_image)
 
 
-def half_square_gradients(given: tuple[Tensor, ...], channel: Tensor, by_half_squares: Tensor) -> tuple[Tensor, ...]:
-    """Vector-Jacobian product of half the sum of squares of image - channel, by what a Gaussian image is given.
+def half_square_gradients(
+    arguments: tuple[Tensor, ...], channel: Tensor, by_half_squares: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Vector-Jacobian product of half the sum of squares of image - channel, by the arguments of a Gaussian image.
 
     Args:
-        given: x, y, r and amplitude, each (..., N), and bg (...).
+        arguments: x, y, r and amplitude, each (..., N), and bg (...).
         channel: (H, W) or (..., H, W).
         by_half_squares: gradient by the half sums of squares, (...).
     """
@@ -47,11 +53,11 @@ def half_square_gradients(given: tuple[Tensor, ...], channel: Tensor, by_half_sq
         x, y, r, amplitude, bg = of
         return (render_separable(x, y, r, amplitude, bg, size) - channel).square().sum((-2, -1)) / 2
 
-    return _differentiable(half_squares, given, by_half_squares)
+    return _differentiable(half_squares, arguments, by_half_squares)
 
 
 def _differentiable(
-    function: Callable[..., Tensor], given: tuple[Tensor, ...], by_result: Tensor
-) -> tuple[Tensor, ...]:
-    leaves = tuple(t if t.requires_grad else t.detach().requires_grad_() for t in given)
-    return torch.autograd.grad(function(*leaves), leaves, by_result, create_graph=True)
+    function: Callable[..., Tensor], arguments: tuple[Tensor, ...], by_result: Tensor
+) -> tuple[Tensor | None, ...]:
+    leaves = tuple(t if t.requires_grad else t.detach().requires_grad_() for t in arguments)
+    return torch.autograd.grad(function(*leaves), leaves, by_result, create_graph=True, allow_unused=True)

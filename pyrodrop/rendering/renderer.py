@@ -16,7 +16,7 @@ from pyrodrop.rendering.kernels.definition import render_reference
 from pyrodrop.rendering.kernels.separable import render_separable
 from pyrodrop.rendering.kernels.tiles import half_squares_tiles, render_tiles
 from pyrodrop.rendering.kernels.windows import render_windows
-from pyrodrop.rendering.profiles.registry import PROFILES, SHAPES
+from pyrodrop.rendering.profiles import Profile, profile_named
 
 HAS_NUMBA = find_spec("numba") is not None
 HAS_TRITON = find_spec("triton") is not None
@@ -46,12 +46,12 @@ def render(
         amplitude: height of each droplet, any sign, shape (..., N).
         bg: background level, shape (...), or a number.
         size: height and width (H, W) of the image in px, both at least 1.
-        profile: name of the profile f, a key of ``PROFILES``.
-        kernel: "auto" or one of "reference", "separable", "bands" and "windows" (CPU), "tiles" (CUDA). A kernel
-            that does not know the profile leaves it to "windows", or off the CPU to the reference.
-        shape: what the profile needs beside the radius, shape (..., S) with S = ``SHAPES[profile]``: nothing for
-            "gaussian", the edge's width in px for "disc", and also the heights of its curve for "radial". See
-            ``pyrodrop.rendering.profiles.registry``.
+        profile: name of the profile f: "gaussian", "disc", "radial" or another that is registered.
+        kernel: "auto" or one of "reference", "separable", "windows", "bands" (CPU) and "tiles" (CUDA). "separable",
+            "bands" and "tiles" draw Gaussians and leave other profiles to "windows".
+        shape: the S numbers that all droplets of an image share, shape (..., S): nothing for "gaussian", the edge's
+            width in px for "disc", and also the heights of its curve for "radial". See
+            ``pyrodrop.rendering.profiles``.
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable by all
@@ -72,16 +72,18 @@ def render(
         >>> tuple(image.shape), tuple(r.grad.shape)
         ((24, 40), (2,))
     """
-    tensors, shape = _with_shape(_together(x, y, r, amplitude, bg), profile, shape)
-    height, width = _sides(size)
-    name = _kernel(x, profile, kernel)
+    drawn = profile_named(profile)
+    tensors, shape = _with_shape(_together(x, y, r, amplitude, bg), drawn, shape)
+    return _draw(_kernel(x, drawn, kernel), tensors, _sides(size), drawn, shape)
+
+
+def _draw(name: str, tensors: Tensors, size: tuple[int, int], profile: Profile, shape: Tensor) -> Tensor:
+    """The image by one kernel, of arguments that were checked."""
     if name == "reference":
-        return render_reference(*tensors, (height, width), profile, shape)
+        return render_reference(*tensors, size, profile, shape)
     if name == "windows":
-        return render_windows(*tensors, (height, width), profile, shape)
-    if name == "separable":
-        return render_separable(*tensors, (height, width))
-    return (render_tiles if name == "tiles" else render_bands)(*tensors, (height, width))
+        return render_windows(*tensors, size, profile, shape)
+    return {"separable": render_separable, "tiles": render_tiles, "bands": render_bands}[name](*tensors, size)
 
 
 def log_likelihood(
@@ -128,9 +130,11 @@ def log_likelihood(
         )
     channel = channel.detach()
     height, width = channel.shape[-2:]
-    name = _kernel(x, profile, kernel)
+    drawn = profile_named(profile)
+    name = _kernel(x, drawn, kernel)
     if name in ("reference", "separable", "windows"):
-        image = render(*tensors, (height, width), profile, name, shape)
+        tensors, shape = _with_shape(tensors, drawn, shape)
+        image = _draw(name, tensors, (height, width), drawn, shape)
         half_squares = (image - channel).square().sum((-2, -1)) / 2
     else:
         half_squares = (half_squares_tiles if name == "tiles" else half_squares_bands)(*tensors, channel)
@@ -138,23 +142,20 @@ def log_likelihood(
     return -half_squares / error_scale**2 - height * width * (log_scale + math.log(2 * math.pi) / 2)
 
 
-def _kernel(x: Tensor, profile: str, kernel: str) -> str:
+def _kernel(x: Tensor, profile: Profile, kernel: str) -> str:
     """Name of the kernel that will draw."""
-    if profile not in PROFILES:
-        raise ValueError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}.")
     if kernel not in KERNELS:
         raise ValueError(f"kernel {kernel!r} is unknown: choose one of {', '.join(KERNELS)}.")
-    compiled = x.device.type == "cpu" and HAS_NUMBA and x.dtype in (torch.float32, torch.float64)
-    if profile != "gaussian":
-        return "windows" if compiled and kernel != "reference" else "reference"
-    if x.dtype not in (torch.float32, torch.float64):
-        if kernel not in ("auto", "separable", "reference"):
-            raise ValueError(f"kernel {kernel!r} draws in float32 or float64 and x is {x.dtype}: choose 'separable'.")
-        return "separable" if kernel == "auto" else kernel
-    if kernel in ("bands", "windows") and x.device.type != "cpu":
+    if kernel in ("bands", "tiles") and x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"kernel {kernel!r} draws in float32 or float64 and x is {x.dtype}: choose 'separable'.")
+    if kernel == "bands" and x.device.type != "cpu":
         raise ValueError(f"kernel {kernel!r} is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'.")
+    if not profile.gaussian:
+        return "reference" if kernel == "reference" else "windows"
     if kernel != "auto":
         return kernel
+    if x.dtype not in (torch.float32, torch.float64):
+        return "separable"
     if x.device.type == "cpu":
         return "bands" if HAS_NUMBA else "separable"
     return "tiles" if x.device.type == "cuda" and HAS_TRITON else "separable"
@@ -171,16 +172,14 @@ def _sides(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def _with_shape(tensors: Tensors, profile: str, shape: Tensor | None) -> tuple[Tensors, Tensor | None]:
-    """The five tensors and the shape parameters with their leading dimensions broadcast, or a ValueError."""
-    if profile not in PROFILES:
-        raise ValueError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}.")
-    count, x = SHAPES[profile], tensors[0]
+def _with_shape(tensors: Tensors, profile: Profile, shape: Tensor | None) -> tuple[Tensors, Tensor]:
+    """The five tensors and the shared numbers with their leading dimensions broadcast, or a ValueError."""
+    count, x = profile.size, tensors[0]
     if shape is None and count == 0:
-        return tensors, None
+        return tensors, x.new_empty((*x.shape[:-1], 0))
     if shape is None or shape.dim() == 0 or shape.shape[-1] != count:
         got = "none" if shape is None else f"shape {tuple(shape.shape)}"
-        raise ValueError(f"profile {profile!r} takes {count} shape parameters, shape (..., {count}): got {got}.")
+        raise ValueError(f"profile {profile.name!r} takes {count} shape parameters, shape (..., {count}): got {got}.")
     if shape.dtype != x.dtype or shape.device != x.device:
         raise ValueError(f"shape is {shape.dtype} on {shape.device} and x is {x.dtype} on {x.device}: use .to().")
     try:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyrodrop.rendering.profiles import Profile, profile_named
 from pyrodrop.workflows.settings import SettingError, Settings, check_settings
 
 # The generators of the CPU and of CUDA have states of so many bytes.
@@ -15,8 +16,6 @@ CPU_RANDOM, CUDA_RANDOM = torch.Generator().get_state().numel(), 16
 # no deviation: beyond this a radius is no number of single precision.
 _FARTHEST_LOGIT, _FARTHEST = 10_000.0, 50.0
 _LEAST_SIDE, _MOST_CHANNELS = 8, 16
-# Numbers that a profile has beside the radius.
-_SHAPES = {"gaussian": 0, "disc": 1, "radial": 6}
 _DRAWN = ("x_px", "y_px", "radius_px", "amplitude")
 _PLAIN = (int, float, str, bool, type(None))
 
@@ -126,8 +125,9 @@ def check_measurement(found: Mapping[str, Any]) -> None:
     names, profile, evidence = found["names"], found["profile"], found["evidence"]
     if len(names) != count or not all(isinstance(name, str) for name in names):
         raise Wrong("'names' are not those of the channels")
-    if profile not in _SHAPES or not isinstance(evidence, dict) or not evidence.keys() <= _SHAPES.keys():
-        raise Wrong("'profile' or 'evidence' are not of profiles that there are")
+    if not isinstance(evidence, dict):
+        raise Wrong("'evidence' is not that of profiles")
+    known = {name: _profile(name) for name in (profile, *evidence)}
     for value in evidence.values():
         _check_number("evidence", value)
     (droplets,) = _numbers("presence", found["presence"], real, 1)
@@ -136,7 +136,7 @@ def check_measurement(found: Mapping[str, Any]) -> None:
     for name in ("noise", "reduced_chi_square"):
         _numbers(name, found[name], real, 1, (count,))
     for name in ("shape", "shape_sd"):
-        _numbers(name, found[name], real, 1, (_SHAPES[profile],))
+        _numbers(name, found[name], real, 1, (known[profile].size,))
     _numbers("at_bound", found["at_bound"], (torch.bool,), 1, (droplets,))
     if not _numbers("losses", found["losses"], real, 1)[0]:
         raise Wrong("'losses' are none")
@@ -152,6 +152,14 @@ def check_measurement(found: Mapping[str, Any]) -> None:
     _check_number("seconds", found["seconds"], 0)
     if isinstance(found["seed"], bool) or not isinstance(found["seed"], int) or not 0 <= found["seed"] < 2**63:
         raise Wrong("'seed' is no seed")
+
+
+def _profile(name: Any) -> Profile:
+    """The profile of that name, or ``Wrong``."""
+    try:
+        return profile_named(name if isinstance(name, str) else repr(name)[:50])
+    except ValueError as error:
+        raise Wrong(str(error)[:200].rstrip(".")) from error
 
 
 def _check_draws(draws: Mapping[Any, Any], channels: int, droplets: int) -> None:

@@ -118,6 +118,18 @@ def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def profiles_to_try(profile: str) -> tuple[str, ...]:
+    """The profiles that a measurement chooses from: that of this name, or for "auto" those that are tried unasked."""
+    from pyrodrop.rendering.profiles import PROFILES, automatic_profiles, profile_named  # these take torch's seconds
+
+    if profile == "auto":
+        return automatic_profiles()
+    try:
+        return (profile_named(profile).name,)
+    except ValueError:
+        raise SettingError(f"profile is {profile!r}, expected one of {', '.join(('auto', *PROFILES))}") from None
+
+
 def pick_device(name: str) -> "torch.device":
     """The device of that name; "auto" takes CUDA where there is one.
 

@@ -17,7 +17,7 @@ from pyrodrop.joint.profile_choice import fit_best_profile
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.multichannel_fit import measured
 from pyrodrop.models.prior_scales import image_scales
-from pyrodrop.rendering import HALF_RADIUS, half_radius, render
+from pyrodrop.rendering import PROFILES, render
 
 Numbers = NDArray[np.float64]
 SHAPE = {"gaussian": [], "disc": [1.1], "radial": [1.1, 0.5, 0.2, 0.0, -0.3, -0.4]}
@@ -215,7 +215,7 @@ def test_colours_share_centres_and_have_their_own_heights() -> None:
 def test_the_evidence_prefers_the_right_profile(profile: str) -> None:
     truth = scene(profile, crowd(2, (128, 128), 1.2, 12, (5, 10)), (128, 128))
     x, y, r = truth.start()
-    best, evidence = fit_best_profile(truth.image, x, y, r * HALF_RADIUS[profile])
+    best, evidence = fit_best_profile(truth.image, x, y, r * PROFILES[profile].half_share)
     assert best.profile == profile, evidence
     assert set(evidence) == {"gaussian", "disc", "radial"}
 
@@ -295,9 +295,9 @@ def test_correlated_noise_widens_the_intervals_until_they_cover() -> None:
 def test_the_half_radius_of_soft_droplets_is_known_where_the_radius_is_not() -> None:
     """Draws of the half radius hold it, and are narrower than those of r, which edge and curve can stand for."""
     truth = scene("radial", crowd(7, (128, 128), 1.3, 12, (5, 9)), (128, 128))
-    fit = fit_jointly(truth.image, *truth.start(), profile="radial", edge_px=1.5)
+    fit = fit_jointly(truth.image, *truth.start(), profile="radial", shape=[1.5, 0, 0, 0, 0, 0])
     drawn = draws(fit, 2000, torch.Generator().manual_seed(1))
-    exact = half_radius("radial", truth.r, np.array(SHAPE["radial"]))
+    exact = PROFILES["radial"].half_radius(truth.r, np.array(SHAPE["radial"]))
     sd = np.log(drawn["half_radius_px"]).std(0)
     assert np.abs(np.log(fit.half_radius / exact) / sd).max() < 4.5
     assert np.median(sd) <= np.median(np.log(drawn["radius_px"]).std(0)) * 1.05

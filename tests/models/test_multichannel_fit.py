@@ -14,7 +14,7 @@ from scipy import stats
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.multichannel_fit import measured
 from pyrodrop.models.prior_scales import PriorScales, image_scales
-from pyrodrop.rendering import SHAPES, render
+from pyrodrop.rendering import PROFILES, render
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
 
@@ -30,10 +30,10 @@ def sites(profile: str, count: int, n: int, scales: PriorScales, size: tuple[int
         "bg": g.normal(0.2, 0.1, (count, *grid)),
         "noise": g.uniform(0.05, 0.1, count),
     }
-    if SHAPES[profile]:
+    if PROFILES[profile].size:
         made["edge"] = np.array(0.9)
-    if SHAPES[profile] > 1:
-        made["curve"] = g.normal(0, 0.4, SHAPES[profile] - 1)
+    if PROFILES[profile].size > 1:
+        made["curve"] = g.normal(0, 0.4, PROFILES[profile].size - 1)
     return {name: torch.tensor(value) for name, value in made.items()}
 
 

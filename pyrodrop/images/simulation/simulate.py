@@ -14,7 +14,7 @@ from pyrodrop.images.micrograph import Micrograph, to_levels
 from pyrodrop.images.scaling import from_levels
 from pyrodrop.images.simulation.photograph import DISC, PALETTES, choose_palettes, paint
 from pyrodrop.models.priors import centres
-from pyrodrop.rendering import SHAPES, render
+from pyrodrop.rendering import profile_named, render
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,8 @@ def simulate(
         seed: makes the generator that all randomness comes from.
         kind: "colour" or "gray".
         profile: profile f of a droplet, as for ``pyrodrop.render``.
-        shape: what the profile needs beside the radius, ``SHAPES[profile]`` numbers; else an edge of 1 px, and a flat
+        shape: what the profile needs beside the radius, as many numbers as it has; else the medians of their
+            priors: an edge of 1 px, and a flat
             curve.
         amplitude: least and greatest amplitude, each in [0, 1].
         radius_px: least and greatest radius r in px.
@@ -92,7 +93,7 @@ def simulate(
     low, high = amplitude
     a = low + (high - low) * torch.rand(n_droplets, generator=generator)
     # The compiled kernels pay only where the products are large.
-    kernel = "separable" if profile == "gaussian" and n_droplets * height * width <= 10**10 else "auto"
+    kernel = "separable" if profile_named(profile).gaussian and n_droplets * height * width <= 10**10 else "auto"
     shared = _shape(profile, shape)
     channel = render(x, y, r, a, torch.tensor(float(background)), size, profile=profile, kernel=kernel, shape=shared)
     columns: dict[str, Any] = {"x_px": x, "y_px": y, "radius_px": r, "amplitude": a}
@@ -202,12 +203,12 @@ def _clear(droplets: Tensor, others: Tensor, separation: float) -> Tensor:
 
 
 def _shape(profile: str, shape: tuple[float, ...] | None) -> Tensor | None:
-    """The renderer's shape parameters, those of a flat disc with an edge of 1 px if none are given."""
+    """The renderer's shape parameters, the medians of their priors if none are given."""
+    drawn = profile_named(profile)
     if shape is None:
-        count = SHAPES.get(profile, 0)
-        return torch.eye(1, count)[0] if count else None
-    if SHAPES.get(profile, 0) and not (len(shape) and shape[0] > 0):
-        raise ValueError(f"shape is {shape}: begin with the width of the edge in pixels, positive.")
+        return torch.from_numpy(drawn.initial_shape).float() if drawn.size else None
+    if len(shape) == drawn.size and not all(number > 0 for number, log in zip(shape, drawn.log, strict=True) if log):
+        raise ValueError(f"shape is {shape}: widths, as of an edge, are in pixels and positive.")
     return torch.tensor(shape) if len(shape) else None
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pyrodrop.rendering.profiles.registry import PROFILES
+from pyrodrop.rendering.profiles import Profile
 
 
 def render_reference(
@@ -13,8 +13,8 @@ def render_reference(
     amplitude: Tensor,
     bg: Tensor,
     size: tuple[int, int],
-    profile: str = "gaussian",
-    shape: Tensor | None = None,
+    profile: Profile,
+    shape: Tensor,
 ) -> Tensor:
     """Image bg + sum_k amplitude_k f(((i - x_k)^2 + (j - y_k)^2) / r_k^2) at pixel column i and row j.
 
@@ -24,8 +24,8 @@ def render_reference(
         amplitude: height of each droplet, any sign, shape (..., N).
         bg: background level, shape (...).
         size: height and width (H, W) of the image in px.
-        profile: name of the profile f, a key of ``PROFILES``.
-        shape: what the profile needs beside the radius, shape (..., S); see ``pyrodrop.rendering.profiles.registry``.
+        profile: the profile f.
+        shape: the S numbers that the droplets of an image share, shape (..., S); S is 0 for a profile without any.
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable.
@@ -36,8 +36,5 @@ def render_reference(
     dx = x[..., None] - torch.arange(width, dtype=x.dtype, device=x.device)
     dy = y[..., None] - torch.arange(height, dtype=y.dtype, device=y.device)
     squared = (dx[..., None, :] ** 2 + dy[..., :, None] ** 2) / r[..., None, None] ** 2
-    if shape is None:
-        heights = PROFILES[profile](squared, r[..., None, None])
-    else:
-        heights = PROFILES[profile](squared, r[..., None, None], shape[..., None, None, None, :])
+    heights = profile.height(squared, r[..., None, None], shape[..., None, None, None, :])
     return bg[..., None, None] + (amplitude[..., None, None] * heights).sum(-3)

@@ -1,14 +1,12 @@
-"""The CPU kernel of every profile: only the pixels that a droplet reaches, as torch operators.
+"""The kernel of every profile: only the pixels that a droplet supports, one droplet after the other.
 
-A droplet is cut where its profile has fallen to a share of its height that is negligible in the dtype: a Gaussian at
-``CUT`` radii, as in ``bands``; the edge of a disc or of a radial profile at ``EDGE_CUT`` of its standard deviations, on
-the scale of ``profiles.disc``. What is left out of an amplitude a is at most, for a disc, 2.9e-7 a at any pixel in
-float32 and 1.2e-16 a in float64; of a radial profile that times its curve at the cut.
-Arithmetic is in float64; the operators run on one thread and are deterministic; for their second derivatives see
-``further``.
+A droplet ends where its height has fallen to ``LEFT_OUT`` of its greatest. Compiled profiles are drawn on the CPU by
+``windows_loops``, in float64 and on one thread; their second derivatives are those of a twin in torch (see
+``double_backward``). Others, and other devices, are drawn by ``windows_torch``.
 """
 
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.rendering.double_backward import image_gradients
-from pyrodrop.rendering.kernels.bands import CUT
-from pyrodrop.rendering.profiles.registry import SHAPES, curve_basis
+from pyrodrop.rendering.kernels.windows_torch import render_windows_torch
+from pyrodrop.rendering.profiles import PROFILES, Profile
 from pyrodrop.rendering.vmap import map_as_leading
 
-EDGE_CUT = {torch.float32: 5.0, torch.float64: 8.2}
+# Share of its greatest height that a droplet may have where it is not drawn: an edge ends 5 and 8.2 widths from r.
+LEFT_OUT = {torch.float32: 2.866515718791946e-07, torch.float64: 1.2019351542735898e-16}
+_HAS_NUMBA = find_spec("numba") is not None
 
 
 def render_windows(
@@ -31,30 +31,23 @@ def render_windows(
     amplitude: Tensor,
     bg: Tensor,
     size: tuple[int, int],
-    profile: str = "gaussian",
-    shape: Tensor | None = None,
+    profile: Profile,
+    shape: Tensor,
 ) -> Tensor:
-    """Image as ``render_reference``: (..., N), (...) and shape (..., S) to (..., H, W), CPU, float32 or float64."""
-    if shape is None:
-        shape = x.new_empty((*x.shape[:-1], 0))
-    image: Tensor = _image(x, y, r, amplitude, bg, shape, *size, profile)
-    return image
+    """Image as ``render_reference``: (..., N), (...) and shape (..., S) to (..., H, W)."""
+    if profile.compiled is not None and _HAS_NUMBA and x.device.type == "cpu" and x.dtype in LEFT_OUT:
+        image: Tensor = _image(x, y, r, amplitude, bg, shape, *size, profile.name)
+        return image
+    left_out = LEFT_OUT.get(x.dtype, LEFT_OUT[torch.float32])
+    return render_windows_torch(x, y, r, amplitude, bg, size, profile, shape, left_out)
 
 
 @lru_cache(maxsize=1)
-def kernels() -> Any:
+def _loops() -> Any:
     """The compiled module: Numba takes a third of a second to import, and only who draws pays for it."""
-    from pyrodrop.rendering.kernels import windows_loops as window_kernels
+    from pyrodrop.rendering.kernels import windows_loops
 
-    return window_kernels
-
-
-def curve_of(profile: str, shape: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The curve of ``radial`` as coefficients (pieces, 4), and its basis (pieces, 4, knots); empty for the others."""
-    if profile != "radial":
-        return np.zeros((0, 4)), np.zeros((0, 4, 0))
-    basis = curve_basis()
-    return basis @ shape[1:], basis
+    return windows_loops
 
 
 @torch.library.custom_op("pyrodrop::windows_image", mutates_args=(), device_types="cpu")
@@ -62,10 +55,14 @@ def _image(
     x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, shape: Tensor, height: int, width: int, profile: str
 ) -> Tensor:
     image = bg[..., None, None].expand(*bg.shape, height, width).clone(memory_format=torch.contiguous_format)
-    code, cut = _code_and_cut(profile, x.dtype)
-    for picture, *droplets, level in zip(*_rows(image, 2), *_all_rows(x, y, r, amplitude, shape), strict=True):
+    drawn, loops = PROFILES[profile], _loops()
+    assert drawn.compiled is not None
+    draw = loops.loops_of(drawn.compiled).draw
+    for picture, x_, y_, r_, amplitude_, level in zip(
+        *_rows(image, 2), *_all_rows(x, y, r, amplitude, shape), strict=True
+    ):
         shapes = level.astype(np.float64)
-        kernels().draw(code, cut, *droplets, shapes, curve_of(profile, shapes)[0], picture)
+        draw(_droplets(drawn, (x_, y_, r_, amplitude_), shapes, x.dtype), drawn.compiled.pack(shapes), picture)
     return image
 
 
@@ -76,23 +73,25 @@ def _(
     return x.new_empty((*bg.shape, height, width))
 
 
-@torch.library.custom_op("pyrodrop::windows_pull", mutates_args=(), device_types="cpu")
-def _pull(
+@torch.library.custom_op("pyrodrop::windows_vjp", mutates_args=(), device_types="cpu")
+def _vjp(
     x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, shape: Tensor, by_image: Tensor, profile: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Vector-Jacobian product of ``_image`` by x, y, r, amplitude and shape."""
-    made = [torch.zeros(t.shape, dtype=t.dtype) for t in (x, y, r, amplitude, shape)]
-    code, cut = _code_and_cut(profile, x.dtype)
-    every = zip(*_all_rows(x, y, r, amplitude, shape), *_rows(by_image, 2), *_all_rows(*made), strict=True)
-    for *droplets, level, picture, by_x, by_y, by_r, by_amplitude, by_shape in every:
+    gradients = [torch.zeros(t.shape, dtype=t.dtype) for t in (x, y, r, amplitude, shape)]
+    drawn, loops = PROFILES[profile], _loops()
+    assert drawn.compiled is not None
+    vjp = loops.loops_of(drawn.compiled).vjp
+    every = zip(*_all_rows(x, y, r, amplitude, shape), *_rows(by_image, 2), *_all_rows(*gradients), strict=True)
+    for x_, y_, r_, amplitude_, level, picture, by_x, by_y, by_r, by_amplitude, by_shape in every:
         shapes, sums = level.astype(np.float64), np.zeros(level.shape)
-        curve, basis = curve_of(profile, shapes)
-        kernels().pull(code, cut, *droplets, shapes, curve, basis, picture, by_x, by_y, by_r, by_amplitude, sums)
-        by_shape[:] = sums
-    return made[0], made[1], made[2], made[3], made[4]
+        out = loops.Sums(by_x, by_y, by_r, by_amplitude, sums)
+        vjp(_droplets(drawn, (x_, y_, r_, amplitude_), shapes, x.dtype), drawn.compiled.pack(shapes), picture, out)
+        by_shape[:] = sums / np.where(drawn.log, shapes, 1.0)
+    return gradients[0], gradients[1], gradients[2], gradients[3], gradients[4]
 
 
-@_pull.register_fake
+@_vjp.register_fake
 def _(
     x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, shape: Tensor, by_image: Tensor, profile: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -107,21 +106,23 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, by_image: Tensor) -> tuple[Tensor | None, ...]:
     if torch.is_grad_enabled():  # the gradient is to be differentiated, too
-        given = ctx.saved_tensors if SHAPES[ctx.profile] else ctx.saved_tensors[:5]
-        gradients = image_gradients(given, by_image, ctx.profile)
-        return (*gradients, *(None,) * (9 - len(gradients)))
+        return (*image_gradients(ctx.saved_tensors, by_image, PROFILES[ctx.profile]), None, None, None)
     x, y, r, amplitude, _, shape = ctx.saved_tensors
-    by_x, by_y, by_r, by_amplitude, by_shape = _pull(x, y, r, amplitude, shape, by_image, ctx.profile)
+    by_x, by_y, by_r, by_amplitude, by_shape = _vjp(x, y, r, amplitude, shape, by_image, ctx.profile)
     return by_x, by_y, by_r, by_amplitude, by_image.sum((-2, -1)), by_shape, None, None, None
 
 
 _image.register_autograd(_backward, setup_context=_keep)
 map_as_leading(_image)
-map_as_leading(_pull)
+map_as_leading(_vjp)
 
 
-def _code_and_cut(profile: str, dtype: torch.dtype) -> tuple[int, float]:
-    return kernels().CODES[profile], (EDGE_CUT if SHAPES[profile] else CUT)[dtype]
+def _droplets(
+    profile: Profile, droplets: tuple[NDArray[Any], ...], shape: NDArray[np.float64], dtype: torch.dtype
+) -> Any:
+    """The droplets of one image, x, y, r and amplitude (N,) each, with where each ends."""
+    x, y, r, amplitude = droplets
+    return _loops().Droplets(x, y, r, profile.support(r.astype(np.float64), shape, LEFT_OUT[dtype]), amplitude)
 
 
 def _rows(tensor: Tensor, kept: int) -> list[NDArray[Any]]:

@@ -1,27 +1,110 @@
-"""Droplets of any profile, each in its window of the image: the compiled loops of ``windows`` and of the joint fit.
+"""Droplets of any compiled profile, each in its window of the image: loops that Numba compiles for each profile.
 
-One function, ``point``, knows the profiles and their derivatives; everything else is written over it. All arithmetic
-is in float64, whatever the arrays hold.
+A profile's own functions (``CompiledProfile``) are found by the type of its NamedTuple and compiled into the loops, so
+that nothing is looked up at a pixel. All arithmetic is in float64, whatever the arrays hold.
 """
 
-import math
+from functools import lru_cache
+from types import FunctionType
+from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba.extending import overload
 
-GAUSSIAN, DISC, RADIAL = range(3)
-CODES = {"gaussian": GAUSSIAN, "disc": DISC, "radial": RADIAL}
-# Columns of ``point``: the height, its derivatives by x, y and log r, then by log w and the knots of the shape.
-HEIGHT, BY_X, BY_Y, BY_LOG_R, BY_SHAPE = range(5)
-_ROOT_HALF, _ROOT_2PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
+from pyrodrop.rendering.profiles import PROFILES, CompiledProfile
+
+BOX_LEFT, BOX_TOP, BOX_WIDE, BOX_HIGH = range(4)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def reach(code, r, shape, cut):
-    """Distance in px from which a droplet is left out: at most erfc(cut / sqrt 2) / 2, or exp(-cut^2 / 2), of it."""
-    if code == GAUSSIAN:
-        return cut * r
-    return math.sqrt(r * r + 2.0 * cut * r * shape[0])
+class Droplets(NamedTuple):
+    """Centres, radii and the distances at which droplets end, in px, and their amplitudes, each of shape (N,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+    r: np.ndarray
+    support: np.ndarray
+    amplitude: np.ndarray
+
+
+class Sums(NamedTuple):
+    """Sums by x, y, r and amplitude, each (N,), and by the shared numbers, of positive ones by the logarithm, over
+    all droplets, (S,).
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    r: np.ndarray
+    amplitude: np.ndarray
+    shared: np.ndarray
+
+
+class Windows(NamedTuple):
+    """Windows of droplets in an image.
+
+    box: left, top, wide and high, (N, 4). before: the number of pixels in the windows before each, (N + 1,).
+    """
+
+    box: np.ndarray
+    before: np.ndarray
+
+
+def _compiled_by(shape):
+    """The functions of the profile whose NamedTuple has this Numba type."""
+    for profile in PROFILES.values():
+        if profile.compiled is not None and profile.compiled.shape is shape.instance_class:
+            return profile.compiled
+    raise TypeError(f"no registered profile has the compiled shape {shape.instance_class.__name__}")
+
+
+def _bare(function):
+    """The function without its types, which Numba would take for a part of its signature."""
+    return FunctionType(function.__code__, function.__globals__, function.__name__)
+
+
+def height_at(squared, r, shape):
+    """Height of the profile at a squared distance in px^2; for compiled code only."""
+    raise NotImplementedError
+
+
+def point_at(dx, dy, r, shape, out):
+    """Height and derivatives at the offset dx, dy, into out, (4 + S,); for compiled code only."""
+    raise NotImplementedError
+
+
+def columns_at(left, top, r, shape, support, out):
+    """The same at the offsets left + i, top + j, into out, (4 + S, high, wide); for compiled code only."""
+    raise NotImplementedError
+
+
+def _columns_by_points(left, top, r, shape, support, out):
+    at = np.zeros(out.shape[0])
+    for j in range(out.shape[1]):
+        dy = top + j
+        for i in range(out.shape[2]):
+            dx = left + i
+            if dx * dx + dy * dy <= support * support:
+                point_at(dx, dy, r, shape, at)
+                for c in range(out.shape[0]):
+                    out[c, j, i] = at[c]
+            else:
+                for c in range(out.shape[0]):
+                    out[c, j, i] = 0.0
+
+
+@overload(height_at, jit_options={"error_model": "numpy"})
+def _(squared, r, shape):
+    return _bare(_compiled_by(shape).height)
+
+
+@overload(point_at, jit_options={"error_model": "numpy"})
+def _(dx, dy, r, shape, out):
+    return _bare(_compiled_by(shape).point)
+
+
+@overload(columns_at, jit_options={"error_model": "numpy"})
+def _(left, top, r, shape, support, out):
+    return _bare(_compiled_by(shape).columns or _columns_by_points)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -35,104 +118,96 @@ def window(centre, extent, length):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def height(code, squared, r, shape, curve):
-    """Height of the profile at a squared distance in px^2."""
-    if code == GAUSSIAN:
-        return math.exp(-0.5 * squared / (r * r))
-    u = (squared - r * r) / (2.0 * r * shape[0])
-    value = 0.5 * math.erfc(u * _ROOT_HALF) if u > -9.0 else 1.0
-    if code == RADIAL:
-        q = squared / (r * r)
-        p = min(int(q * (curve.shape[0] - 1)), curve.shape[0] - 1)
-        t = q - p / (curve.shape[0] - 1)
-        value *= 1.0 + curve[p, 0] + t * (curve[p, 1] + t * (curve[p, 2] + t * curve[p, 3]))
-    return value
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def point(code, dx, dy, r, shape, curve, basis, out):
-    """Height and derivatives at the offset dx, dy from a centre, into out, shape (4 + S,); by log r and log w."""
-    squared = dx * dx + dy * dy
-    if code == GAUSSIAN:
-        q = squared / (r * r)
-        value = math.exp(-0.5 * q)
-        out[HEIGHT] = value
-        out[BY_X] = value * dx / (r * r)
-        out[BY_Y] = value * dy / (r * r)
-        out[BY_LOG_R] = value * q
-        return
-    w = shape[0]
-    u = (squared - r * r) / (2.0 * r * w)
-    if abs(u) < 9.0:
-        value = 0.5 * math.erfc(u * _ROOT_HALF)
-        bell = math.exp(-0.5 * u * u) / _ROOT_2PI
-    else:
-        value = 1.0 if u < 0.0 else 0.0
-        bell = 0.0
-    slope = -bell / (2.0 * r * w)
-    by_log_r = bell * (squared + r * r) / (2.0 * r * w)
-    by_log_w = bell * u
-    if code == RADIAL:
-        q = squared / (r * r)
-        pieces = curve.shape[0] - 1
-        p = min(int(q * pieces), pieces)
-        t = q - p / pieces
-        g = 1.0 + curve[p, 0] + t * (curve[p, 1] + t * (curve[p, 2] + t * curve[p, 3]))
-        rise = curve[p, 1] + t * (2.0 * curve[p, 2] + 3.0 * t * curve[p, 3])
-        for k in range(basis.shape[2]):
-            cubic = basis[p, 0, k] + t * (basis[p, 1, k] + t * (basis[p, 2, k] + t * basis[p, 3, k]))
-            out[BY_SHAPE + 1 + k] = value * cubic
-        slope = slope * g + value * rise / (r * r)
-        by_log_r = by_log_r * g - 2.0 * q * value * rise
-        by_log_w *= g
-        value *= g
-    out[HEIGHT] = value
-    out[BY_X] = -2.0 * dx * slope
-    out[BY_Y] = -2.0 * dy * slope
-    out[BY_LOG_R] = by_log_r
-    out[BY_SHAPE] = by_log_w
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def draw(code, cut, x, y, r, amplitude, shape, curve, image):
-    """Add the droplets, shape (N,), to an image (H, W)."""
+def windows_of(x, y, support, height, width):
+    """``Windows`` of droplets that end at the distances support, all (N,), in an image of height and width."""
+    box = np.zeros((x.shape[0], 4), np.int64)
+    before = np.zeros(x.shape[0] + 1, np.int64)
     for k in range(x.shape[0]):
-        xk, yk, rk, ak = float(x[k]), float(y[k]), float(r[k]), float(amplitude[k])
-        extent = reach(code, rk, shape, cut)
-        left, wide = window(xk, extent, image.shape[1])
-        top, high = window(yk, extent, image.shape[0])
+        left, wide = window(x[k], support[k], width)
+        top, high = window(y[k], support[k], height)
+        if wide and high:
+            box[k, BOX_LEFT], box[k, BOX_TOP], box[k, BOX_WIDE], box[k, BOX_HIGH] = left, top, wide, high
+        before[k + 1] = before[k] + box[k, BOX_WIDE] * box[k, BOX_HIGH]
+    return Windows(box, before)
+
+
+def draw(droplets, shape, image):
+    """Add the droplets to an image (H, W)."""
+    for k in range(droplets.x.shape[0]):
+        x, y, r = np.float64(droplets.x[k]), np.float64(droplets.y[k]), np.float64(droplets.r[k])
+        amplitude, support = np.float64(droplets.amplitude[k]), droplets.support[k]
+        left, wide = window(x, support, image.shape[1])
+        top, high = window(y, support, image.shape[0])
         for j in range(top, top + high):
-            dy = j - yk
+            dy = j - y
             for i in range(left, left + wide):
-                squared = (i - xk) * (i - xk) + dy * dy
-                if squared <= extent * extent:
-                    image[j, i] += ak * height(code, squared, rk, shape, curve)
+                squared = (i - x) * (i - x) + dy * dy
+                if squared <= support * support:
+                    image[j, i] += amplitude * height_at(squared, r, shape)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def pull(code, cut, x, y, r, amplitude, shape, curve, basis, by_image, by_x, by_y, by_r, by_amplitude, by_shape):
-    """Sums of by_image, shape (H, W), times the derivatives of the image, by droplet, and by shape over all."""
-    columns = 4 + by_shape.shape[0]
+def vjp(droplets, shape, by_image, out):
+    """Sums of by_image, (H, W), times the derivatives of the image, into out, of which ``shared`` is added to."""
+    columns = 4 + out.shared.shape[0]
     at, sums = np.zeros(columns), np.zeros(columns)
-    for k in range(x.shape[0]):
-        xk, yk, rk, ak = float(x[k]), float(y[k]), float(r[k]), float(amplitude[k])
-        extent = reach(code, rk, shape, cut)
-        left, wide = window(xk, extent, by_image.shape[1])
-        top, high = window(yk, extent, by_image.shape[0])
+    for k in range(droplets.x.shape[0]):
+        x, y, r = np.float64(droplets.x[k]), np.float64(droplets.y[k]), np.float64(droplets.r[k])
+        amplitude, support = np.float64(droplets.amplitude[k]), droplets.support[k]
+        left, wide = window(x, support, by_image.shape[1])
+        top, high = window(y, support, by_image.shape[0])
         sums[:] = 0.0
         for j in range(top, top + high):
-            dy = j - yk
+            dy = j - y
             for i in range(left, left + wide):
-                dx = i - xk
-                if dx * dx + dy * dy <= extent * extent:
-                    point(code, dx, dy, rk, shape, curve, basis, at)
+                dx = i - x
+                if dx * dx + dy * dy <= support * support:
+                    point_at(dx, dy, r, shape, at)
                     for c in range(columns):
                         sums[c] += at[c] * by_image[j, i]
-        by_amplitude[k] = sums[HEIGHT]
-        by_x[k] = ak * sums[BY_X]
-        by_y[k] = ak * sums[BY_Y]
-        by_r[k] = ak * sums[BY_LOG_R] / rk
-        for c in range(by_shape.shape[0]):
-            by_shape[c] += ak * sums[BY_SHAPE + c]
-    if by_shape.shape[0]:
-        by_shape[0] /= shape[0]
+        out.amplitude[k] = sums[0]
+        out.x[k] = amplitude * sums[1]
+        out.y[k] = amplitude * sums[2]
+        out.r[k] = amplitude * sums[3] / r
+        for c in range(out.shared.shape[0]):
+            out.shared[c] += amplitude * sums[4 + c]
+
+
+def fill(droplets, shape, windows, columns, kept):
+    """Write the height and derivatives of all droplets in their windows into kept, (before[-1] * columns,).
+
+    Droplet k's are kept[before[k] * columns : before[k + 1] * columns], of shape (columns, high, wide).
+    """
+    for k in range(droplets.x.shape[0]):
+        left, top, wide, high = windows.box[k]
+        start, end = windows.before[k] * columns, windows.before[k + 1] * columns
+        if start < end:
+            columns_at(
+                left - droplets.x[k],
+                top - droplets.y[k],
+                droplets.r[k],
+                shape,
+                droplets.support[k],
+                kept[start:end].reshape(columns, high, wide),
+            )
+
+
+class Loops(NamedTuple):
+    """``draw``, ``vjp`` and ``fill``, compiled."""
+
+    draw: numba.core.dispatcher.Dispatcher
+    vjp: numba.core.dispatcher.Dispatcher
+    fill: numba.core.dispatcher.Dispatcher
+
+
+@lru_cache(maxsize=2)
+def _loops(cache: bool) -> Loops:
+    return Loops(*(numba.njit(cache=cache, nogil=True, error_model="numpy")(loop) for loop in (draw, vjp, fill)))
+
+
+def loops_of(compiled: CompiledProfile) -> Loops:
+    """The loops for a profile.
+
+    Those of the package's own profiles are kept on disk. Others are compiled in each process: Numba's files name the
+    class ``compiled.shape``, and could not be read by a process that does not have it.
+    """
+    return _loops(compiled.shape.__module__.startswith("pyrodrop."))

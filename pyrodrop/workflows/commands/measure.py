@@ -22,10 +22,10 @@ from pyrodrop.results.storage.file_writers import write_figure, write_table, wri
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
-from pyrodrop.workflows.measuring.measure import PROFILES, channels_of, measure
+from pyrodrop.workflows.measuring.measure import channels_of, measure
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.output_folder import open_folder
-from pyrodrop.workflows.settings import SettingError, one_of, pick_device, whole
+from pyrodrop.workflows.settings import SettingError, pick_device, profiles_to_try, whole
 from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 
 EMBEDDED = "embedded micrograph"
@@ -155,7 +155,7 @@ def check_measure_image(
     """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with, one of many."""
     if tiles is not None:
         raise SettingError("tiles are for one image, on all cores; measure each large image by itself, with --tiles")
-    one_of("profile", profile, ("auto", *PROFILES))
+    profiles_to_try(profile)
     whole("seed", 0 if seed is None else seed)
     pick_device(device)
     positive_scale(scale)

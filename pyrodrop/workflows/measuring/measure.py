@@ -13,9 +13,8 @@ from pyrodrop.joint.draws import draws
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.recognise import LEAST, Recognised, recognise
 from pyrodrop.workflows.measuring.measurement import Measurement
-from pyrodrop.workflows.settings import one_of, positive, whole
+from pyrodrop.workflows.settings import positive, profiles_to_try, whole
 
-PROFILES = ("gaussian", "disc", "radial")
 Array = NDArray[np.float64]
 
 _DRAWS = 1_000
@@ -42,8 +41,9 @@ def measure(
         image: a channel, an array or tensor of shape (H, W) as for ``fit``; several of them, (C, H, W), which then
             share centres and radii while each has its own amplitude; or a ``Micrograph``, which is measured in all
             its channels and brings its pixel size.
-        profile: how the height of a droplet falls from its centre: "gaussian", "disc" or "radial", or "auto" for the
-            one with the greatest evidence.
+        profile: how the height of a droplet falls from its centre: "gaussian", "disc" or "radial", another that is
+            registered (``pyrodrop.rendering.profiles``), or "auto" for that of these three with the greatest
+            evidence.
         pixel_size_um: side of a pixel in micrometres, positive; the micrograph's where not given. With it, sizes are
             in micrometres.
         seed: of the posterior draws, not negative.
@@ -64,7 +64,7 @@ def measure(
         (8, ['dn10', 'dn50', 'dn90'], 'px')
     """
     started = time.perf_counter()
-    one_of("profile", profile, ("auto", *PROFILES))
+    profiles = profiles_to_try(profile)
     seed = whole("seed", seed)
     names, channels = channels_of(image)
     if pixel_size_um is None and isinstance(image, Micrograph):
@@ -73,7 +73,7 @@ def measure(
         pixel_size_um = positive("pixel_size_um", pixel_size_um)
 
     pixels = channels.double().numpy()
-    seen = recognise(pixels, in_one(pixels), PROFILES if profile == "auto" else (profile,))
+    seen = recognise(pixels, in_one(pixels), profiles)
     return measurement_of(channels, names, seen, pixel_size_um, seed, started)
 
 

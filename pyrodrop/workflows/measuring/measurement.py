@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyrodrop.rendering.profiles import profile_named
 from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.page.number_format import with_interval
@@ -35,7 +36,7 @@ class Measurement:
     Attributes:
         channels: what was measured, (C, H, W), float32.
         names: names of the channels, C of them.
-        profile: the profile that explains the image best, of "gaussian", "disc" and "radial".
+        profile: the profile that explains the image best, of those that were tried.
         evidence: log evidence of each profile that was tried.
         shape, shape_sd: what the profile has beside the radius, and its standard deviation: for a disc the width
             of its edge in px, for "radial" that and the heights of its curve.
@@ -83,8 +84,7 @@ class Measurement:
     @property
     def shape_by_name(self) -> dict[str, float]:
         """``shape`` by the names of its numbers; empty for a Gaussian."""
-        names = ["edge_px", *(f"curve_{knot}" for knot in range(len(self.shape) - 1))]
-        return dict(zip(names, self.shape.tolist(), strict=False))
+        return dict(zip(profile_named(self.profile).shape_names, self.shape.tolist(), strict=True))
 
     @property
     def residual_in_noise(self) -> Tensor:

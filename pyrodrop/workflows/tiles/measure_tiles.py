@@ -15,9 +15,8 @@ from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
-from pyrodrop.workflows.measuring.measure import PROFILES
 from pyrodrop.workflows.output_folder import open_folder
-from pyrodrop.workflows.settings import SettingError, one_of, positive, positive_whole, whole
+from pyrodrop.workflows.settings import SettingError, positive, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.grid import Tile, tiles_of
 from pyrodrop.workflows.tiles.large_image import Plane, open_plane
 from pyrodrop.workflows.tiles.plan import Plan, planned
@@ -78,7 +77,7 @@ def measure_tiles(
         SettingError: a setting out of its range, or a folder that cannot be written to.
     """
     started = time.perf_counter()
-    one_of("profile", profile, ("auto", *PROFILES))
+    profiles = profiles_to_try(profile)
     tile_px, seed, workers = positive_whole("tile_px", tile_px), whole("seed", seed), positive_whole("workers", workers)
     if tile_px < _LEAST_TILE:
         raise SettingError(f"tile_px is {tile_px}, expected at least {_LEAST_TILE}: a tile is to hold droplets")
@@ -96,7 +95,6 @@ def measure_tiles(
     parts = open_folder(folder / _FOLDER)
     tiles = tiles_of(plane.size, tile_px)
     seen = survey(plane, tiles, given_white)
-    profiles = PROFILES if profile == "auto" else (profile,)
     known = (pyrodrop.__version__, seen.digest, plane.size, seen.white, tile_px, halo_px, profiles, channel, seed)
     key = hashlib.sha256(repr((*known, plane.pixel_size_um)).encode()).hexdigest()
     plan = _kept_plan(parts, key)

@@ -11,8 +11,8 @@ from scipy.integrate import quad
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from pyrodrop.rendering import HALF_RADIUS, PROFILES, SHAPES, half_radius, log_likelihood, render
-from pyrodrop.rendering.profiles.registry import KNOTS
+from pyrodrop.rendering import PROFILES, log_likelihood, render
+from pyrodrop.rendering.profiles.radial import KNOTS
 
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
@@ -21,7 +21,9 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 def value(profile: str, distance: float, r: float, *shape: float) -> float:
     """Height of a profile at a distance, in float64."""
     q = torch.tensor((distance / r) ** 2, dtype=torch.float64)
-    return float(PROFILES[profile](q, torch.tensor(r, dtype=torch.float64), torch.tensor(shape, dtype=torch.float64)))
+    return float(
+        PROFILES[profile].height(q, torch.tensor(r, dtype=torch.float64), torch.tensor(shape, dtype=torch.float64))
+    )
 
 
 @pytest.mark.parametrize("edge", [0.3, 1.0, 4.0])
@@ -33,7 +35,7 @@ def test_a_disc_is_half_at_its_radius(r: float, edge: float) -> None:
 
 
 def test_a_gaussian_is_half_at_its_half_radius() -> None:
-    assert value("gaussian", 3 * HALF_RADIUS["gaussian"], 3.0) == pytest.approx(0.5)
+    assert value("gaussian", 3 * PROFILES["gaussian"].half_share, 3.0) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("edge", [0.4, 1.5])
@@ -78,7 +80,7 @@ def scene(seed: int, batch: tuple[int, ...], number: int, size: tuple[int, int],
     x, y = uniform(-0.3 * size[1], 1.3 * size[1], number), uniform(-0.3 * size[0], 1.3 * size[0], number)
     r = uniform(math.log(0.4), math.log(30), number).exp()
     shape = torch.cat([uniform(math.log(0.2), math.log(4), 1).exp(), uniform(-1, 1, len(KNOTS))], -1)
-    return [x, y, r, uniform(-1, 1, number), uniform(0, 1), shape[..., : SHAPES[profile]]]
+    return [x, y, r, uniform(-1, 1, number), uniform(0, 1), shape[..., : PROFILES[profile].size]]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -169,18 +171,18 @@ def test_profiles_have_no_kink_at_the_centre() -> None:
 
 def test_the_half_radius_is_the_radius_that_a_person_reads() -> None:
     radii = np.array([6.0, 11.0])
-    assert half_radius("gaussian", radii, np.zeros(0)) == pytest.approx(radii * math.sqrt(2 * math.log(2)))
-    assert half_radius("disc", radii, np.array([0.7])) == pytest.approx(radii, rel=5e-3)
+    assert PROFILES["gaussian"].half_radius(radii, np.zeros(0)) == pytest.approx(radii * math.sqrt(2 * math.log(2)))
+    assert PROFILES["disc"].half_radius(radii, np.array([0.7])) == pytest.approx(radii, rel=5e-3)
     flat = np.array([0.7, 0.0, 0.0, 0.0, 0.0, 0.0])
-    assert half_radius("radial", radii, flat) == pytest.approx(half_radius("disc", radii, flat[:1]))
+    assert PROFILES["radial"].half_radius(radii, flat) == pytest.approx(PROFILES["disc"].half_radius(radii, flat[:1]))
     # A sharp dome, read at half of its mean height and not of its top, ends where it ends.
     dome = np.array([0.4, 0.3, 0.2, 0.0, -0.2, -0.3])
-    assert half_radius("radial", radii, dome) == pytest.approx(radii, rel=0.06)
+    assert PROFILES["radial"].half_radius(radii, dome) == pytest.approx(radii, rel=0.06)
 
     # A bright core in a dark ring is read lower than at half its height, the lower the darker the ring.
     def height_read(rim: float) -> float:
         ring = [0.7, 2.3, 2.2, 1.4, 0.2, rim]
-        (half,) = half_radius("radial", radii[1:], np.array(ring))
+        (half,) = PROFILES["radial"].half_radius(radii[1:], np.array(ring))
         return value("radial", half, radii[1], *ring) / value("radial", 0.0, radii[1], *ring)
 
     assert 0.3 < height_read(0.2) < 0.5

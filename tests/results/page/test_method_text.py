@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pyrodrop.rendering.profiles.registry import PROFILES, gaussian
+from pyrodrop.rendering.profiles import PROFILES
+from pyrodrop.rendering.profiles.gaussian import height as gaussian
 from pyrodrop.results.page.method_text import RADII, method_text, radius_meaning
 from pyrodrop.results.storage.result_folder import read_results
 

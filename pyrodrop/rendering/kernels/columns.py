@@ -1,0 +1,63 @@
+"""Each droplet's height and its derivatives, pixel by pixel in its own window: what the joint fit is made of."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.rendering.profiles import Profile
+
+Array = NDArray[np.float64]
+
+
+class Columns(NamedTuple):
+    """Droplets and their derivatives, each in its window; N droplets, S numbers that they share.
+
+    Attributes:
+        kept: for each droplet ``number`` pictures of the size of its window, (high, wide), one droplet after the
+            other: the height; its derivatives by the centre's x and y and by log r; then by each shared number, of
+            positive ones by the logarithm. float32.
+        box: left, top, wide and high of each window in px, (N, 4); all 0 where none of the droplet is in the image.
+        before: pixels in the windows before each droplet's, (N + 1,).
+        number: pictures of a droplet, 4 + S.
+    """
+
+    kept: NDArray[np.float32]
+    box: NDArray[np.int64]
+    before: NDArray[np.int64]
+    number: int
+
+
+def columns_of_droplets(
+    profile: Profile, x: Array, y: Array, r: Array, shape: Array, size: tuple[int, int], left_out: float
+) -> Columns:
+    """Heights and derivatives of droplets of amplitude 1.
+
+    Args:
+        profile: the droplets'; one without compiled code is differentiated by torch, slower.
+        x, y, r: centres and radii in px, (N,) each.
+        shape: the numbers that the droplets share, (S,).
+        size: height and width of the image in px.
+        left_out: share of its greatest height that a droplet has at most outside of what is computed.
+    """
+    loops, number = _loops(), 4 + len(shape)
+    support = profile.support(r, shape, left_out)
+    windows = loops.windows_of(x, y, support, *size)
+    kept = np.empty(windows.before[-1] * number, np.float32)
+    if profile.compiled is None:
+        from pyrodrop.rendering.kernels.windows_torch import fill
+
+        fill(profile, np.stack([x, y, r, support]), shape, windows.box, windows.before, kept)
+    else:
+        droplets = loops.Droplets(x, y, r, support, support)
+        loops.loops_of(profile.compiled).fill(droplets, profile.compiled.pack(shape), windows, number, kept)
+    return Columns(kept, windows.box, windows.before, number)
+
+
+@lru_cache(maxsize=1)
+def _loops() -> Any:
+    """The compiled module: Numba takes a third of a second to import, and only who fits pays for it."""
+    from pyrodrop.rendering.kernels import windows_loops
+
+    return windows_loops

@@ -1,0 +1,166 @@
+"""Droplets of any profile, each in its window of the image, in plain torch: for profiles without compiled code.
+
+Windows of like size are drawn together, so that torch has large tensors to work on; each droplet is cut where its
+height is negligible in the dtype. Any device; differentiable as often as wanted.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyrodrop.rendering.profiles import Profile
+
+Array = NDArray[np.float64]
+# Pixels of windows that are drawn at a time.
+_TOGETHER = 1 << 21
+
+
+class _Group(NamedTuple):
+    """Droplets whose windows are drawn together, each enlarged to the same height and width."""
+
+    droplets: NDArray[np.intp]
+    high: int
+    wide: int
+
+
+def render_windows_torch(
+    x: Tensor,
+    y: Tensor,
+    r: Tensor,
+    amplitude: Tensor,
+    bg: Tensor,
+    size: tuple[int, int],
+    profile: Profile,
+    shape: Tensor,
+    left_out: float,
+) -> Tensor:
+    """Image as ``render_reference``: (..., N), (...) and shape (..., S) to (..., H, W).
+
+    ``left_out`` is the share of its greatest height that a droplet may have where it is not drawn.
+    """
+    height, width = size
+    count, number = x.shape[-1], int(np.prod(x.shape[:-1]))
+    support = _supports(profile, r, shape, left_out)
+    box = _boxes(_numbers(x), _numbers(y), support, size)
+    image = bg.reshape(-1, 1).expand(-1, height * width).reshape(-1)
+    flat = [t.reshape(-1) for t in (x, y, r, amplitude)]
+    shapes = shape.reshape(number, shape.shape[-1])
+    for group in _groups(box):
+        at = torch.from_numpy(group.droplets).to(x.device)
+        cx, cy, cr, ca = (t[at][:, None, None] for t in flat)
+        corner = torch.from_numpy(box[group.droplets]).to(x.device)
+        rows = corner[:, 1, None] + torch.arange(group.high, device=x.device)
+        columns = corner[:, 0, None] + torch.arange(group.wide, device=x.device)
+        inside = (rows < (corner[:, 1] + corner[:, 3])[:, None])[:, :, None]
+        inside = inside & (columns < (corner[:, 0] + corner[:, 2])[:, None])[:, None, :]
+        dx, dy = columns[:, None, :].to(x.dtype) - cx, rows[:, :, None].to(x.dtype) - cy
+        distance = dx.square() + dy.square()
+        ends = torch.from_numpy(support[group.droplets]).to(x)[:, None, None]
+        inside = inside & (distance.detach() <= ends.square())
+        heights = profile.height(distance / cr.square(), cr, shapes[at // count][:, None, None, :])
+        pixel = rows[:, :, None] * width + columns[:, None, :] + (at // count)[:, None, None] * (height * width)
+        image = image.index_add(0, pixel[inside], (ca * heights)[inside])
+    return image.reshape(*bg.shape, height, width)
+
+
+def fill(
+    profile: Profile,
+    droplets: Array,
+    shape: Array,
+    box: NDArray[np.int64],
+    before: NDArray[np.int64],
+    kept: NDArray[np.float32],
+) -> None:
+    """Write the heights and derivatives of droplets in their windows into kept; see ``columns.Columns``.
+
+    Args:
+        profile: the droplets'.
+        droplets: x, y, r and the distance where each ends, in px, (4, N).
+        shape: the numbers that they share, (S,).
+        box, before, kept: as in ``Columns``.
+    """
+    number = 4 + len(shape)
+    chain = np.where(profile.log, shape, 1.0)  # of the logarithm
+    for group in _groups(box):
+        x, y, r, support = (each[:, None, None] for each in droplets[:, group.droplets])
+        dx = box[group.droplets, 0][:, None, None] + np.arange(group.wide) - x
+        dy = box[group.droplets, 1][:, None, None] + np.arange(group.high)[:, None] - y
+        squared = dx**2 + dy**2
+        height, by_q, by_r, by_shape = _derivatives(profile, squared / r**2, r, shape)
+        pictures = np.empty((len(group.droplets), number, group.high, group.wide))
+        pictures[:, 0] = height
+        pictures[:, 1] = -2 * dx / r**2 * by_q
+        pictures[:, 2] = -2 * dy / r**2 * by_q
+        pictures[:, 3] = r * by_r - 2 * squared / r**2 * by_q
+        pictures[:, 4:] = np.moveaxis(by_shape * chain, -1, 1)
+        pictures *= (squared <= support**2)[:, None]
+        for picture, k in zip(pictures, group.droplets, strict=True):
+            wide, high = box[k, 2:]
+            kept[before[k] * number : before[k + 1] * number] = picture[:, :high, :wide].ravel()
+
+
+def _derivatives(profile: Profile, q: Array, r: Array, shape: Array) -> tuple[Array, Array, Array, Array]:
+    """Height at q (n, h, w), and its derivatives by q, by r and by each shared number, (n, h, w, S).
+
+    Each height hangs on its own q, r and shape alone, so that one backward pass of their sum has all derivatives.
+    """
+    with torch.enable_grad():
+        leaves = [
+            torch.from_numpy(np.array(np.broadcast_to(values, (*q.shape, *values.shape[q.ndim :])))).requires_grad_()
+            for values in (q, np.broadcast_to(r, q.shape), np.broadcast_to(shape, (*q.shape, len(shape))))
+        ]
+        height = profile.height(*leaves)
+        found = torch.autograd.grad(height.sum(), leaves, allow_unused=True)
+    by_q, by_r, by_shape = (
+        np.zeros(leaf.shape) if gradient is None else gradient.numpy()
+        for leaf, gradient in zip(leaves, found, strict=True)
+    )
+    return height.detach().numpy(), by_q, by_r, by_shape
+
+
+def _supports(profile: Profile, r: Tensor, shape: Tensor, left_out: float) -> Array:
+    """Where droplets end, in px, (B N,), of r (..., N) and shape (..., S)."""
+    radii = _numbers(r).reshape(-1, r.shape[-1])
+    shapes = _numbers(shape).reshape(len(radii), shape.shape[-1])
+    ends = [profile.support(*one, left_out) for one in zip(radii, shapes, strict=True)]
+    return np.concatenate(ends) if ends else np.zeros(0)
+
+
+def _numbers(tensor: Tensor) -> Array:
+    return tensor.detach().cpu().double().reshape(-1).numpy()
+
+
+def _boxes(x: Array, y: Array, support: Array, size: tuple[int, int]) -> NDArray[np.int64]:
+    """Left, top, wide and high of the windows, (B N, 4), all 0 where nothing is within the image."""
+    spans = []
+    for centre, length in ((x, size[1]), (y, size[0])):
+        with np.errstate(invalid="ignore"):
+            low = np.maximum(np.ceil(centre - support), 0.0)
+            high = np.minimum(np.floor(centre + support), length - 1.0)
+            some = low <= high
+        low = np.where(some, low, 0.0)
+        spans.append((low, np.where(some, high - low + 1, 0.0)))
+    (left, wide), (top, high) = spans
+    box = np.stack([left, top, wide, high], 1).astype(np.int64)
+    box[(wide == 0) | (high == 0)] = 0
+    return box
+
+
+def _groups(box: NDArray[np.int64]) -> Iterator[_Group]:
+    """Droplets with a window, those of like size together; the same droplets always make the same groups."""
+    order = np.lexsort((box[:, 2], box[:, 3]))
+    order = order[box[order, 2] > 0]
+    start = 0
+    while start < len(order):
+        end, high, wide = start, 0, 0
+        while end < len(order):
+            more = max(high, int(box[order[end], 3])), max(wide, int(box[order[end], 2]))
+            if end > start and (end + 1 - start) * more[0] * more[1] > _TOGETHER:
+                break
+            (high, wide), end = more, end + 1
+        yield _Group(order[start:end], high, wide)
+        start = end

@@ -1,0 +1,139 @@
+"""The disc with a radial curve: flat, domed or rimmed, height disc * (1 + s(q) - mean of s over the disc).
+
+q is the squared distance over the squared radius, and s the natural cubic spline through the heights v_0 ... v_4 at
+``KNOTS``, continued linearly past the edge. Equal distances in q are equal areas, so the knots are densest near the
+rim. v = 0 is the disc; heights that rise make a rim, heights that fall a dome. The mean over the disc is 1, so that the
+amplitude is the mean height of the droplet within r; a constant added to all heights changes nothing.
+
+``shape`` is the width of the edge in px and the five heights.
+"""
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyrodrop.rendering.profiles import disc
+from pyrodrop.rendering.profiles.profile import CompiledProfile, Profile, ShapeParameter
+from pyrodrop.rendering.profiles.rim import rim_half_radius
+
+Array = NDArray[np.float64]
+KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def height(squared: Tensor, r: Tensor, shape: Tensor) -> Tensor:
+    """Disc times the curve through the heights shape[..., 1:], whose mean over the disc is 1."""
+    basis = torch.tensor(curve_basis(), dtype=shape.dtype, device=shape.device)
+    powers = torch.einsum("pck,...k->...pc", basis, shape[..., 1:])
+    step = KNOTS[1]
+    # The last piece, number 4, is the straight line past the edge.
+    piece = (squared.detach() / step).floor().clamp(0, len(KNOTS) - 1).long()
+    t = squared - piece * step
+    curve = torch.ones_like(squared)
+    for p in range(len(KNOTS)):
+        cubic = sum(powers[..., p, c] * t**c for c in range(4))
+        curve = torch.where(piece == p, 1 + cubic, curve)
+    return disc.height(squared, r, shape) * curve
+
+
+@lru_cache(maxsize=1)
+def curve_basis() -> Array:
+    """Coefficients of the curve: shape (pieces, 4, knots), float64.
+
+    On piece p, with t = q - KNOTS[p], the curve less 1 is sum_c t^c sum_k basis[p, c, k] v_k. The last piece reaches
+    from the edge to infinity and is straight.
+    """
+    from scipy.interpolate import CubicSpline
+
+    knots = np.array(KNOTS)
+    basis = np.zeros((len(knots), 4, len(knots)))
+    for k, heights in enumerate(np.eye(len(knots))):
+        spline = CubicSpline(knots, heights, bc_type="natural")
+        basis[:-1, :, k] = spline.c[::-1].T
+        basis[-1, :2, k] = spline(1.0), spline(1.0, 1)
+        basis[:, 0, k] -= spline.integrate(0.0, 1.0)
+    basis.flags.writeable = False
+    return basis
+
+
+def half_radius_px(r: Array, shape: Array) -> Array:
+    """Half of the mean height of the core, so that a dome does not read smaller for its top; see ``rim``."""
+    return rim_half_radius(_heights, r, shape)
+
+
+def _heights(distance: Array, r: Array, shape: Array) -> Array:
+    """Height at distances (N, K) in px."""
+    squared = np.square(distance / r[:, None])
+    powers = curve_basis() @ shape[1:]
+    piece = np.minimum(squared / KNOTS[1], len(KNOTS) - 1).astype(int)
+    t = squared - piece * KNOTS[1]
+    return np.asarray(disc._heights(distance, r, shape) * (1 + sum(powers[piece, c] * t**c for c in range(4))))
+
+
+class RadialShape(NamedTuple):
+    """The width of the edge in px, the curve's coefficients (pieces, 4), and their basis (pieces, 4, knots)."""
+
+    edge: float
+    curve: Array
+    basis: Array
+
+
+def _pack(shape: Array) -> RadialShape:
+    return RadialShape(float(shape[0]), curve_basis() @ shape[1:], curve_basis())
+
+
+_ROOT_HALF, _ROOT_2PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
+
+
+def _height(squared: float, r: float, shape: RadialShape) -> float:
+    curve = shape.curve
+    u = (squared - r * r) / (2.0 * r * shape.edge)
+    value = 0.5 * math.erfc(u * _ROOT_HALF) if u > -9.0 else 1.0
+    q = squared / (r * r)
+    p = min(int(q * (curve.shape[0] - 1)), curve.shape[0] - 1)
+    t = q - p / (curve.shape[0] - 1)
+    return float(value * (1.0 + curve[p, 0] + t * (curve[p, 1] + t * (curve[p, 2] + t * curve[p, 3]))))
+
+
+def _point(dx: float, dy: float, r: float, shape: RadialShape, out: Any) -> None:
+    w, curve, basis = shape.edge, shape.curve, shape.basis
+    squared = dx * dx + dy * dy
+    u = (squared - r * r) / (2.0 * r * w)
+    if abs(u) < 9.0:
+        value = 0.5 * math.erfc(u * _ROOT_HALF)
+        bell = math.exp(-0.5 * u * u) / _ROOT_2PI
+    else:
+        value = 1.0 if u < 0.0 else 0.0
+        bell = 0.0
+    slope = -bell / (2.0 * r * w)
+    q = squared / (r * r)
+    pieces = curve.shape[0] - 1
+    p = min(int(q * pieces), pieces)
+    t = q - p / pieces
+    g = 1.0 + curve[p, 0] + t * (curve[p, 1] + t * (curve[p, 2] + t * curve[p, 3]))
+    rise = curve[p, 1] + t * (2.0 * curve[p, 2] + 3.0 * t * curve[p, 3])
+    for k in range(basis.shape[2]):
+        cubic = basis[p, 0, k] + t * (basis[p, 1, k] + t * (basis[p, 2, k] + t * basis[p, 3, k]))
+        out[5 + k] = value * cubic
+    slope = slope * g + value * rise / (r * r)
+    out[0] = value * g
+    out[1] = -2.0 * dx * slope
+    out[2] = -2.0 * dy * slope
+    out[3] = bell * (squared + r * r) / (2.0 * r * w) * g - 2.0 * q * value * rise
+    out[4] = bell * u * g
+
+
+RADIAL = Profile(
+    name="radial",
+    height=height,
+    parameters=(disc.EDGE, ShapeParameter("curve", sd=1.0, entries=len(KNOTS))),
+    left_out=disc.LEFT_OUT,
+    automatic=True,
+    support_px=disc.support_px,
+    half_radius_px=half_radius_px,
+    compiled=CompiledProfile(RadialShape, _pack, _height, _point),
+)
