@@ -10,6 +10,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from .dressing import choose
+
 MOST = 450  # droplets in a window
 Floats = NDArray[np.float64]
 
@@ -100,7 +102,7 @@ def number(rng: np.random.Generator, cover: float, r: float, side: float) -> int
 def scattered(rng: np.random.Generator, width: float, r: float, spread: float, largest: float) -> Circles:
     """Anywhere, over each other too, in some windows denser to one side."""
     margin = 1.0 * r
-    n = number(rng, math.exp(rng.uniform(math.log(0.01), math.log(0.7))), r, width + 2 * margin)
+    n = number(rng, choose(rng, 0.01, 0.7), r, width + 2 * margin)
     x, y = rng.uniform(-margin, width + margin, (2, n))
     size = radii(rng, n, r, spread, largest)
     if rng.random() < 0.25:
@@ -115,12 +117,25 @@ def scattered(rng: np.random.Generator, width: float, r: float, spread: float, l
 def apart(rng: np.random.Generator, width: float, r: float, spread: float, largest: float) -> Circles:
     """Without touching, few or as many as fall in at random."""
     margin = 1.0 * r
-    n = number(rng, math.exp(rng.uniform(math.log(0.01), math.log(1.0))), r, width + 2 * margin)
+    n = number(rng, choose(rng, 0.01, 1.0), r, width + 2 * margin)
     size = radii(rng, n, r, spread, largest)
     if rng.random() < 0.5:
         size = -np.sort(-size)
     gap = 1.0 + abs(rng.normal(0, 0.2))
     x, y, placed = _sequential(size, gap, rng.random((n, 25, 2)), width, margin)
+    return Circles(x, y, size).take(placed)
+
+
+def graded(rng: np.random.Generator, width: float, r: float, spread: float, largest: float) -> Circles:
+    """All sizes at once, the small between the large: radii of a power law, the largest placed first."""
+    top = min(max(4 * r, 8.0), largest)
+    low, power = max(0.6 * r, top / 25), rng.uniform(1.5, 3.5)
+    share = rng.random(int(choose(rng, 20, MOST)))
+    e = 1 - power
+    size = -np.sort(-((low**e + share * (top**e - low**e)) ** (1 / e)))
+    margin = 0.7 * top
+    gap = rng.choice([1.0, rng.uniform(0.9, 1.2)])
+    x, y, placed = _sequential(size, gap, rng.random((len(size), 30, 2)), width, margin)
     return Circles(x, y, size).take(placed)
 
 
@@ -159,7 +174,7 @@ def lattice(rng: np.random.Generator, width: float, r: float, spread: float, lar
 
 def clusters(rng: np.random.Generator, width: float, r: float, spread: float, largest: float) -> Circles:
     """Heaps in which each circle touches another, with empty places between."""
-    n = number(rng, math.exp(rng.uniform(math.log(0.03), math.log(0.6))), r, width + 2 * r)
+    n = number(rng, choose(rng, 0.03, 0.6), r, width + 2 * r)
     size = radii(rng, n, r, spread, largest)
     fresh = rng.random(n) < rng.uniform(0.03, 0.4)
     near = rng.uniform(0.75, 1.03)
@@ -216,6 +231,7 @@ def inside(rng: np.random.Generator, outer: Circles, share: float, several: bool
 ARRANGEMENTS = {
     "scattered": scattered,
     "apart": apart,
+    "graded": graded,
     "packed": packed,
     "lattice": lattice,
     "clusters": clusters,

@@ -112,7 +112,7 @@ def leaves(rng: Rng, size: int, blur: float) -> Clutter:
 
 def tilings(rng: Rng, size: int, blur: float) -> Clutter:
     """Whatever repeats."""
-    return Clutter(tiling(rng, size))
+    return Clutter(tiling(rng, size, blur))
 
 
 def lettering(rng: Rng, size: int, blur: float) -> Clutter:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import LINEAR, SPHERE, Droplets
+from .rims import HALF
 
 Rng = np.random.Generator
-HALF = math.sqrt(2 * math.log(2))  # of a Gaussian: from its centre to half its height, in standard deviations
 
 
 def vary(rng: Rng, n: int, value: float, spread: float) -> NDArray[np.float64]:
@@ -29,6 +29,13 @@ def rim(rng: Rng, d: Droplets, blur: float, height: float, share: float, inward:
     d.ring1_w = np.clip(vary(rng, n, share, 0.08) * d.r, 0.35, 0.4 * d.r)
     d.ring1_in = inward
     d.ring1_at = HALF * np.hypot(d.ring1_w, blur)
+
+
+def within_rim(d: Droplets) -> None:
+    """Let the body end where the rim begins, so that a rim of the other sign is not lost in it."""
+    d.core, d.core_r = d.body, np.maximum(1 - (d.ring1_at + HALF * d.ring1_w) / d.r, 0.2)
+    d.core_edge = np.maximum(0.3, 0.7 * d.ring1_w)
+    d.body = 0.0
 
 
 def highlights(rng: Rng, d: Droplets, n: int) -> None:

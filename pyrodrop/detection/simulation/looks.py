@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .columns import LINEAR, SPHERE, STEP, Droplets
-from .dressing import HALF, choose, fringes, highlights, light_from_a_side, rim, textured, uneven, vary
+from .dressing import choose, fringes, highlights, light_from_a_side, rim, textured, uneven, vary, within_rim
+from .rims import HALF
 
 Rng = np.random.Generator
 
@@ -77,7 +78,8 @@ def halfmoon(rng: Rng, d: Droplets, blur: float) -> None:
     d.edge = np.maximum(0.3, choose(rng, 0.02, 0.15) * d.r)
     d.bowl = rng.uniform(0, 0.6)
     if rng.random() < 0.6:
-        rim(rng, d, blur, rng.uniform(-1.2, -0.3), choose(rng, 0.03, 0.15), choose(rng, 0.8, 2.0))
+        rim(rng, d, blur, rng.uniform(-1.2, -0.5), choose(rng, 0.03, 0.12), choose(rng, 0.8, 2.0))
+        within_rim(d)
     if rng.random() < 0.5:
         highlights(rng, d, 1)
     d.opacity = rng.choice([0.0, 0.9])
@@ -127,6 +129,9 @@ def nucleus(rng: Rng, d: Droplets, blur: float) -> None:
     textured(rng, d, rng.uniform(0.1, 0.4))
     if rng.random() < 0.4:
         highlights(rng, d, 2)
+    if rng.random() < 0.5:
+        d.ratio = 1 - rng.uniform(0.1, 0.5) * rng.random(len(d))
+        d.angle = rng.uniform(0, math.pi, len(d))
 
 
 def sphere(rng: Rng, d: Droplets, blur: float) -> None:
@@ -165,8 +170,8 @@ def defocused(rng: Rng, d: Droplets, blur: float) -> None:
     if rng.random() < 0.7:
         fringes(rng, d, inwards=True)
         d.fringe = rng.uniform(0.4, 1.0) * rng.choice([-1.0, 1.0])
-        d.fringe_phase = 0.0
-        # The outermost edge is that of the bright ring about r: half height a sixth of a wave further out.
+        # The outermost edge is that of the last full ring: a wave is at half its height a sixth of its length out.
+        d.fringe_phase = math.pi / 3
         d.ring1 = d.fringe * 0.5
         d.ring1_w = d.fringe_wave / 6
         d.ring1_at = d.fringe_wave / 6
@@ -197,7 +202,8 @@ def condensed(rng: Rng, d: Droplets, blur: float) -> None:
     d.light_strength = rng.uniform(0.7, 1.0)
     d.light_angle = rng.uniform(0, 2 * math.pi)
     d.edge = np.maximum(0.3, choose(rng, 0.02, 0.1) * d.r)
-    rim(rng, d, blur, -rng.uniform(0.2, 1.0), choose(rng, 0.03, 0.15), choose(rng, 1.0, 3.0))
+    rim(rng, d, blur, -rng.uniform(0.6, 1.3), choose(rng, 0.03, 0.1), choose(rng, 1.0, 2.0))
+    within_rim(d)
     highlights(rng, d, int(rng.integers(1, 3)))
     if rng.random() < 0.3:
         textured(rng, d, 0.15)

@@ -12,7 +12,8 @@ from .detectability import detectability, sign, spectrum
 from .dressing import choose
 from .exposure import exposed, noise_level
 from .filters import blurred
-from .staging import laid, painted_scene, plan, rim_after
+from .rims import rim_after
+from .staging import laid, painted_scene, plan
 
 # Columns of a patch's circles.
 X, Y, R, AXIS_RATIO, ANGLE, DETECTABILITY, DEPTH, SIGN = range(8)

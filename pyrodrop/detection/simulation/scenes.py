@@ -14,13 +14,13 @@ from .looks import LOOKS, Look
 Rng = np.random.Generator
 HEIGHTS = [COLUMN[name] for name in ("body", "core", "ring1", "ring2", "ring3", "fringe", "spot1", "spot2", "texture")]
 # How often a look is arranged otherwise than the rest; the rest are as likely as written in ``COMMON``.
-COMMON = {"scattered": 1.5, "apart": 2.0, "packed": 1.2, "lattice": 0.8, "clusters": 1.2, "single": 1.0}
+COMMON = {"scattered": 1.5, "apart": 2.0, "packed": 1.2, "lattice": 0.8, "clusters": 1.2, "single": 1.0, "graded": 0.8}
 OWN = {
     "star": {"scattered": 4.0, "apart": 1.0},
     "cone": {"packed": 3.0, "lattice": 2.0, "scattered": 0.5},
-    "sphere": {"packed": 2.5, "scattered": 1.0, "apart": 1.0, "clusters": 1.5},
+    "sphere": {"packed": 2.0, "graded": 2.0, "scattered": 1.0, "apart": 1.0, "clusters": 1.5},
     "coin": {"lattice": 2.0, "apart": 2.0, "single": 1.0},
-    "condensed": {"packed": 2.0, "apart": 2.0},
+    "condensed": {"packed": 1.0, "apart": 1.5, "graded": 2.5},
     "redcell": {"scattered": 2.0, "apart": 1.0, "clusters": 1.0},
 }
 OUTER = ("ring", "rimmed", "disc", "dome", "shell", "lens", "defocused")

@@ -80,17 +80,3 @@ def magnification(rng: np.random.Generator) -> float:
     if draw < 0.95:
         return choose(rng, 1.2, 4.0)
     return rng.uniform(0.6, 1.0)
-
-
-def rim_after(droplets: Droplets, blur: float) -> NDArray[np.float64]:
-    """The outer rim after the blur, in px of the painted grid: bodies small beside the blur spread.
-
-    A Gaussian of half width r becomes one of sqrt(r^2 + 2 log 2 blur^2). A disc far larger than the blur keeps its
-    rim, one far smaller becomes a Gaussian whose variance is r^2 / 4 + blur^2. Between, the sum of fourth powers of
-    both is used. Rings have been placed so that their rim is at r after the blur.
-    """
-    r = droplets.r
-    spot = np.hypot(r, 1.17741 * blur)
-    small = 1.17741 * np.hypot(0.5 * r, blur)
-    body = np.where(small < r, r, (r**4 + small**4 - np.minimum(r, small) ** 4) ** 0.25)
-    return np.where(droplets.ring1 != 0, r, droplets.gauss * spot + (1 - droplets.gauss) * body)

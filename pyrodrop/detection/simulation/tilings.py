@@ -14,11 +14,11 @@ Picture = NDArray[np.float32]
 Plane = NDArray[np.floating]
 
 
-def tiling(rng: Rng, size: int) -> Picture:
-    """Stripes, checkers, grids, bricks, waves, hexagons: whatever repeats."""
+def tiling(rng: Rng, size: int, blur: float) -> Picture:
+    """Stripes, checkers, grids, bricks, waves, hexagons, of periods that the blur does not round."""
     axis = np.arange(size, dtype=np.float32)
     angle = rng.choice([0.0, rng.uniform(0, math.pi)])
-    period = np.float32(choose(rng, 3, 0.5 * size))
+    period = np.float32(choose(rng, 3 + 6 * blur, 0.5 * size))
     x, y = np.meshgrid(axis, axis)
     u = (x * np.float32(math.cos(angle)) + y * np.float32(math.sin(angle))) / period + np.float32(rng.random())
     v = (y * np.float32(math.cos(angle)) - x * np.float32(math.sin(angle))) / period + np.float32(rng.random())
@@ -69,7 +69,7 @@ def hexagons(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
     side = np.hypot(1 - np.abs((u + 0.5) % 1 - 0.5), np.abs((v + root / 2) % root - root / 2))
     other = np.hypot(1 - np.abs(u % 1 - 0.5), np.abs(v % root - root / 2))
     ranked = np.sort(np.stack([one, two, side, other]), axis=0)
-    return ranked[1] - ranked[0] < duty / 2
+    return ranked[1] - ranked[0] < min(float(duty), 0.2) / 2
 
 
 TILINGS = (stripes, checkers, grid, bricks, waves, hexagons)
