@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -36,7 +37,7 @@ class Micrograph:
         ImageError: pixels of another shape or type, NaN or infinite ones, or a pixel size not positive.
     """
 
-    pixels: Tensor = field(repr=False)
+    pixels: Float32[Tensor, "h w c"] = field(repr=False)
     pixel_size_um: float | None = None
     path: Path | None = None
     channel_names: tuple[str, ...] = ()
@@ -81,7 +82,7 @@ class Micrograph:
             known.append(f"channels {', '.join(self.channel_names)}")
         return picture_html(self.pixels.cpu().numpy(), known)
 
-    def channel(self, name: str) -> Tensor:
+    def channel(self, name: str) -> Float32[Tensor, "h w"]:
         """One channel, float32, shape (H, W).
 
         Args:
@@ -205,7 +206,7 @@ def write_png(image: Micrograph, path: str | os.PathLike[str]) -> None:
         beside.unlink(missing_ok=True)
 
 
-def to_levels(pixels: Tensor) -> NDArray[np.uint8]:
+def to_levels(pixels: Float[Tensor, "*shape"]) -> UInt8[NDArray[np.uint8], "*shape"]:
     """Pixels as the nearest levels of 8 bits, an array of the same shape, clipped to [0, 1]."""
     levels: NDArray[np.uint8] = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
     return levels

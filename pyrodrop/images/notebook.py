@@ -5,13 +5,14 @@ from html import escape
 from io import BytesIO
 
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import NDArray
 from PIL import Image
 
 _LONGEST = 480
 
 
-def picture_html(pixels: NDArray[np.float32], known: list[str]) -> str:
+def picture_html(pixels: Float32[NDArray[np.float32], "h w c"], known: list[str]) -> str:
     """An image as HTML that needs nothing from outside and runs nothing.
 
     Args:

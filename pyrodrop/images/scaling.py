@@ -4,6 +4,7 @@ import math
 from types import ModuleType
 
 import torch
+from jaxtyping import Float32
 from PIL import Image
 from torch import Tensor
 
@@ -28,7 +29,7 @@ def vision() -> ModuleType:
     return functional
 
 
-def from_levels(levels: object) -> Tensor:
+def from_levels(levels: object) -> Float32[Tensor, "h w c"]:
     """8-bit levels, an array of shape (H, W, C), as float32 pixels in [0, 1] of the same shape."""
     functional = vision()
     image: Tensor = functional.to_dtype(functional.to_image(levels), torch.float32, scale=True)
@@ -63,7 +64,7 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return height, width
 
 
-def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(pixels: Float32[Tensor, "h w c"], size: tuple[int, int]) -> Float32[Tensor, "h2 w2 c"]:
     """Pixels (H, W, C) in [0, 1] at another size (h, w), bicubic and antialiased, shape (h, w, C)."""
     functional = vision()
     from torchvision.transforms import InterpolationMode

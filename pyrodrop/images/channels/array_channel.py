@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import Tensor
 
 from pyrodrop.images.errors import ImageError
 
 
-def as_channel(array: object) -> Tensor:
+def as_channel(array: object) -> Float32[Tensor, "h w"]:
     """A channel given as an array or a tensor, checked, as a new float32 tensor.
 
     Args:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,7 +16,7 @@ LAB = ("L", "a", "b")
 CHANNELS = (*HSV, *LAB, *RGB, "gray")
 
 
-def channel_names_of(pixels: Tensor, own: tuple[str, ...] = ()) -> tuple[str, ...]:
+def channel_names_of(pixels: Float32[Tensor, "h w c"], own: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Names of the channels that pixels of shape (H, W, C) have.
 
     Those of its own where it has such; else all conversions for C = 3, "gray" for C = 1. A single channel is
@@ -26,7 +27,7 @@ def channel_names_of(pixels: Tensor, own: tuple[str, ...] = ()) -> tuple[str, ..
     return CHANNELS if pixels.shape[-1] == 3 else ("gray",)
 
 
-def take_channel(pixels: Tensor, name: str, own: tuple[str, ...] = ()) -> Tensor:
+def take_channel(pixels: Float32[Tensor, "h w c"], name: str, own: tuple[str, ...] = ()) -> Float32[Tensor, "h w"]:
     """One channel of pixels, as scikit-image converts colours.
 
     Args:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Shaped
 from numpy.typing import NDArray
 
 
@@ -31,7 +32,7 @@ class RawImage(NamedTuple):
     channel_names: tuple[str, ...] = ()
 
 
-def upright(values: NDArray[Any], orientation: object) -> NDArray[Any]:
+def upright(values: Shaped[NDArray[Any], "h w *c"], orientation: object) -> Shaped[NDArray[Any], "h2 w2 *c"]:
     """Values (H, W, ...) turned and mirrored as TIFF's and Exif's orientation, 1 to 8, says; others are 1."""
     if orientation in (5, 6, 7, 8):
         values = np.swapaxes(values, 0, 1)

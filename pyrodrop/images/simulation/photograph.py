@@ -7,6 +7,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 # The rim of a droplet lies at this many Gaussian radii, where its saturation has fallen to a third.
@@ -37,7 +38,7 @@ GROUND_HUE = 0.19
 GROUND_VALUE = 0.66
 
 
-def choose_palettes(n_droplets: int, generator: torch.Generator) -> Tensor:
+def choose_palettes(n_droplets: int, generator: torch.Generator) -> Int64[Tensor, " n"]:
     """Index into ``PALETTES`` for each droplet, shape (n_droplets,), drawn by their shares."""
     shares = torch.tensor([palette.share for palette in PALETTES])
     if n_droplets == 0:
@@ -45,7 +46,14 @@ def choose_palettes(n_droplets: int, generator: torch.Generator) -> Tensor:
     return torch.multinomial(shares, n_droplets, replacement=True, generator=generator)
 
 
-def paint(x: Tensor, y: Tensor, r: Tensor, palette: Tensor, saturation: Tensor, generator: torch.Generator) -> Tensor:
+def paint(
+    x: Float[Tensor, " n"],
+    y: Float[Tensor, " n"],
+    r: Float[Tensor, " n"],
+    palette: Int64[Tensor, " n"],
+    saturation: Float[Tensor, "h w"],
+    generator: torch.Generator,
+) -> Float[Tensor, "h w 3"]:
     """Photograph of droplets, without noise.
 
     Args:
@@ -116,7 +124,9 @@ def _uneven(height: int, width: int, generator: torch.Generator) -> Tensor:
     return field / math.sqrt(waves / 2)
 
 
-def rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
+def rgb(
+    hue: Float[Tensor, "*shape"], saturation: Float[Tensor, "*shape"], value: Float[Tensor, "*shape"]
+) -> Float[Tensor, "*shape 3"]:
     """Red, green and blue, shape (..., 3), of hue (in turns), saturation and value of shape (...)."""
     # Each colour falls from value to value (1 - saturation) with its distance in hue (A. R. Smith, 1978).
     turn = (torch.tensor([5.0, 3.0, 1.0]) + 6 * hue[..., None]) % 6

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
@@ -56,7 +57,7 @@ class RankCheck:
         coverage: of central intervals.
     """
 
-    ranks: Ranks
+    ranks: Int64[Ranks, " runs"]
     draws: int
     p_chi_square: float
     p_cumulative: float
@@ -180,7 +181,7 @@ def calibrate(
     )
 
 
-def rank_truth(truth: ArrayLike, draws: ArrayLike, seed: int = 0) -> Ranks:
+def rank_truth(truth: ArrayLike, draws: ArrayLike, seed: int = 0) -> Int64[Ranks, " runs"]:
     """How many draws lie below each truth, (runs,), for truths (runs,) and draws (runs, S). Ties are broken by lot."""
     true, drawn = np.asarray(truth, dtype=np.float64), np.asarray(draws, dtype=np.float64)
     if drawn.ndim != 2 or true.shape != drawn.shape[:1] or drawn.shape[1] == 0:
@@ -220,7 +221,9 @@ def check_ranks(truth: ArrayLike, draws: ArrayLike, seed: int = 0) -> RankCheck:
     return RankCheck(ranks, s, p_chi_square, p_cumulative, bias, width, tuple(coverage))
 
 
-def rank_histogram(ranks: Ranks, draws: int, bins: int = 20) -> tuple[Array, Array]:
+def rank_histogram(
+    ranks: Int64[Ranks, " runs"], draws: int, bins: int = 20
+) -> tuple[Float64[Array, " bins"], Float64[Array, " bins"]]:
     """Counts of the ranks in at most so many bins, and what uniform ranks would give; at least 5 are expected."""
     number = int(np.clip(min(bins, len(ranks) // 5), 1, draws + 1))
     edges = np.round(np.linspace(0, draws + 1, number + 1))
@@ -228,7 +231,9 @@ def rank_histogram(ranks: Ranks, draws: int, bins: int = 20) -> tuple[Array, Arr
     return counts, len(ranks) * np.diff(edges) / (draws + 1)
 
 
-def cumulative_band(runs: int, draws: int, level: float = 0.95, seed: int = 0) -> tuple[Array, Array, Array]:
+def cumulative_band(
+    runs: int, draws: int, level: float = 0.95, seed: int = 0
+) -> tuple[Float64[Array, " places"], Float64[Array, " places"], Float64[Array, " places"]]:
     """The band that the cumulative distribution of uniform ranks keeps to, all of it, with the given probability.
 
     Returns:

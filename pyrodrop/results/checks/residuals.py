@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float64
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -23,12 +24,12 @@ class DropletResiduals(NamedTuple):
     pixels: Array
 
     @property
-    def reduced(self) -> Array:
+    def reduced(self) -> Float64[Array, " n"]:
         """Mean square in units of noise^2, about 1 where the model fits; NaN for a circle without pixels."""
         return np.divide(self.chi_square, self.pixels, out=np.full(len(self.pixels), np.nan), where=self.pixels > 0)
 
     @property
-    def sigmas(self) -> Array:
+    def sigmas(self) -> Float64[Array, " n"]:
         """How far the sum of squares is from that of noise, in standard deviations (Wilson and Hilferty 1931)."""
         n = np.where(self.pixels > 0, self.pixels, np.nan)
         return (np.cbrt(self.chi_square / n) - (1 - 2 / (9 * n))) / np.sqrt(2 / (9 * n))
@@ -66,7 +67,9 @@ class ImageFit:
         return "the model does not fit: " + "; ".join(self.warnings)
 
 
-def residual_map(channel: Tensor, prediction: Tensor, noise: float) -> Array:
+def residual_map(
+    channel: Float[Tensor, "h w"], prediction: Float[Tensor, "h w"], noise: float
+) -> Float64[Array, "h w"]:
     """The residual, (channel - prediction) / noise, in standard deviations of the noise.
 
     Args:
@@ -150,7 +153,7 @@ def droplet_residuals(residual: ArrayLike, x: ArrayLike, y: ArrayLike, radius: A
     return DropletResiduals(sums, pixels)
 
 
-def _neighbours(z: Array) -> float:
+def _neighbours(z: Float64[Array, "h w"]) -> float:
     """Correlation of each pixel with the next to the right and the next below."""
     deviation = z - z.mean()
     variance = float((deviation**2).mean())

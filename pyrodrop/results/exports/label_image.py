@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import UInt16, UInt32
 from numpy.typing import NDArray
 
 from pyrodrop.results.exports.rois import likely
 from pyrodrop.results.storage.atomic_write import atomic_write
 
-Labels = NDArray[np.uint16] | NDArray[np.uint32]
+Labels = UInt16[NDArray[np.uint16], "h w"] | UInt32[NDArray[np.uint32], "h w"]
 
 # Rows of a label image that are held at once while it is written.
 _BAND = 256

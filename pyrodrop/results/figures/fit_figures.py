@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
@@ -26,7 +27,9 @@ def figure(rows: int = 1, columns: int = 1, panel: tuple[float, float] = (5.0, 3
     return drawn, list(axes.flat)
 
 
-def image_panel(ax: Axes, image: Tensor, title: str, colour_bar: bool = True, **options: Any) -> AxesImage:
+def image_panel(
+    ax: Axes, image: Float[Tensor, "h w *c"], title: str, colour_bar: bool = True, **options: Any
+) -> AxesImage:
     """An image (H, W) in gray or (H, W, 3) in colour, with its title and, in gray, its colour bar."""
     drawn = ax.imshow(image.detach().cpu().numpy(), **({"cmap": "gray"} | options))
     ax.set_title(title)
@@ -35,7 +38,7 @@ def image_panel(ax: Axes, image: Tensor, title: str, colour_bar: bool = True, **
     return drawn
 
 
-def channels(axes: Sequence[Axes], named: Mapping[str, Tensor]) -> Sequence[Axes]:
+def channels(axes: Sequence[Axes], named: Mapping[str, Float[Tensor, "h w"]]) -> Sequence[Axes]:
     """Channels (H, W) by name, one to a panel, with colour bars."""
     for ax, (name, channel) in zip(axes, named.items(), strict=True):
         image_panel(ax, channel, f"{name} channel")
@@ -63,14 +66,16 @@ def circles(
     return ax
 
 
-def rendered_draws(axes: Sequence[Axes], val: Tensor) -> Sequence[Axes]:
+def rendered_draws(axes: Sequence[Axes], val: Float[Tensor, "draws h w"]) -> Sequence[Axes]:
     """The first draws of the rendered prior as 1 - val, one to a panel; val of shape (draws, H, W)."""
     for number, ax in enumerate(axes):
         image_panel(ax, 1 - val[number], f"1 - val, draw {number + 1}")
     return axes
 
 
-def prediction(axes: Sequence[Axes], val: Tensor, diff: Tensor, channel: Tensor) -> Sequence[Axes]:
+def prediction(
+    axes: Sequence[Axes], val: Float[Tensor, "h w"], diff: Float[Tensor, "h w"], channel: Float[Tensor, "h w"]
+) -> Sequence[Axes]:
     """Prediction, absolute difference and ground truth, each (H, W), with colour bars.
 
     Prediction and image have the same grays, so that equal means equal.
@@ -87,14 +92,14 @@ def prediction(axes: Sequence[Axes], val: Tensor, diff: Tensor, channel: Tensor)
     return axes
 
 
-def amplitudes(ax: Axes, amplitude: Tensor, bins: int = 50) -> Axes:
+def amplitudes(ax: Axes, amplitude: Float[Tensor, "..."], bins: int = 50) -> Axes:
     """Histogram of the droplets' amplitudes over all draws, any shape."""
     ax.hist(amplitude.detach().cpu().flatten().numpy(), bins=bins, edgecolor="black", linewidth=0.3)
     ax.set(xlabel="amplitude", ylabel="droplets, over all draws")
     return ax
 
 
-def loss(ax: Axes, losses: Tensor) -> Axes:
+def loss(ax: Axes, losses: Float[Tensor, " steps"]) -> Axes:
     """The loss of every iteration, (steps,), with its running mean over a hundredth of the run."""
     values = losses.detach().cpu().double().numpy()
     unit = _MILLION if np.median(values) >= _MILLION else 1.0
@@ -117,7 +122,7 @@ def loss(ax: Axes, losses: Tensor) -> Axes:
     return ax
 
 
-def overlay(ax: Axes, image: Tensor, table: pd.DataFrame) -> Axes:
+def overlay(ax: Axes, image: Float[Tensor, "h w *c"], table: pd.DataFrame) -> Axes:
     """The image, (H, W) or (H, W, 3), and a circle of its radius around every droplet of the table."""
     image_panel(ax, image, f"{len(table)} droplets", colour_bar=False)
     x, y, r = (table[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))

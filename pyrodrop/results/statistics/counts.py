@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
@@ -22,7 +23,7 @@ class Count:
         probability: of 0, 1, ..., N droplets, shape (N + 1,), adding up to one.
     """
 
-    probability: Array
+    probability: Float64[Array, " numbers"]
 
     @property
     def mean(self) -> float:
@@ -106,7 +107,7 @@ def _trimmed(least: int, probability: Array) -> _Part:
     return _Part(least + int(likely[0]), probability[likely[0] : likely[-1] + 1])
 
 
-def presences(presence: ArrayLike) -> Array:
+def presences(presence: ArrayLike) -> Float64[Array, " n"]:
     """Presence probabilities as float64, (N,), checked to be in [0, 1]."""
     p = np.asarray(presence, dtype=np.float64)
     if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():

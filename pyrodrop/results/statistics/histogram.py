@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.results.statistics.counts import presences
@@ -27,10 +28,10 @@ class SizeHistogram:
         expected: how many droplets are expected.
     """
 
-    edges: Array
-    share: Array
-    q05: Array
-    q95: Array
+    edges: Float64[Array, " edges"]
+    share: Float64[Array, " bins"]
+    q05: Float64[Array, " bins"]
+    q95: Float64[Array, " bins"]
     logarithmic: bool
     unit: str
     expected: float

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.results.statistics.counts import Count, count_distribution, presences
@@ -234,7 +235,7 @@ class _Sample(NamedTuple):
         return tuple(warnings)
 
 
-def _statistics(population: Population) -> Array:
+def _statistics(population: Population) -> Float64[Array, "replicates statistics"]:
     """All of ``STATISTICS``, in their order, of each replicate: (replicates, 11), NaN where not defined."""
     d, w, present = population
     number = present.sum(1)
@@ -260,7 +261,7 @@ def _statistics(population: Population) -> Array:
     return columns
 
 
-def _quantiles(d: Array, share: Array) -> list[Array]:
+def _quantiles(d: Float64[Array, "rows n"], share: Float64[Array, "rows n"]) -> list[Float64[Array, " rows"]]:
     """Diameters at the levels 10, 50 and 90 % of a distribution of sorted diameters and their shares (rows, N).
 
     Each diameter stands at the middle of its step of the cumulative distribution, and between them it is
@@ -285,7 +286,7 @@ def _quantiles(d: Array, share: Array) -> list[Array]:
     return diameters
 
 
-def _estimate(values: Array, interval: bool) -> Estimate:
+def _estimate(values: Float64[Array, " replicates"], interval: bool) -> Estimate:
     known = values[~np.isnan(values)]
     if len(known) < 0.5 * len(values) or len(known) == 0:
         return Estimate(np.nan, np.nan, np.nan)
