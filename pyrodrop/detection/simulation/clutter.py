@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .debris import blades, dust, rods, stones
 from .dressing import choose
 from .fields import texture
 from .filters import blurred
@@ -105,9 +106,12 @@ def leaves(rng: Rng, size: int, blur: float) -> Clutter:
     s = Stencil(size)
     s.image.paste(128, (0, 0, 2 * size, 2 * size))
     for half in choose(rng, 0.3, 0.6) * size / np.linspace(1, 5, 60) ** rng.uniform(0.7, 1.4):
-        shape = corners(rng, half, int(rng.integers(3, 6))) + rng.uniform(0, size, 2)
+        shape = corners(rng, max(half, 3 + 5 * blur), int(rng.integers(3, 6))) + rng.uniform(0, size, 2)
         s.polygon(shape, rng.random())
-    return Clutter(s.mask())
+    value = s.mask()
+    if rng.random() < 0.5:
+        value = value + np.float32(choose(rng, 0.03, 0.3)) * texture(rng, size, choose(rng, 0.7, 4))
+    return Clutter(value)
 
 
 def tilings(rng: Rng, size: int, blur: float) -> Clutter:
@@ -189,14 +193,9 @@ def edges(rng: Rng, size: int, blur: float) -> Clutter:
 
 
 def specks(rng: Rng, size: int, blur: float) -> Clutter:
-    """Dust and fragments: short strokes and chips, none of them round after the blur."""
-    s = Stencil(size)
-    for _ in range(int(choose(rng, 2, 60))):
-        p = rng.uniform(0, size, 2)
-        a, length = rng.uniform(0, math.pi), (2 + 3 * blur) * rng.uniform(1, 2.5)
-        step = np.array([math.cos(a), math.sin(a)]) * length
-        s.line(np.stack([p, p + step]), choose(rng, 0.5, 1.2), rng.uniform(0.4, 1))
-    return Clutter(s.mask())
+    """Dust, rods, blades of grass or stones."""
+    kind = (dust, rods, blades, stones)[rng.integers(4)]
+    return Clutter(kind(rng, size, blur))
 
 
 CLUTTER: dict[str, tuple[Callable[[Rng, int, float], Clutter], float]] = {
@@ -211,5 +210,5 @@ CLUTTER: dict[str, tuple[Callable[[Rng, int, float], Clutter], float]] = {
     "furniture": (furniture, 0.8),
     "tissue": (tissue, 1.2),
     "edges": (edges, 0.8),
-    "specks": (specks, 0.6),
+    "specks": (specks, 1.2),
 }

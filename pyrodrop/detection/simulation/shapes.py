@@ -68,7 +68,11 @@ def bend(rng: Rng, size: int, width: float) -> NDArray[np.float64]:
 
 
 def corners(rng: Rng, size: float, n: int) -> NDArray[np.float64]:
-    """A convex polygon of n corners about the origin, of this half width, its axes unequal, (n, 2)."""
+    """A convex polygon of n corners about the origin, of this half width, its axes unequal, (n, 2).
+
+    Small ones have fewer corners, at least three: a heptagon of a few px is a disc to everybody.
+    """
+    n = min(n, 3 + int(size / 4))
     turn = np.sort(rng.uniform(0, 2 * math.pi, n)) if rng.random() < 0.5 else np.arange(n) * 2 * math.pi / n
     points = np.stack([np.cos(turn), rng.uniform(0.35, 1) * np.sin(turn)], 1) * size
     a = rng.uniform(0, 2 * math.pi)

@@ -64,6 +64,7 @@ def waves(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
 def hexagons(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
     """The walls of a honeycomb: near to as much as duty / 2 of the next centre as of the nearest."""
     root = np.float32(math.sqrt(3))
+    u, v = u / 2, v / 2  # cells of twice the period: small ones are discs after a blur
     one = np.hypot(np.abs((u + 0.5) % 1 - 0.5), np.abs((v + root / 2) % root - root / 2))
     two = np.hypot(np.abs(u % 1 - 0.5), np.abs(v % root - root / 2))
     side = np.hypot(1 - np.abs((u + 0.5) % 1 - 0.5), np.abs((v + root / 2) % root - root / 2))
