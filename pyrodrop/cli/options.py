@@ -8,7 +8,7 @@ from pyrodrop.workflows.settings import STARTS
 
 # Written out again, for the modules that they come from import torch, and --help does not wait for that.
 CHANNELS = ("hue", "saturation", "value", "L", "a", "b", "red", "green", "blue", "gray")
-PROFILES = ("auto", "gaussian", "disc", "radial")  # a test holds them against the registry
+PROFILES = ("auto", "gaussian", "disc", "radial")
 
 
 class Setting(NamedTuple):
@@ -32,18 +32,6 @@ class Setting(NamedTuple):
         """Add it as an option; where it is not given, the workflow's own default holds."""
         how: Mapping[str, Any] = dict(self.how)
         parser.add_argument(self.flag, dest=self.keyword, default=None, help=self.help, **how)
-
-
-def _profile(text: str) -> str:
-    """A profile's name: one of the package's own, or one that is registered, for which torch has to be imported."""
-    if text in PROFILES:
-        return text
-    from pyrodrop.workflows.settings import SettingError, profiles_to_try
-
-    try:
-        return profiles_to_try(text)[0]
-    except SettingError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int | str:
@@ -140,7 +128,7 @@ JOBS: dict[str, tuple[Setting, ...]] = {
             "--profile",
             "profile",
             "how the height of a droplet falls from its centre (default auto: the one with the most evidence)",
-            (("type", _profile), ("metavar", f"{{{','.join(PROFILES)}}}")),
+            (("choices", PROFILES),),
         ),
         Setting(
             "--tiles",

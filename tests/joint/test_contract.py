@@ -20,12 +20,12 @@ from pyrodrop.joint.problem import Problem, State
 from pyrodrop.models import multichannel_fit
 from pyrodrop.models.multichannel_fit import measured
 from pyrodrop.models.prior_scales import PriorScales
-from pyrodrop.rendering import PROFILES, render
+from pyrodrop.rendering import PROFILES, SHAPES, render
 
 Array = NDArray[np.float64]
 SIZE, N = (10, 12), 3
 # What is left out of a droplet, as a share of its height, and of its derivatives, in units of height and px; see
-# ``Profile.left_out``. Derivatives are kept in single precision.
+# ``normal_equations.CUT``. Derivatives are kept in single precision.
 LEFT_OUT, SLOPE_LEFT_OUT, ROUNDING = 1.3e-5, 2e-4, 1e-6
 
 
@@ -57,7 +57,7 @@ def place(problem: Problem, seed: int) -> Place:
         y=generator.uniform(0, SIZE[0] - 1, N),
         log_r=np.log(generator.uniform(4.0, 6.0, N)),
         amplitude=generator.normal(0, 1, (count, N)),
-        shape=generator.normal(0, 0.5, problem.drawn.size),
+        shape=generator.normal(0, 0.5, SHAPES[problem.profile]),
         bg=generator.normal(0.5, 1, (count, problem.points)),
     )
     return Place(state, generator.uniform(0.6, 3.0, count))
@@ -77,7 +77,7 @@ class Model:
         self.channels = torch.tensor(problem.channels)
 
     def trace(self, unknowns: Tensor) -> poutine.Trace:
-        problem, count, shapes = self.problem, len(self.problem.channels), self.problem.drawn.size
+        problem, count, shapes = self.problem, len(self.problem.channels), SHAPES[self.problem.profile]
         droplets = unknowns[: N * (3 + count)].reshape(N, 3 + count)
         shape, bg = unknowns[N * (3 + count) :].split([shapes, unknowns.numel() - N * (3 + count) - shapes])
         sites = {
@@ -88,10 +88,10 @@ class Model:
             "bg": bg.reshape(count, problem.down.shape[1], problem.along.shape[1]),
             "noise": self.noise,
         }
-        parameters = problem.drawn.parameters
-        for parameter, own in zip(parameters, shape.split([p.size for p in parameters]), strict=True):
-            value = own.exp() if parameter.log else own
-            sites[parameter.name] = value[0] if parameter.entries is None else value
+        if shapes:
+            sites["edge"] = shape[0].exp()
+        if shapes > 1:
+            sites["curve"] = shape[1:]
         model = poutine.condition(measured, sites)
         trace = poutine.trace(model).get_trace(self.channels, N, problem.scales, problem.profile)
         trace.compute_log_prob()
@@ -106,11 +106,11 @@ class Model:
         """Negative log density of the priors in transformed space."""
         nodes = self.trace(unknowns).nodes
         total = unknowns.new_zeros(())
-        logs = {"r": True, "noise": True} | {p.name: p.log for p in self.problem.drawn.parameters}
-        for name in {"x", "y", "amplitude", "bg", *logs}:
-            total = total - nodes[name]["log_prob_sum"]
-            if logs.get(name):  # the density of the logarithm is that times the value
-                total = total - nodes[name]["value"].log().sum()
+        for name in ("x", "y", "r", "amplitude", "bg", "noise", "edge", "curve"):
+            if name in nodes:
+                total = total - nodes[name]["log_prob_sum"]
+                if name in ("r", "noise", "edge"):  # of the logarithm, whose density is that times the value
+                    total = total - nodes[name]["value"].log().sum()
         return total
 
     def energy(self, unknowns: Tensor) -> Tensor:
@@ -198,7 +198,7 @@ def test_energy_gradient_and_precision_are_the_models(profile: str, count: int) 
 
 @pytest.mark.parametrize("name", ["x", "y", "log_r", "amplitude", "shape", "bg", "log_noise"])
 def test_a_prior_that_is_changed_in_one_place_only_is_seen(name: str) -> None:
-    """The contract is broken if the joint fit has any prior but the model's: a tenth narrower, or shifted by as much."""
+    """The contract is broken if the joint fit has any prior other than the model's: a tenth narrower, or shifted by as much."""
     problem = problem_of("radial", 2, seed=5)
     prior = getattr(problem.priors, name)
     if isinstance(prior, Uniform):

@@ -1,0 +1,91 @@
+"""A network's scores on simulated patches that it has not learnt from, and the calibration of what it says."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from pyrodrop.detection.learning.augmentation import make_batch
+from pyrodrop.detection.learning.patches import Block
+from pyrodrop.detection.learning.scoring import Judged, Scores, calibration_error, judge, total
+from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
+from pyrodrop.detection.network.architecture import CircleNetwork
+from pyrodrop.detection.network.peaks import cells_of, joined, peaks
+from pyrodrop.detection.network.weights import Calibration
+
+LEAST_PRESENCE = 0.05  # proposals under this are not counted in the calibration error: nearly all would be right
+
+
+class HeldOut(NamedTuple):
+    """What the network says of a block, held against the truth."""
+
+    judged: list[Judged]
+    kinds: list[str]
+
+    @property
+    def presence(self) -> NDArray[np.float64]:
+        """Of all proposals."""
+        return np.concatenate([j.presence for j in self.judged])
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Which proposals are droplets."""
+        return np.concatenate([j.correct for j in self.judged])
+
+    def scores(self, kind: str | None = None) -> Scores:
+        """Of the patches of a kind, or of all."""
+        return total([j.scores for j, k in zip(self.judged, self.kinds, strict=True) if kind in (None, k)])
+
+    def calibration_error(self) -> float:
+        """Expected calibration error of proposals of presence 0.05 and more."""
+        sure = self.presence >= LEAST_PRESENCE
+        return calibration_error(self.presence[sure], self.correct[sure])
+
+    def cross_entropy(self) -> float:
+        """Mean cross-entropy of the presence of proposals of 0.05 and more."""
+        sure = self.presence >= LEAST_PRESENCE
+        p = self.presence[sure].clip(1e-4, 1 - 1e-4)
+        return float(-np.mean(np.where(self.correct[sure], np.log(p), np.log1p(-p)))) if sure.any() else 0.0
+
+
+@torch.no_grad()
+def evaluate(
+    network: CircleNetwork, block: Block, calibration: Calibration, device: torch.device, batch: int = 16
+) -> HeldOut:
+    """Proposals of a folded network on patches as they are."""
+    judged = []
+    for start in range(0, len(block.images), batch):
+        part = slice(start, start + batch)
+        channels = make_batch(block.images[part], block.circles[part]).channels
+        outputs = network(channels.to(device, memory_format=torch.channels_last))
+        for k, table in enumerate(block.circles[part]):
+            found = peaks(joined([cells_of(out, level, k) for level, out in enumerate(outputs)]))
+            circles = np.stack([found.x, found.y, np.exp(found.log_radius)], 1)
+            inside = (np.abs(table[:, :2] + 0.5 - block.images.shape[-1] / 2) < block.images.shape[-1] / 2).all(1)
+            weight = detectability_weight(torch.tensor(table[:, COLUMN.detectability])).numpy() * inside
+            presence = calibrated(found.presence, calibration)
+            judged.append(judge(circles, presence, table[:, :3].astype(float), weight))
+    return HeldOut(judged, block.kinds)
+
+
+def calibrated(presence: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
+    """Presence as it is said, from the sum over cells."""
+    return expit(calibration.slope * logit(presence.clip(1e-4, 1 - 1e-4)) + calibration.shift)
+
+
+def learn_calibration(result: HeldOut) -> Calibration:
+    """The slope and shift with the least cross-entropy, from proposals that were not calibrated."""
+    x = logit(result.presence.clip(1e-4, 1 - 1e-4))
+    y = result.correct.astype(float)
+    if y.sum() < 20 or y.sum() > len(y) - 20:
+        return Calibration()
+
+    def cross_entropy(theta: NDArray[np.float64]) -> float:
+        z = theta[0] * x + theta[1]
+        return float(np.mean(np.logaddexp(0, z) - y * z))
+
+    slope, shift = minimize(cross_entropy, np.array([1.0, 0.0]), method="Nelder-Mead").x
+    return Calibration(float(slope), float(shift))

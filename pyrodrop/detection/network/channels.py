@@ -1,0 +1,88 @@
+"""What the network sees of an image: four channels that do not change with the scale or offset of its brightness.
+
+With u = (image - median) / spread, n = noise / spread, and m and v the mean of u and of (u - m)^2 in a box of 33 px:
+1. asinh(3 u): the image as a whole,
+2. asinh((u - m) / 2 n) / 2: what stands out of the noise,
+3. (u - m) / sqrt(v + n^2): what stands out of its surroundings, which makes faint droplets beside bright ones visible,
+4. 1 inside the image (and the mask), 0 outside, where the other channels are 0, too.
+The first three change sign with the image.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+N_CHANNELS = 4
+BOX = 33  # px, the side of the surroundings: 2^5 + 1, see `_box_sum`
+LEAST_NOISE = 1 / 500  # of the spread: an image without noise is seen as if it had this much
+
+
+class ImageStatistics(NamedTuple):
+    """What is taken from the whole image, also when only a tile of it is looked at."""
+
+    median: float
+    spread: float
+    noise: float
+
+
+def image_statistics(pixels: NDArray[np.float32]) -> ImageStatistics:
+    """Median, spread and noise of the finite pixels of an image (H, W).
+
+    The spread is from the 1st to the 99th percentile, and a fiftieth of the full range, so that a lone droplet in an
+    image without noise has one. The noise is the standard deviation of white noise with the same median absolute
+    second difference, along rows and columns.
+    """
+    finite = pixels[np.isfinite(pixels)].astype(np.float64)
+    if finite.size == 0:
+        return ImageStatistics(0.0, 0.0, 0.0)
+    low, median, high = np.quantile(finite, [0.01, 0.5, 0.99])
+    spread = (high - low) + (finite.max() - finite.min()) / 50
+    differences = np.concatenate(
+        [np.abs(np.diff(pixels.astype(np.float64), 2, axis=axis)).ravel() for axis in (0, 1) if pixels.shape[axis] > 2]
+        or [np.zeros(1)]
+    )
+    differences = differences[np.isfinite(differences)]
+    noise = float(np.median(differences)) / 0.6745 / 6**0.5 if differences.size else 0.0
+    return ImageStatistics(float(median), float(spread), noise)
+
+
+def _box_sum(values: Tensor) -> Tensor:
+    """Sums along the last axis over the BOX values around each, of which those outside are 0."""
+    sums = functional.pad(values, (BOX // 2, BOX // 2))
+    ends = sums
+    for k in range(5):  # sums of 1, 2, 4 ... 32 values
+        sums = sums[..., : -(2**k)] + sums[..., 2**k :]
+    return sums[..., :-1] + ends[..., BOX - 1 :]
+
+
+def _box_mean(values: Tensor, inside: Tensor) -> Tensor:
+    """Mean of (B, H, W) over a box around each pixel, of the pixels inside only."""
+    both = torch.stack([values * inside, inside], 1)
+    both = _box_sum(_box_sum(both).transpose(-1, -2)).transpose(-1, -2)
+    return both[:, 0] / both[:, 1].clamp(min=0.5)
+
+
+def input_channels(images: Tensor, median: Tensor, spread: Tensor, noise: Tensor, inside: Tensor) -> Tensor:
+    """The channels (B, 4, H, W) of images (B, H, W).
+
+    median, spread, noise: (B,), see `image_statistics`; a spread of 0 gives channels of 0.
+    inside: (B, H, W), 1 where the image is known and 0 elsewhere.
+    """
+    scale = torch.where(spread > 0, 1 / spread.clamp(min=1e-30), torch.zeros_like(spread))[:, None, None]
+    u = torch.where(inside > 0, (images - median[:, None, None]) * scale, torch.zeros_like(images))
+    n = (noise[:, None, None] * scale).clamp(min=LEAST_NOISE)
+    contrast = (u - _box_mean(u, inside)) * inside
+    variance = _box_mean(contrast.square(), inside)
+    return torch.stack(
+        [
+            torch.asinh(3 * u),
+            torch.asinh(contrast / (2 * n)) / 2,
+            contrast / torch.sqrt(variance + n.square()),
+            inside,
+        ],
+        1,
+    )

@@ -1,0 +1,159 @@
+"""From the probabilities of cells to circles.
+
+Cells near each other often speak of one droplet: a centre between two cells, a radius between two bins. Their
+probabilities sum to the expected number of droplets there, so a peak takes up all that is said of its circle, and the
+sum is its presence. Two cells speak of one circle if their radii differ by less than a factor of 1.4 and their centres
+by less than half the smaller radius.
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from pyrodrop.detection.network.architecture import CellOutputs, bounded_log_scale
+from pyrodrop.detection.network.cells import BIN_WIDTH, BINS_PER_LEVEL, STRIDES, bin_centre, cell_centre
+
+LEAST_CELL = 0.003  # probability under which a cell is not looked at: the base rate of training
+SAME_CENTRE = 0.5  # of the smaller radius
+SAME_LOG_RADIUS = BIN_WIDTH
+STUDENT_SD = math.sqrt(5 / 3)  # standard deviation of Student's t of 5 degrees of freedom, over its scale
+
+Floats = NDArray[np.float64]
+
+
+class Cells(NamedTuple):
+    """What single cells say, (n,) each, lengths in px."""
+
+    presence: Floats
+    x: Floats
+    y: Floats
+    log_radius: Floats
+    centre_sd: Floats
+    log_radius_sd: Floats
+    ellipse_cos: Floats
+    ellipse_sin: Floats
+    brightness: Floats  # probability of being brighter than the surroundings
+
+
+def cells_of(outputs: CellOutputs, level: int, image: int = 0, row: int = 0, column: int = 0) -> Cells:
+    """The cells of a level of an image that say something; row, column: of the first cell in the whole image."""
+    probability = outputs.logit[image].sigmoid()
+    b, r, c = (probability > LEAST_CELL).nonzero(as_tuple=True)
+    stride = STRIDES[level]
+    offset = outputs.offset[image, :, b, r, c]
+    scale = bounded_log_scale(outputs.log_scale[image, :, b, r, c].T).exp().T * STUDENT_SD
+    ellipse = outputs.ellipse[image, :, b, r, c]
+    columns: list[Tensor] = [
+        probability[b, r, c],
+        cell_centre(c + column, stride) + stride * offset[0],
+        cell_centre(r + row, stride) + stride * offset[1],
+        bin_centre(b + level * BINS_PER_LEVEL) + outputs.log_radius[image, b, r, c],
+        stride * scale[0],
+        scale[1],
+        ellipse[0],
+        ellipse[1],
+        outputs.brightness[image, b, r, c].sigmoid(),
+    ]
+    return Cells(*(column.double().cpu().numpy() for column in columns))
+
+
+def joined(parts: list[Cells]) -> Cells:
+    """The cells of several levels, tiles or scales."""
+    return Cells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def neighbours(x: Floats, y: Floats, log_radius: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs i < j of circles that may be one circle, two arrays."""
+    radius = np.exp(log_radius)
+    octave = np.floor(log_radius / math.log(2.0)).astype(int)
+    firsts, seconds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for k in np.unique(octave):
+        # Pairs whose smaller radius is of octave k: the other is of the same octave or the next.
+        members = np.nonzero((octave == k) | (octave == k + 1))[0]
+        tree = cKDTree(np.stack([x[members], y[members]], 1))
+        i, j = tree.query_pairs(SAME_CENTRE * 2.0 ** (k + 1), output_type="ndarray").reshape(-1, 2).T
+        i, j = members[i], members[j]
+        near = np.minimum(octave[i], octave[j]) == k
+        near &= np.abs(log_radius[i] - log_radius[j]) < SAME_LOG_RADIUS
+        near &= np.hypot(x[i] - x[j], y[i] - y[j]) < SAME_CENTRE * np.minimum(radius[i], radius[j])
+        firsts.append(np.minimum(i, j)[near])
+        seconds.append(np.maximum(i, j)[near])
+    return np.concatenate(firsts).astype(np.int64), np.concatenate(seconds).astype(np.int64)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _owners(
+    order: NDArray[np.int64], starts: NDArray[np.int64], others: NDArray[np.int64], nearness: Floats
+) -> NDArray[np.int64]:
+    """The peak that each cell belongs to: its own number for a peak.
+
+    order: cells by falling mass. starts, others: the neighbours of each cell. nearness: of each neighbour.
+    """
+    n = order.shape[0]
+    owner = np.full(n, -1, np.int64)
+    is_peak = np.zeros(n, np.bool_)
+    for i in order:
+        if owner[i] >= 0:
+            continue
+        owner[i] = i
+        is_peak[i] = True
+        for k in range(starts[i], starts[i + 1]):
+            if owner[others[k]] < 0:
+                owner[others[k]] = i
+    for i in range(n):
+        if is_peak[i]:
+            continue
+        best = -1.0
+        for k in range(starts[i], starts[i + 1]):
+            if is_peak[others[k]] and nearness[k] > best:
+                best = nearness[k]
+                owner[i] = others[k]
+    return owner
+
+
+def peaks(cells: Cells) -> Cells:
+    """One entry for each circle, with the presence of all cells that speak of it, at most 1; the likeliest first."""
+    n = len(cells.presence)
+    if n == 0:
+        return cells
+    i, j = neighbours(cells.x, cells.y, cells.log_radius)
+    least = np.exp(np.minimum(cells.log_radius[i], cells.log_radius[j]))
+    apart = np.hypot(cells.x[i] - cells.x[j], cells.y[i] - cells.y[j]) / (SAME_CENTRE * least)
+    unlike = np.abs(cells.log_radius[i] - cells.log_radius[j]) / SAME_LOG_RADIUS
+    nearness = (1 - apart**2) * (1 - unlike**2)
+    first, second, near = np.concatenate([i, j]), np.concatenate([j, i]), np.concatenate([nearness, nearness])
+    by_first = np.argsort(first, kind="stable")
+    starts = np.searchsorted(first[by_first], np.arange(n + 1))
+    mass = cells.presence + np.bincount(first, near * cells.presence[second], n)
+    owner = _owners(np.argsort(-mass, kind="stable"), starts, second[by_first], near[by_first])
+    return _summed(cells, owner)
+
+
+def _summed(cells: Cells, owner: NDArray[np.int64]) -> Cells:
+    """The means of the cells of each owner, weighed by their probability; variances within and between add up."""
+    _, group = np.unique(owner, return_inverse=True)
+    total = np.bincount(group, cells.presence)
+
+    def mean(values: Floats) -> Floats:
+        return np.bincount(group, cells.presence * values) / total
+
+    x, y, log_radius = mean(cells.x), mean(cells.y), mean(cells.log_radius)
+    between = ((cells.x - x[group]) ** 2 + (cells.y - y[group]) ** 2) / 2
+    result = Cells(
+        np.minimum(total, 1.0),
+        x,
+        y,
+        log_radius,
+        np.sqrt(mean(cells.centre_sd**2 + between)),
+        np.sqrt(mean(cells.log_radius_sd**2 + (cells.log_radius - log_radius[group]) ** 2)),
+        mean(cells.ellipse_cos),
+        mean(cells.ellipse_sin),
+        mean(cells.brightness),
+    )
+    order = np.lexsort((result.x, result.y, -result.presence))
+    return Cells(*(column[order] for column in result))

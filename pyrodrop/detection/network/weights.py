@@ -1,0 +1,77 @@
+"""The weights as a file: plain tensors, half precision, loaded as data only."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pyrodrop.detection.network.architecture import CircleNetwork
+
+SHIPPED = Path(__file__).parents[1] / "weights.pt"
+FORMAT = 1
+
+
+class Calibration(NamedTuple):
+    """Presence as it is said, sigmoid(slope logit + shift), of what the cells sum to; learnt on held-out patches."""
+
+    slope: float = 1.0
+    shift: float = 0.0
+
+
+class TrainedNetwork(NamedTuple):
+    """A network with its calibration."""
+
+    network: CircleNetwork
+    calibration: Calibration
+
+
+def to_data(trained: TrainedNetwork) -> dict[str, Tensor]:
+    """What is written: tensors only, convolutions in half precision."""
+    state = {k: v for k, v in trained.network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    state = {f"network.{k}": v.half() if v.dim() > 1 else v.float() for k, v in state.items()}
+    return {
+        "format": torch.tensor(FORMAT),
+        "widths": torch.tensor(trained.network.widths),
+        "calibration": torch.tensor(trained.calibration, dtype=torch.float64),
+        **{k: v.detach().cpu().contiguous() for k, v in state.items()},
+    }
+
+
+def from_data(data: dict[str, Tensor]) -> TrainedNetwork:
+    """The network of what was written, its normalisations still apart, so that it can learn on.
+
+    Raises:
+        ValueError: this is no network of this version.
+    """
+    written = int(data["format"]) if isinstance(data, dict) and "format" in data else None
+    if written != FORMAT:
+        raise ValueError(
+            f"these weights are of format {written}, expected {FORMAT}: train them again with this version of pyrodrop"
+        )
+    network = CircleNetwork([int(n) for n in data["widths"]])
+    state = {k.removeprefix("network."): v.float() for k, v in data.items() if k.startswith("network.")}
+    missing, unknown = network.load_state_dict(state, strict=False)
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unknown:
+        raise ValueError(
+            f"these weights lack {missing[:3]} and have {unknown[:3]} besides: they are of another network"
+        )
+    slope, shift = data["calibration"].tolist()
+    return TrainedNetwork(network, Calibration(slope, shift))
+
+
+def read_weights(path: Path) -> TrainedNetwork:
+    """A network from a file, on the CPU."""
+    return from_data(torch.load(path, map_location="cpu", weights_only=True))
+
+
+@lru_cache(maxsize=4)
+def network_for_use(path: Path = SHIPPED, device: str = "cpu") -> TrainedNetwork:
+    """The network of a file, folded, on a device, ready to propose; read once."""
+    if not path.exists():
+        raise FileNotFoundError(f"no weights at {path}: train some with python -m pyrodrop.detection.train")
+    trained = read_weights(path)
+    network = trained.network.folded().to(device).to(memory_format=torch.channels_last)
+    return TrainedNetwork(network, trained.calibration)

@@ -1,0 +1,71 @@
+"""From cells to circles: nothing said is lost, and what speaks of one droplet is one circle."""
+
+import math
+
+import numpy as np
+import pytest
+
+from pyrodrop.detection.network.peaks import Cells, neighbours, peaks
+
+
+def cells(rows: list[tuple[float, float, float, float]]) -> Cells:
+    """Cells of these presences and circles (p, x, y, r)."""
+    p, x, y, r = np.array(rows, float).reshape(-1, 4).T
+    zero = np.zeros_like(p)
+    return Cells(p, x, y, np.log(r), zero + 0.1, zero + 0.02, zero, zero, zero + 0.5)
+
+
+def test_parts_of_a_droplet_become_one_with_their_sum() -> None:
+    peak = peaks(cells([(0.3, 10, 10, 5), (0.5, 10.4, 10, 5.2), (0.15, 10.2, 10.4, 4.8)]))
+    assert peak.presence == pytest.approx([0.95])
+    assert peak.x == pytest.approx([(0.3 * 10 + 0.5 * 10.4 + 0.15 * 10.2) / 0.95])
+    assert peak.centre_sd[0] > 0.1  # they disagree
+
+
+def test_presence_is_at_most_one() -> None:
+    assert peaks(cells([(0.8, 10, 10, 5), (0.7, 10, 10, 5)])).presence == pytest.approx([1])
+
+
+def test_a_circle_within_another_stays() -> None:
+    assert len(peaks(cells([(0.9, 10, 10, 5), (0.9, 10, 10, 8)])).presence) == 2
+
+
+def test_touching_droplets_stay_two() -> None:
+    assert len(peaks(cells([(0.9, 10, 10, 5), (0.6, 20, 10, 5), (0.35, 19.6, 10, 5)])).presence) == 2
+
+
+def test_nothing_is_lost() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.stack([0.05 * rng.random(300), *(100 * rng.random((2, 300))), np.exp(rng.uniform(0.5, 3, 300))], 1)
+    many = cells(rows.tolist())
+    result = peaks(many)
+    assert result.presence.sum() == pytest.approx(many.presence.sum())
+    assert (np.diff(result.presence) <= 0).all()
+
+
+def test_the_order_of_the_cells_does_not_matter() -> None:
+    rng = np.random.default_rng(1)
+    rows = np.stack([rng.random(80), *(60 * rng.random((2, 80))), np.exp(rng.uniform(0.5, 3, 80))], 1)
+    a, b = peaks(cells(rows.tolist())), peaks(cells(rng.permutation(rows).tolist()))
+    for first, second in zip(a, b, strict=True):
+        np.testing.assert_allclose(first, second)
+
+
+def test_neighbours_are_those_of_the_definition() -> None:
+    rng = np.random.default_rng(2)
+    x, y, log_radius = 40 * rng.random(200), 40 * rng.random(200), rng.uniform(0, 4, 200)
+    i, j = neighbours(x, y, log_radius)
+    radius = np.exp(log_radius)
+    expected = {
+        (a, b)
+        for a in range(200)
+        for b in range(a + 1, 200)
+        if abs(log_radius[a] - log_radius[b]) < math.log(2) / 2
+        and math.hypot(x[a] - x[b], y[a] - y[b]) < 0.5 * min(radius[a], radius[b])
+    }
+    assert set(zip(i.tolist(), j.tolist(), strict=True)) == expected
+    assert len(i) == len(expected)
+
+
+def test_no_cells_no_circles() -> None:
+    assert len(peaks(cells([])).presence) == 0
