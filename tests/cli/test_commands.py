@@ -70,6 +70,7 @@ def test_fit_resumes_a_checkpoint(
     assert len(pd.read_csv(tmp_path / "losses.csv")) == 7
 
 
+@pytest.mark.slow
 def test_fit_takes_the_settings_it_is_given(image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["fit", image, "--channel", "red", "--scale", "0.5", "--droplets", "2", "--steps", "3", "--start", "uniform"]
     argv += ["--error-scale", "0.2", "--learning-rate", "0.03", "--seed", "9", "--device", "cpu"]

@@ -41,6 +41,7 @@ def micrograph(seed: int, n: int) -> Array:
     return generator.permutation(drawn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_parts_of_an_image_add_up_to_the_whole(seed: int) -> None:
     whole = micrograph(seed, 3600)

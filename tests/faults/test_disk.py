@@ -11,7 +11,10 @@ import pandas as pd
 import pytest
 from faults.processes import BATCH, FIT, MOMENTS, nothing_damaged, own, run, tables
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them"),
+]
 
 
 def mounted(folder: Path, options: str) -> Path:

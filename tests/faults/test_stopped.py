@@ -28,7 +28,10 @@ from faults.processes import (
 
 import pyrodrop
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them"),
+]
 STEPS = 600
 MEASURE = ("--channel", "saturation", "--profile", "gaussian", "--quiet")
 

@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 from faults.processes import BATCH, all_gone, children, nothing_damaged, own, run, start, tables, wait_for
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them"),
+]
 TOGETHER = ("--together", "4", "--device", "cpu")
 
 

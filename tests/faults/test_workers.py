@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from faults.processes import BATCH, nothing_damaged, own, run, start, tables
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals and file systems as POSIX has them"),
+]
 
 
 def kill_whoever_works_on(name: str, out: Path, times: int, process: "subprocess.Popen[str]") -> int:

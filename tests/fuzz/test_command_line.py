@@ -27,6 +27,7 @@ QUICK = ("prior", "channels", "simulate", "report")
 SLOW = ("fit", "measure", "batch", "results", "tiles") if "PYRODROP_FUZZ" in os.environ else ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kinds", "count"), [(QUICK, COUNT), (("batches", *SLOW), BATCHES)], ids=["quick", "slow"])
 def test_wrong_command_lines_are_done_rightly_or_refused_in_one_line(
     tmp_path: Path, kinds: tuple[str, ...], count: int

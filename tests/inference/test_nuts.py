@@ -78,6 +78,7 @@ def test_the_moments_of_a_correlated_gaussian() -> None:
     assert "Converged" in draws.verdict()
 
 
+@pytest.mark.slow
 def test_the_moments_of_bounded_and_positive_sites() -> None:
     draws = run(supports)
     expected = {
@@ -107,6 +108,7 @@ def ridge() -> Tensor:
     return axes * torch.logspace(-6, 0, size, dtype=torch.float64) @ axes.T
 
 
+@pytest.mark.slow
 def test_a_dense_mass_matrix_samples_a_ridge_with_short_trees() -> None:
     covariance = ridge()
     mean = torch.linspace(-1.0, 1.0, 20, dtype=torch.float64)
@@ -124,6 +126,7 @@ def test_a_dense_mass_matrix_samples_a_ridge_with_short_trees() -> None:
     assert float(draws.stats.leapfrog_steps[:, 100:].double().mean()) <= 15.0
 
 
+@pytest.mark.slow
 def test_a_dense_mass_matrix_draws_the_same_distribution_as_a_diagonal_one() -> None:
     root = torch.randn(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     covariance = root @ root.T + torch.eye(6, dtype=torch.float64)  # of nothing in particular: any metric will do
@@ -264,6 +267,7 @@ def test_divergent_draws_are_not_called_converged() -> None:
     assert "2 trajectories were cut off" in diverged.verdict()
 
 
+@pytest.mark.slow
 def test_chains_that_stay_in_two_modes_are_flagged() -> None:
     def modes() -> None:
         m = pyro.sample("m", dist.Normal(0.0, 100.0))

@@ -232,6 +232,7 @@ def test_states_that_are_not_at_one_place_are_not_joined() -> None:
             svi.join([begun, other])
 
 
+@pytest.mark.slow
 def test_compiled_steps_are_the_plain_ones() -> None:
     """From iteration 0 on with compiled=True; only rounding may differ."""
     if not can_compile(torch.device("cpu")):

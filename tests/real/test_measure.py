@@ -50,6 +50,7 @@ def matched(found: Table, truth: Table) -> tuple[Table, Table]:
     return found[j[met]], truth[i[met]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REACHED)
 def test_annotated_droplets_are_found_and_measured(shared: Path, name: str) -> None:
     found, truth = found_and_true(shared / "real" / name)
@@ -59,6 +60,7 @@ def test_annotated_droplets_are_found_and_measured(shared: Path, name: str) -> N
     assert np.median(np.abs(f[:, 2] / t[:, 2] - 1.0)) <= most
 
 
+@pytest.mark.slow
 def test_beads_are_counted_as_people_count_them(shared: Path) -> None:
     """Five people counted 94 to 102."""
     found, _ = found_and_true(shared / "real" / "biopixr_beads" / "beads_image1.png")
@@ -71,6 +73,7 @@ def test_all_catalogued_stars_are_found(shared: Path) -> None:
     assert len(matched(found, truth)[0]) == len(truth)
 
 
+@pytest.mark.slow
 def test_most_of_what_another_program_finds_is_found(shared: Path) -> None:
     """Not a truth: trackpy leaves out what lies closer than 10 px to another; F1 0.83 for blob_log tuned to it."""
     found, truth = found_and_true(shared / "real" / "trackpy_bulkwater" / "T76S3F00001.png")

@@ -82,6 +82,7 @@ def test_intervals_that_are_too_narrow_hold_less_than_they_promise() -> None:
     assert all(c.q05 < c.held < c.q95 < c.level for c in (half, most, nine))
 
 
+@pytest.mark.slow
 def test_it_seldom_cries_wolf() -> None:
     """Ranks that are uniform are called wrong in 1 % of cases or fewer: of 300, 9 or more has the chance 4e-3."""
     generator = np.random.default_rng(0)
@@ -92,6 +93,7 @@ def test_it_seldom_cries_wolf() -> None:
     assert wrong < 9
 
 
+@pytest.mark.slow
 def test_p_values_are_those_of_uniform_ranks() -> None:
     generator = np.random.default_rng(1)
     checks = [check_ranks(generator.random(80), generator.random((80, 39)), seed) for seed in range(200)]

@@ -26,6 +26,7 @@ def slow_labels(table: pd.DataFrame, size: tuple[int, int]) -> np.ndarray:
 eighths = st.integers(-40, 160).map(lambda number: number / 8)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(eighths, eighths, st.integers(1, 60).map(lambda number: number / 8)), max_size=8))
 @settings(max_examples=60, deadline=None)
 def test_it_is_the_slow_look(droplets: list[tuple[float, float, float]]) -> None:

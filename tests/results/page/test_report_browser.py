@@ -256,6 +256,7 @@ def test_the_rows_shown_are_saved(browser: Any, page: Any, folder: Path, tmp_pat
     np.testing.assert_allclose(found["diameter_px"], kept["diameter"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_droplets(page: Any, make_results: Any, tmp_path: Path) -> None:
     made = make_results(tmp_path / "many", n=20_000, size=(800, 1000))
     write_report(made)

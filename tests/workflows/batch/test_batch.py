@@ -137,6 +137,7 @@ def marks(out: Path) -> dict[str, Mark]:
     return {str(path): mark_of(str(path)) for path in out.rglob("*")}
 
 
+@pytest.mark.slow
 def test_a_finished_run_clears_what_a_killed_one_has_left(again: Path, images: Path) -> None:
     """Killed between its last image and its tables, a run leaves nothing to be done but its folder."""
     left = again / ".under-way" / f"{socket.gethostname()},{os.getpid()},12345.00,1"
@@ -229,6 +230,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_any_scheduler_will_do(scheduler: str, images: Path, done: Done, tmp_path: Path) -> None:
     elsewhere = run(tmp_path / "out", str(images), *SETTINGS, "--scheduler", scheduler)
     assert (elsewhere.status, elsewhere.told["done"], elsewhere.told["failed"]) == (1, 3, 1)
@@ -244,6 +246,7 @@ def test_images_of_one_name_and_content_share_their_results(images: Path, done: 
     assert folders(again).keys() == folders(done.out).keys()
 
 
+@pytest.mark.slow
 def test_copies_of_an_image_have_results_of_their_own_whatever_their_names(images: Path, tmp_path: Path) -> None:
     names = ["a.png", "copy.png", "two\nlines.png"] + ([os.fsdecode(b"\xff.png")] if sys.platform == "linux" else [])
     (tmp_path / "images").mkdir()
@@ -262,6 +265,7 @@ def test_copies_of_an_image_have_results_of_their_own_whatever_their_names(image
         assert pd.read_parquet(done.out / "droplets.parquet")["image"].tolist() == table["image"].tolist()
 
 
+@pytest.mark.slow
 def test_every_picture_of_a_stack_is_an_image(tmp_path: Path) -> None:
     pixels = [(pyrodrop.simulate(2, (30, 40), seed)[0].pixels[..., 0] * 255).byte().numpy() for seed in range(3)]
     tifffile.imwrite(tmp_path / "stack.tif", np.stack(pixels), photometric="minisblack")

@@ -70,6 +70,7 @@ def tasks_of(images: Path, out: Path) -> list[Task]:
         ledger.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most_pixels", [1 << 26, 2 * 30 * 40, 1])
 def test_images_of_any_size_are_fitted_but_for_those_that_cannot_be_read(
     most_pixels: int, images: Path, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -101,6 +102,7 @@ def test_each_image_of_a_group_has_its_own_outcome_and_results(images: Path, alo
     assert not list(Path(tasks[0].run).iterdir())
 
 
+@pytest.mark.slow
 def test_what_is_published_is_not_done_again_and_the_rest_is(images: Path, tmp_path: Path) -> None:
     tasks = tasks_of(images, tmp_path)
     do_together(tasks[:2])
@@ -111,6 +113,7 @@ def test_what_is_published_is_not_done_again_and_the_rest_is(images: Path, tmp_p
     assert read_record(tasks[1].folder, tasks[1].key) is not None
 
 
+@pytest.mark.slow
 def test_where_a_group_has_died_each_is_done_alone_and_none_is_blamed(
     images: Path, alone: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +128,7 @@ def test_where_a_group_has_died_each_is_done_alone_and_none_is_blamed(
         np.testing.assert_array_equal(one, other)  # to the last bit, as only a fit of its own is
 
 
+@pytest.mark.slow
 def test_an_image_that_changed_is_told_of_and_the_others_are_done(images: Path, tmp_path: Path) -> None:
     shutil.copytree(images, tmp_path / "images")
     tasks = tasks_of(tmp_path / "images", tmp_path / "out")[:2]

@@ -45,6 +45,7 @@ def test_the_folder_holds_everything(picture: Path, tmp_path: Path) -> None:
     assert residual.std() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_numbers_without_a_white_level_are_measured_in_proportion(picture: Path, tmp_path: Path) -> None:
     pixels = 3000 * simulate(8, (90, 120), seed=1, kind="gray", radius_px=(4.0, 7.0), noise=0.02)[0].pixels[..., 0]
     tifffile.imwrite(tmp_path / "counts.tif", pixels.numpy().astype(np.float32))
@@ -54,6 +55,7 @@ def test_numbers_without_a_white_level_are_measured_in_proportion(picture: Path,
     assert counts["radius_px"].to_numpy() == pytest.approx(levels["radius_px"].to_numpy(), rel=0.02)
 
 
+@pytest.mark.slow
 def test_of_several_images_what_cannot_be_read_is_named_and_the_rest_is_done(picture: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(picture.read_bytes()[:200])

@@ -80,6 +80,7 @@ def test_a_batch_gets_a_page_of_its_own_and_names_what_failed(
     assert "b/report.html" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_what_batch_has_written(fitted: Path, tmp_path: Path) -> None:
     """Its images by the names they were asked for by, its failures, and no results of other batches beside them."""
     for seed, name in enumerate(("one", "two")):

@@ -31,6 +31,7 @@ def fitted(**settings: object) -> Fit:
     return pyrodrop.fit(channel(), **({"n_droplets": N, "error_scale": NOISE, "progress": False} | settings))
 
 
+@pytest.mark.slow
 def test_a_fit_stops_by_itself_once_the_loss_has_settled() -> None:
     loose, tight = fitted(tolerance=1.0), fitted(tolerance=1e-3)
     assert loose.settled
@@ -82,6 +83,7 @@ def test_births_are_kept_only_where_they_lower_the_loss() -> None:
     assert svi.mean_loss(density, after) <= svi.mean_loss(density, fit.state)
 
 
+@pytest.mark.slow
 def test_several_starts_keep_the_best_and_say_how_far_they_agree() -> None:
     fit = fitted(start="uniform", steps=120, restarts=3, seed=1)
     assert fit.agreement is not None
@@ -96,6 +98,7 @@ def test_several_starts_keep_the_best_and_say_how_far_they_agree() -> None:
     assert from_peaks.agreement.spread < 0.01
 
 
+@pytest.mark.slow
 def test_the_posterior_is_sampled_from_where_the_fit_ended() -> None:
     fit = fitted(steps=100)
     draws = fit.nuts(30, 40, 2, progress=False, max_tree_depth=4)

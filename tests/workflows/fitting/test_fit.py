@@ -63,6 +63,7 @@ fit.resume(300, progress=False).save(sys.argv[2])
 """
 
 
+@pytest.mark.slow
 @STARTS
 def test_a_fit_resumed_in_a_new_process_is_the_fit_that_never_stopped(start: str, tmp_path: Path) -> None:
     quick(300, start).save(tmp_path / "half.pt")

@@ -73,6 +73,7 @@ def test_in_float32_only_rounding_differs() -> None:
         same_fit(together, alone, 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("double")
 def test_each_image_ends_when_it_has_settled() -> None:
     """Those that are done stay as they are; in the end a smaller batch goes on."""
@@ -92,6 +93,7 @@ def test_one_of_them_goes_on_as_it_would_alone() -> None:
     same_fit(resumed, fit(pixels[1], N, steps=230, **given), 1e-9)
 
 
+@pytest.mark.slow
 def test_compiled_steps_are_the_plain_ones() -> None:
     pixels = channels(2)
     given: dict[str, Any] = {"steps": 20, "start": "uniform", "device": "cpu", "progress": False}

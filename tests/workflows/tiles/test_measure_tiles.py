@@ -75,7 +75,7 @@ def matched(some: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[Any], NDA
     return distance, nearest
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
     image, truth = droplets_on_seams(seed)
     one = pyrodrop.measure(image, profile="gaussian")
@@ -111,6 +111,7 @@ def test_an_empty_image_has_no_droplets_in_any_tile(tmp_path: Path) -> None:
     assert summary["n_droplets"] == 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     """Killed with SIGKILL after its first tile: what was done stays, and all ends as if nothing had happened."""
     image, _ = droplets_on_seams(3)
@@ -141,6 +142,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert measure_tiles(path, out, tile_px=300, profile="gaussian", progress=False)["tiles"]["done_before"] == 0
 
 
+@pytest.mark.slow
 def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     """SIGKILL at moments that hang on nothing the run does: while it imports, plans, measures or writes."""
     image, _ = droplets_on_seams(6)
@@ -157,6 +159,7 @@ def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -
     same_droplets(out, straight)
 
 
+@pytest.mark.slow
 def test_two_workers_say_what_one_says(tmp_path: Path) -> None:
     image, _ = droplets_on_seams(4)
     path = tmp_path / "large.tif"

@@ -31,6 +31,7 @@ def test_every_call_is_answered_once(number: int, plane: Plane) -> None:
     assert here == {number == 1}
 
 
+@pytest.mark.slow
 def test_what_a_worker_that_dies_was_at_is_done_by_another(plane: Plane, tmp_path: Path) -> None:
     marker = tmp_path / "died"
     with Workers(plane, None, 2) as workers:
@@ -39,6 +40,7 @@ def test_what_a_worker_that_dies_was_at_is_done_by_another(plane: Plane, tmp_pat
     assert sorted(answers) == [(k, k) for k in range(7)]
 
 
+@pytest.mark.slow
 def test_a_call_that_kills_every_worker_is_told_and_the_rest_is_done_before(plane: Plane) -> None:
     answers: list[tuple[int, int]] = []
     with Workers(plane, None, 2) as workers, pytest.raises(SettingError, match="killed, most likely for want of"):
