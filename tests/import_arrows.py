@@ -26,9 +26,18 @@ ARROWS: dict[str, set[str]] = {
         "inference",
     },
     "workflows.batch": {"images", "results", "workflows"},  # its jobs live in workflows.commands, known by name only
-    "workflows.tiles": {"images", "results", "workflows", "workflows.measuring", "recognition", "detection"}
-    | {"joint", "models", "rendering"},
-    "workflows.measuring": {"images", "results", "workflows", "recognition", "joint", "models", "rendering"},
+    "workflows.tiles": {"images", "results", "workflows", "workflows.measuring"},
+    # detection: what the circles of some parts of an image say of its droplets and clutter (workflows.measuring.parts)
+    "workflows.measuring": {
+        "images",
+        "results",
+        "workflows",
+        "recognition",
+        "joint",
+        "models",
+        "rendering",
+        "detection",
+    },
     "workflows.fitting": {"images", "results", "workflows", "joint", "inference", "models", "pursuit"},
     "recognition": {"detection", "joint", "models", "rendering"},
     "detection": {"images.simulation", "rendering", "pursuit"},

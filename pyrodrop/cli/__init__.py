@@ -1,14 +1,15 @@
-"""The command line: one subcommand, one workflow. Parses, prints, exits."""
+"""The command line: words become the arguments of one workflow, whose results are printed. Nothing is computed here."""
 
 import argparse
 import errno
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from pyrodrop.cli.options import JOBS
-from pyrodrop.cli.parser import command_parser
-from pyrodrop.cli.printing import one_line, show
+from pyrodrop.cli.parser import command_parser, flags_of
+from pyrodrop.cli.printing import one_line, show, with_flags
 
 __all__ = ["main"]
 
@@ -19,6 +20,19 @@ _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EN
 # What torch says without memory, on the CPU and on a GPU, in place of a MemoryError.
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
+# Where the workflow of a command is written. It is imported when the command is run, so that --help answers at once.
+_WORKFLOWS = {
+    "fit": ("pyrodrop.workflows.commands.fit", "fit_image"),
+    "measure": ("pyrodrop.workflows.commands.measure", "measure_images"),
+    "prior": ("pyrodrop.workflows.commands.prior", "prior"),
+    "channels": ("pyrodrop.workflows.commands.channels", "channels"),
+    "simulate": ("pyrodrop.workflows.commands.simulate", "simulate_image"),
+    "report": ("pyrodrop.workflows.commands.report", "report"),
+    "batch": ("pyrodrop.workflows.batch.batch", "batch"),
+}
+# They show how far they are.
+_LONG = ("fit", "measure", "prior", "batch")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status.
@@ -27,147 +41,87 @@ def main(argv: Sequence[str] | None = None) -> int:
     usage or unreadable input; 130: interrupted; 143: ended by SIGTERM.
     """
     parser = command_parser()
-    given = parser.parse_args(argv)
-    if given.command is None:
+    words = parser.parse_args(argv)
+    if words.command is None:
         parser.error("no command was given; to begin, run pyrodrop measure, which needs no image")
-    # Heavy imports wait until it is known what they are for, so that --help answers at once.
     from pyrodrop.workflows.termination import Terminated, terminated_by_signal
 
     try:
         with terminated_by_signal():
-            _check_names(given)
-            results = _COMMANDS[given.command](given)
-            show(results, given.json)
+            _check_names(words)
+            results = _run(words)
+            show(results, words.json)
     except KeyboardInterrupt as error:
-        return _refuse(given, str(error) or "interrupted", 130)
+        return _refuse(words, str(error) or "interrupted", 130)
     except Terminated as error:
-        return _refuse(given, str(error), 143)
+        return _refuse(words, str(error), 143)
     except BrokenPipeError:  # whoever read the results has read enough
         sys.stderr.close()
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         if error.errno in _NAMES:
-            return _refuse(given, f"{where}{error.strerror}; check the name", 2)
+            return _refuse(words, f"{where}{error.strerror}; check the name", 2)
         if error.errno not in _DISK:
             raise
-        return _refuse(given, f"{where}{error.strerror}; what was finished before is kept whole", 1)
+        return _refuse(words, f"{where}{error.strerror}; what was finished before is kept whole", 1)
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or any(word in str(error) for word in _NO_MEMORY)):
             raise
-        return _refuse(given, "there is not enough memory for that; ask for less, or give a smaller image", 1)
+        return _refuse(words, "there is not enough memory for that; ask for less, or give a smaller image", 1)
     except _input_errors() as error:
-        return _refuse(given, str(error), 2)
+        return _refuse(words, with_flags(error, flags_of(words.command)), 2)
     return 1 if results.get("failed") else 0
 
 
-def _refuse(given: argparse.Namespace, reason: str, status: int) -> int:
-    print(f"pyrodrop {given.command}: {one_line(reason)}", file=sys.stderr)
+def _run(words: argparse.Namespace) -> dict[str, Any]:
+    """Call the command's workflow with what was given, and with no more."""
+    # A positional argument is passed on even if it is None, as that of the micrograph that pyrodrop makes.
+    unnamed = ("path", "paths")
+    given = {name: value for name, value in vars(words).items() if value is not None or name in unnamed}
+    quiet = given.pop("quiet")
+    as_json = given.pop("json")
+    if words.command in _LONG:
+        given["progress"] = not quiet
+    if "size" in given:  # height and width inside, width and height for a person
+        given["size"] = (given["size"][1], given["size"][0])
+    if words.command == "batch":
+        _check_job(words.job, given)
+    module, name = _WORKFLOWS[given.pop("command")]
+    results: dict[str, Any] = getattr(import_module(module), name)(**given)
+    if words.command == "batch" and not as_json:  # they have been named as they happened
+        del results["failures"]
+    return results
+
+
+def _check_job(job: str, given: Mapping[str, Any]) -> None:
+    """Raise ``SettingError`` for a setting of another job than that of the batch."""
+    from pyrodrop.workflows.settings import SettingError
+
+    known = {setting.keyword for setting in JOBS[job]}
+    for other, settings in JOBS.items():
+        for setting in settings:
+            if setting.of_many and setting.keyword in given and setting.keyword not in known:
+                raise SettingError(f"{setting.flag} is a setting of --job {other}, not of {job}; leave it out")
+
+
+def _refuse(words: argparse.Namespace, reason: str, status: int) -> int:
+    print(f"pyrodrop {words.command}: {one_line(reason)}", file=sys.stderr)
     return status
 
 
-def _check_names(given: argparse.Namespace) -> None:
+def _check_names(words: argparse.Namespace) -> None:
     """Raise ``SettingError`` for a name that no file has, before anything looks for it."""
     from pyrodrop.workflows.settings import SettingError
 
-    for name in ("image", "images", "paths", "folder", "out", "resume", "scheduler"):
-        found = getattr(given, name, None)
-        for one in found if isinstance(found, list) else [found]:
-            if one == "" or (one is not None and "\0" in one):
-                raise SettingError(f"{name} is {one!r}, which is no name of a file or a folder; name another")
+    for argument in ("path", "paths", "folder", "out", "resume", "scheduler"):
+        value = getattr(words, argument, None)
+        for name in value if isinstance(value, list) else [value]:
+            if name == "" or (name is not None and "\0" in name):
+                raise SettingError(f"{argument} is {name!r}, which no file or folder is called; name another", argument)
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
     from pyrodrop.workflows.settings import input_errors
 
     return input_errors()
-
-
-def _fit(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.commands.fit import fit_image
-
-    return fit_image(given.image, given.out, progress=not given.quiet, **_settings("fit", given))
-
-
-def _measure(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.commands.measure import measure_images
-
-    return measure_images(given.images, given.out, progress=not given.quiet, **_settings("measure", given))
-
-
-def _batch(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.batch.batch import batch
-    from pyrodrop.workflows.settings import SettingError
-
-    settings = _settings(given.job, given)
-    for other in JOBS:
-        for name in _settings(other, given).keys() - settings.keys():
-            flag = next(setting.flag for setting in JOBS[other] if setting.keyword == name)
-            raise SettingError(f"{flag} is a setting of --job {other}, not of {given.job}; leave it out")
-    done = batch(
-        given.paths,
-        given.out,
-        job=given.job,
-        scheduler=given.scheduler,
-        workers=given.workers,
-        workers_per_gpu=given.workers_per_gpu,
-        together=given.together,
-        progress=not given.quiet,
-        **settings,
-    )
-    if not given.json:  # they have been named as they happened
-        del done["failures"]
-    return done
-
-
-def _settings(job: str, given: argparse.Namespace) -> dict[str, Any]:
-    """The settings of a job that were given, by the names of the workflow's arguments."""
-    found = {setting.keyword: getattr(given, setting.keyword, None) for setting in JOBS[job]}
-    found |= {"seed": given.seed, "device": given.device}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _prior(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.commands.prior import prior
-
-    return prior(
-        given.prior,
-        given.out,
-        size=(given.size[1], given.size[0]),
-        n_droplets=given.droplets,
-        num_warmup=given.warmup,
-        num_samples=given.samples,
-        seed=given.seed,
-        device=given.device,
-        progress=not given.quiet,
-    )
-
-
-def _channels(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.commands.channels import channels
-
-    return channels(given.image, given.out, scale=given.scale, frame=given.frame)
-
-
-def _simulate(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.commands.simulate import simulate_image
-
-    size = None if given.size is None else (given.size[1], given.size[0])
-    return simulate_image(given.out, n_droplets=given.droplets, size=size, seed=given.seed)
-
-
-def _report(given: argparse.Namespace) -> dict[str, Any]:
-    from pyrodrop.workflows.commands.report import report
-
-    return report(given.folder)
-
-
-_COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    "fit": _fit,
-    "measure": _measure,
-    "prior": _prior,
-    "channels": _channels,
-    "simulate": _simulate,
-    "report": _report,
-    "batch": _batch,
-}

@@ -4,11 +4,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pyrodrop.workflows.settings import STARTS
+from pyrodrop.workflows.fit_settings import POST_STEPS, STARTS, FitSettings
 
 # Written out again, for the modules that they come from import torch, and --help does not wait for that.
 CHANNELS = ("hue", "saturation", "value", "L", "a", "b", "red", "green", "blue", "gray")
-PROFILES = ("auto", "gaussian", "disc", "radial")
 
 
 class Setting(NamedTuple):
@@ -34,13 +33,40 @@ class Setting(NamedTuple):
         parser.add_argument(self.flag, dest=self.keyword, default=None, help=self.help, **how)
 
 
-def _count(text: str) -> int | str:
+def whole(text: str) -> int:
+    """A word of the command line as a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from None
+
+
+def number(text: str) -> float:
+    """A word of the command line as a number."""
+    try:
+        return float(text)
+    except ValueError:
+        point = text.replace(",", ".", 1)
+        hint = f"; with a point it is {point}" if point != text and _is_number(point) else ""
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}{hint}") from None
+
+
+def number_or_auto(text: str) -> int | str:
+    """A word of the command line as a whole number, or auto."""
     if text == "auto":
         return text
     try:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a whole number or auto, got {text!r}") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 _CHANNEL = Setting(
@@ -51,26 +77,26 @@ _CHANNEL = Setting(
     (("metavar", "NAME"),),
 )
 _SCALE = Setting(
-    "--scale", "scale", "resize the image first: 0.5 halves its sides (default 1)", (("type", float), ("metavar", "S"))
+    "--scale", "scale", "resize the image first: 0.5 halves its sides (default 1)", (("type", number), ("metavar", "S"))
 )
 _FRAME = Setting(
     "--frame",
     "frame",
     "which picture of a file that holds several, from 0",
-    (("type", int), ("metavar", "N")),
+    (("type", whole), ("metavar", "N")),
     of_many=False,
 )
 _WHITE = Setting(
     "--white-level",
     "white",
     "level of the file that is white, 4095 for a camera of 12 bits (default: from the file)",
-    (("type", float), ("metavar", "L")),
+    (("type", number), ("metavar", "L")),
 )
 _PIXEL_SIZE = Setting(
     "--pixel-size",
     "pixel_size_um",
     "side of a pixel of the file in micrometres (default: from the file)",
-    (("type", float), ("metavar", "UM")),
+    (("type", number), ("metavar", "UM")),
 )
 _FILE = (_SCALE, _FRAME, _WHITE, _PIXEL_SIZE)
 
@@ -83,35 +109,40 @@ JOBS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "--droplets",
             "n_droplets",
-            "number of droplets; auto finds it (default 500, the true number for the micrograph that pyrodrop makes)",
-            (("type", _count), ("metavar", "N|auto")),
+            f"number of droplets; auto finds it (default {FitSettings.n_droplets}, the true number for the "
+            "micrograph that pyrodrop makes)",
+            (("type", number_or_auto), ("metavar", "N|auto")),
         ),
         Setting(
             "--steps",
             "steps",
-            "iterations; auto goes on until the loss stops falling (default auto, 20000 with --start uniform)",
-            (("type", _count), ("metavar", "N|auto")),
+            f"iterations; auto goes on until the loss stops falling (default auto, {POST_STEPS} with --start uniform)",
+            (("type", number_or_auto), ("metavar", "N|auto")),
         ),
         Setting(
             "--error-scale",
             "error_scale",
-            "standard deviation of the noise (default 0.05, and 0.02 for the micrograph that pyrodrop makes)",
-            (("type", float), ("metavar", "S")),
+            f"standard deviation of the noise (default {FitSettings.error_scale:g}, and 0.02 for the micrograph "
+            "that pyrodrop makes)",
+            (("type", number), ("metavar", "S")),
         ),
         Setting(
             "--learning-rate",
             "learning_rate",
-            "learning rate of Adam (default 0.01)",
-            (("type", float), ("metavar", "R")),
+            f"learning rate of Adam (default {FitSettings.learning_rate:g})",
+            (("type", number), ("metavar", "R")),
         ),
         Setting(
-            "--start", "start", "where the fit starts (default peaks; uniform as in the post)", (("choices", STARTS),)
+            "--start",
+            "start",
+            f"where the fit starts (default {FitSettings.start}; uniform as in the post)",
+            (("choices", STARTS),),
         ),
         Setting(
             "--restarts",
             "restarts",
-            "fit from K starts at once, keep the best (default 1)",
-            (("type", int), ("metavar", "K")),
+            f"fit from K starts at once, keep the best (default {FitSettings.restarts})",
+            (("type", whole), ("metavar", "K")),
         ),
         Setting(
             "--resume",
@@ -127,14 +158,15 @@ JOBS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "--profile",
             "profile",
-            "how the height of a droplet falls from its centre (default auto: the one with the most evidence)",
-            (("choices", PROFILES),),
+            "how the height of a droplet falls from its centre, as gaussian, disc or radial (default auto: the one "
+            "with the most evidence)",
+            (("metavar", "NAME"),),
         ),
         Setting(
             "--tiles",
             "tiles",
             "measure one TIFF or Zarr that is larger than memory in tiles of at most PX pixels a side (default 1024)",
-            (("type", int), ("nargs", "?"), ("const", 1024), ("metavar", "PX")),
+            (("type", whole), ("nargs", "?"), ("const", 1024), ("metavar", "PX")),
             of_many=False,
         ),
         # Not called workers: batch has an option of that name, which says how many images are done at once.
@@ -142,7 +174,7 @@ JOBS: dict[str, tuple[Setting, ...]] = {
             "--workers",
             "tile_workers",
             "processes that measure tiles, each with one thread (default: one a core)",
-            (("type", int), ("metavar", "N")),
+            (("type", whole), ("metavar", "N")),
             of_many=False,
         ),
     ),

@@ -4,7 +4,7 @@ import argparse
 import itertools
 from typing import Any, NoReturn
 
-from pyrodrop.cli.options import DEFAULT_JOB, JOBS
+from pyrodrop.cli.options import DEFAULT_JOB, JOBS, number, whole
 from pyrodrop.cli.printing import one_line
 
 _START = """To begin, no image is needed: run pyrodrop measure, then pyrodrop report pyrodrop-measure, and open
@@ -40,17 +40,18 @@ class _Parser(argparse.ArgumentParser):
 class _CommandParser(_Parser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse, but refuse ``--option=--``: some versions of argparse take the -- away and leave an empty list."""
-        for word in itertools.takewhile(lambda one: one != "--", args or ()):
+        for word in itertools.takewhile(lambda word: word != "--", args or ()):
             option, _, value = word.partition("=")
             if option.startswith("--") and value == "--":
                 self.error(f"argument {option}: expected a value, got '--'")
-        found, unknown = super().parse_known_args(args, namespace)
+        words, unknown = super().parse_known_args(args, namespace)
         if unknown:  # told here, so that the message names the command
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
+        return words, unknown
 
 
 def command_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; what it calls an argument is the name that the command's workflow has for it."""
     parser = _Parser(
         prog="pyrodrop",
         description="Reads droplets out of microscope images: how many, how large, and how sure that is.",
@@ -61,7 +62,7 @@ def command_parser() -> argparse.ArgumentParser:
 
     measure = commands.add_parser("measure", help="count and measure the droplets of images", description=_MEASURE)
     measure.add_argument(
-        "images", nargs="*", metavar="IMAGE", help="image files; without one, the micrograph that pyrodrop makes"
+        "paths", nargs="*", metavar="IMAGE", help="image files; without one, the micrograph that pyrodrop makes"
     )
     for setting in JOBS["measure"]:
         setting.add_to(measure)
@@ -77,22 +78,22 @@ def command_parser() -> argparse.ArgumentParser:
     batch.add_argument("paths", nargs="+", metavar="PATH", help=_PATHS)
     batch.add_argument("--job", choices=tuple(JOBS), default=DEFAULT_JOB, help=f"what to do (default {DEFAULT_JOB})")
     batch.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
-    batch.add_argument("--workers", type=int, metavar="N", help="local worker processes (default: one a core or GPU)")
-    batch.add_argument("--workers-per-gpu", type=int, metavar="N", help=_WORKERS_PER_GPU)
-    batch.add_argument("--together", type=int, metavar="N", help=_TOGETHER)
+    batch.add_argument("--workers", type=whole, metavar="N", help="local worker processes (default: one a core or GPU)")
+    batch.add_argument("--workers-per-gpu", type=whole, metavar="N", help=_WORKERS_PER_GPU)
+    batch.add_argument("--together", type=whole, metavar="N", help=_TOGETHER)
     _common(batch, "pyrodrop-batch", seed=True, device=True)
     for setting in dict.fromkeys(setting for job in JOBS.values() for setting in job if setting.of_many):
         setting.add_to(batch)
 
     channels = commands.add_parser("channels", help="draw the channels of an image", description=_CHANNELS)
-    channels.add_argument("image", metavar="IMAGE", help="an image file")
-    channels.add_argument("--scale", type=float, default=1.0, metavar="S", help="resize the image first (default 1)")
-    channels.add_argument("--frame", type=int, metavar="N", help="picture of a file that holds several, from 0")
+    channels.add_argument("path", metavar="IMAGE", help="an image file")
+    channels.add_argument("--scale", type=number, metavar="S", help="resize the image first (default 1)")
+    channels.add_argument("--frame", type=whole, metavar="N", help="picture of a file that holds several, from 0")
     _common(channels, "pyrodrop-channels")
 
     fit = commands.add_parser("fit", help="fit a given number of droplets to one channel", description=_FIT)
     fit.add_argument(
-        "image", nargs="?", metavar="IMAGE", help="an image file; without one, the micrograph that pyrodrop makes"
+        "path", nargs="?", metavar="IMAGE", help="an image file; without one, the micrograph that pyrodrop makes"
     )
     for setting in JOBS["fit"]:
         setting.add_to(fit)
@@ -100,36 +101,47 @@ def command_parser() -> argparse.ArgumentParser:
 
     prior = commands.add_parser("prior", help="sample one of the post's priors and draw it", description=_PRIOR)
     prior.add_argument(
-        "prior", choices=("centres", "colours", "rendered"), metavar="PRIOR", help="centres, colours or rendered"
+        "name", choices=("centres", "colours", "rendered"), metavar="PRIOR", help="centres, colours or rendered"
+    )
+    prior.add_argument("--size", type=whole, nargs=2, metavar=("W", "H"), help="of the image in px (default 1014 760)")
+    prior.add_argument(
+        "--droplets", dest="n_droplets", type=whole, metavar="N", help="number of droplets (default 100)"
     )
     prior.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        default=(1014, 760),
-        metavar=("W", "H"),
-        help="of the image in px (default 1014 760)",
+        "--warmup", dest="num_warmup", type=whole, metavar="N", help="warm-up iterations (default: the post's)"
     )
-    prior.add_argument("--droplets", type=int, default=100, metavar="N", help="number of droplets (default 100)")
-    prior.add_argument("--warmup", type=int, metavar="N", help="warm-up iterations (default: the post's)")
-    prior.add_argument("--samples", type=int, metavar="N", help="draws (default: the post's)")
+    prior.add_argument("--samples", dest="num_samples", type=whole, metavar="N", help="draws (default: the post's)")
     _common(prior, "pyrodrop-prior", seed=True, device=True)
 
     simulate = commands.add_parser("simulate", help="make a micrograph of known truth", description=_SIMULATE)
-    simulate.add_argument("--droplets", type=int, metavar="N", help="number of droplets (default 60)")
-    simulate.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), help="of the image in px (default 400 300)")
+    simulate.add_argument(
+        "--droplets", dest="n_droplets", type=whole, metavar="N", help="number of droplets (default 60)"
+    )
+    simulate.add_argument(
+        "--size", type=whole, nargs=2, metavar=("W", "H"), help="of the image in px (default 400 300)"
+    )
     _common(simulate, "pyrodrop-simulate", seed=True)
     return parser
+
+
+def flags_of(command: str) -> dict[str, str]:
+    """The flag of each argument of a command's workflow, by the argument's name in Python."""
+    subparsers = next(action for action in command_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    actions = subparsers.choices[command]._actions
+    return {action.dest: action.option_strings[-1] for action in actions if action.option_strings}
 
 
 def _common(parser: argparse.ArgumentParser, out: str, seed: bool = False, device: bool = False) -> None:
     parser.add_argument("--out", default=out, metavar="DIR", help=f"folder of the results (default {out})")
     if seed:
         parser.add_argument(
-            "--seed", type=int, metavar="N", help="seed of all random numbers; the same seed gives the same numbers"
+            "--seed",
+            type=whole,
+            metavar="N",
+            help="seed of all random numbers; the same seed gives the same numbers",
         )
     if device:
-        parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute (default auto)")
+        parser.add_argument("--device", metavar="auto|cpu|cuda", help="where to compute (default auto)")
     _printing(parser)
 
 

@@ -1,7 +1,9 @@
 """What the command line prints: results one to a line or as JSON, and errors in one line."""
 
 import json
+import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 # Characters of a message; of a longer one the ends are shown.
@@ -49,3 +51,24 @@ def one_line(message: str) -> str:
     """A message without what is no part of a line, as names of files may have it: that is written as an escape."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST // 2]} ... {shown[-_LONGEST // 2 :]}"
+
+
+def with_flags(error: Exception, flags: Mapping[str, str]) -> str:
+    """The message of an error that names settings, with the flags of the command line in their places.
+
+    The error lists the settings that its message names as ``settings``. Wherever one is given a value it is replaced:
+    ``white=4095`` becomes ``--white-level 4095``. Else it is replaced where it first stands as a word of its own, not
+    as part of the name of a file.
+
+    Args:
+        error: what a workflow has raised.
+        flags: by the name of a setting in Python, its flag.
+    """
+    message = str(error)
+    for setting in getattr(error, "settings", ()):
+        if setting in flags:
+            word = rf"(?<![\w./\\-]){re.escape(setting)}(?![\w/\\-]|\.\w)"
+            message, times = re.subn(rf"{word}=", f"{flags[setting]} ", message)
+            if not times:
+                message = re.sub(word, flags[setting], message, count=1)
+    return message

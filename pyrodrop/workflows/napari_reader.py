@@ -1,4 +1,4 @@
-"""A folder of results as napari's layers: image, what the model leaves over, and circles. Does not import napari."""
+"""A folder of results as layers for napari: image, residual and circles. Does not import napari."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def read_layers(path: str | Sequence[str]) -> list[Layer]:
 
     Of each folder, where it has them: the image, of several channels as a stack, and, hidden at first, the residual
     in units of the noise; above them a point of its diameter for each droplet, with the whole table as its features,
-    and those that are rather not there (presence below one half) hidden. With a known size of a pixel the scale is
+    and those of a presence below one half hidden. With a known size of a pixel the scale is
     micrometres.
 
     Raises:
@@ -87,8 +87,8 @@ def _several(path: str | Sequence[str]) -> Sequence[str]:
 
 
 def _folder(path: str) -> Path:
-    given = Path(path)
-    return given.parent if given.name == "droplets.csv" else given
+    named = Path(path)
+    return named.parent if named.name == "droplets.csv" else named
 
 
 def _is_ours(folder: Path) -> bool:

@@ -21,11 +21,11 @@ def open_folder(path: str | os.PathLike[str]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise SettingError(f"--out {folder} is not a folder; name another") from error
+        raise SettingError(f"out {folder} is not a folder; name another", "out") from error
     except OSError as error:
         if error.errno in FULL:
             raise
-        raise SettingError(f"--out {folder} cannot be made ({error.strerror}); name another") from error
+        raise SettingError(f"out {folder} cannot be made ({error.strerror}); name another", "out") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingError(f"--out {folder} cannot be written to; name another folder or change its permissions")
+        raise SettingError(f"out {folder} cannot be written to; name another folder or change its permissions", "out")
     return folder

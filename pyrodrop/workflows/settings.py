@@ -1,7 +1,6 @@
-"""What a caller may ask for, checked at the door."""
+"""What a caller may ask for, checked at the door: numbers in their ranges, a choice, a device."""
 
 import math
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
@@ -10,72 +9,26 @@ if TYPE_CHECKING:
 
 # Of droplets, steps or draws nobody means more: it is a slip of the hand, and would fill the memory or never end.
 MOST = 10_000_000
-# A number of droplets or of steps; as a string only "auto" is one.
-Count = int | str
-
-STARTS = ("peaks", "uniform")
 
 
 class SettingError(ValueError):
-    """A setting out of its range; the message says what was given, what was expected and what to do."""
+    """A setting out of its range; the message says what was given, what was expected and what to do.
 
+    Attributes:
+        settings: the arguments that the message names, as Python has them; the command line says its flags instead.
+    """
 
-@dataclass(frozen=True)
-class Settings:
-    """What a fit was asked for; see ``fit``."""
-
-    n_droplets: int
-    error_scale: float
-    learning_rate: float
-    start: str
-    seed: int
-    device: str
-    tolerance: float
-    restarts: int
-    births: bool
-    compiled: bool | None
-
-
-def check_settings(
-    n_droplets: Count = 500,
-    error_scale: float = 0.05,
-    learning_rate: float = 0.01,
-    start: str = "peaks",
-    seed: int = 0,
-    device: str = "auto",
-    tolerance: float = 1e-4,
-    restarts: int = 1,
-    births: bool = True,
-    compiled: bool | None = None,
-) -> Settings:
-    """The settings of a fit, checked; raises ``SettingError`` for one out of its range."""
-    if n_droplets == "auto" and start == "uniform":
-        raise SettingError("n_droplets is 'auto', which starts from the peaks; leave out start, or give a number")
-    return Settings(
-        n_droplets=0 if n_droplets == "auto" else positive_whole("n_droplets", n_droplets),
-        error_scale=_in_range("error_scale", positive("error_scale", error_scale)),
-        learning_rate=_in_range("learning_rate", positive("learning_rate", learning_rate)),
-        start=one_of("start", start, STARTS),
-        seed=whole("seed", seed),
-        device=str(pick_device(device)),
-        tolerance=positive("tolerance", tolerance),
-        restarts=positive_whole("restarts", restarts, 1_000),
-        births=births,
-        compiled=compiled,
-    )
-
-
-def steps_wanted(steps: object) -> int | None:
-    """The number of steps asked for; None for "auto"."""
-    return None if steps == "auto" else positive_whole("steps", steps)
+    def __init__(self, message: str, *settings: str) -> None:
+        super().__init__(message)
+        self.settings = settings
 
 
 def positive_whole(name: str, value: object, most: int = MOST) -> int:
     """The value as an int from 1 to ``most``."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise SettingError(f"{name} is {_shown(value)}, expected a whole number of at least 1")
+        raise SettingError(f"{name} is {_shown(value)}, expected a whole number of at least 1", name)
     if int(value) > most:
-        raise SettingError(f"{name} is {_shown(value)}, expected a whole number from 1 to {most}")
+        raise SettingError(f"{name} is {_shown(value)}, expected a whole number from 1 to {most}", name)
     return int(value)
 
 
@@ -89,7 +42,7 @@ def _shown(value: object) -> str:
 def whole(name: str, value: object) -> int:
     """The value as an int of at least 0 and below 2 to the power of 63, what a seed may be."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
-        raise SettingError(f"{name} is {_shown(value)}, expected a whole number from 0 to {2**63 - 1}")
+        raise SettingError(f"{name} is {_shown(value)}, expected a whole number from 0 to {2**63 - 1}", name)
     return int(value)
 
 
@@ -97,24 +50,17 @@ def positive(name: str, value: object) -> float:
     """The value as a positive finite float."""
     # Of Real the type checker knows no order, which every real number has.
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:  # type: ignore[operator]
-        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number")
+        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number", name)
     try:
         return float(value)
     except OverflowError as error:
-        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number") from error
-
-
-def _in_range(name: str, value: float) -> float:
-    """The value, if squares of it are numbers of single precision."""
-    if not 1e-9 <= value <= 1e9:
-        raise SettingError(f"{name} is {value!r}, expected a number from 1e-09 to 1e+09")
-    return value
+        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number", name) from error
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     """The value, if it is one of the choices."""
     if value not in choices:
-        raise SettingError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
+        raise SettingError(f"{name} is {value!r}, expected one of {', '.join(choices)}", name)
     return value
 
 
@@ -127,7 +73,9 @@ def profiles_to_try(profile: str) -> tuple[str, ...]:
     try:
         return (profile_named(profile).name,)
     except ValueError:
-        raise SettingError(f"profile is {profile!r}, expected one of {', '.join(('auto', *PROFILES))}") from None
+        raise SettingError(
+            f"profile is {profile!r}, expected one of {', '.join(('auto', *PROFILES))}", "profile"
+        ) from None
 
 
 def pick_device(name: str) -> "torch.device":
@@ -143,11 +91,11 @@ def pick_device(name: str) -> "torch.device":
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingError(f"device is {name!r}, expected auto, cpu or cuda") from error
+        raise SettingError(f"device is {name!r}, expected auto, cpu or cuda", "device") from error
     if device.type not in ("cpu", "cuda"):
-        raise SettingError(f"device is {name!r}, expected auto, cpu or cuda")
+        raise SettingError(f"device is {name!r}, expected auto, cpu or cuda", "device")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingError(f"device is {name!r}, but torch sees no CUDA device here; use --device cpu or auto")
+        raise SettingError(f"device is {name!r}, but torch sees no CUDA device here; take cpu or auto", "device")
     return device
 
 

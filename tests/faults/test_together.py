@@ -44,7 +44,7 @@ def test_what_was_fitted_side_by_side_is_what_a_batch_of_single_images_finds(
 ) -> None:
     shutil.copytree(undisturbed, tmp_path / "out")
     status, told, _ = run("batch", str(images), *BATCH, "--out", str(tmp_path / "out"), "--quiet", "--json")
-    assert (status, json.loads(told)["found"]) == (0, 4)
+    assert (status, json.loads(told)["done_before"]) == (0, 4)
 
 
 def test_images_whose_worker_dies_at_them_are_done_alone(images: Path, undisturbed: Path, tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_energy_gradient_and_precision_are_the_models(profile: str, count: int) 
 
 @pytest.mark.parametrize("name", ["x", "y", "log_r", "amplitude", "shape", "bg", "log_noise"])
 def test_a_prior_that_is_changed_in_one_place_only_is_seen(name: str) -> None:
-    """The contract is broken if the joint fit has any prior other than the model's: a tenth narrower, or shifted by as much."""
+    """The contract is broken by any prior of the joint fit that is not the model's: a tenth narrower, or shifted."""
     problem = problem_of("radial", 2, seed=5)
     prior = getattr(problem.priors, name)
     if isinstance(prior, Uniform):

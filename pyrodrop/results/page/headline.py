@@ -60,8 +60,8 @@ def warnings(run: ResultFolder) -> list[str] | None:
     stated = run.summary.get("warnings")
     if isinstance(stated, list):
         return [str(line) for line in stated] + _misfit(run, stated)
-    if run.summary.get("settled") is False:
-        return ["the fit had not settled when its steps were over: resume it for more"]
+    if run.summary.get("converged") is False:
+        return ["the loss had not stopped falling when the steps were over: resume the fit for more"]
     return None
 
 

@@ -1,4 +1,4 @@
-"""One job over many images, on Dask: ``pyrodrop batch``."""
+"""One job done to many images, on Dask, and its results put together: ``pyrodrop batch``."""
 
 import errno
 import itertools
@@ -56,8 +56,8 @@ def batch(
         settings: of the job, for all images; None stands for the job's default.
 
     Returns:
-        The summary: how many images are done and failed, why (``failures``), how many of them were there before
-        (``found``), and where the results are.
+        The summary: how many images are done and failed, why (``failures``), how many of them had results from
+        an earlier run (``done_before``), and where the results are.
 
     Raises:
         SettingError, ImageError: for settings out of their range, paths that lead to no image, a folder that
@@ -72,7 +72,7 @@ def batch(
     try:
         _do_what_is_missing(ledger, scheduler, workers, workers_per_gpu, together)
     except (Terminated, KeyboardInterrupt) as ended:
-        so_far = f"with {ledger.settled} of {ledger.images} images done; run again to go on"
+        so_far = f"with {ledger.finished} of {ledger.images} images done; run again to go on"
         if isinstance(ended, KeyboardInterrupt):
             raise KeyboardInterrupt(f"interrupted {so_far}") from ended
         ended.message = f"ended by SIGTERM {so_far}"
@@ -81,9 +81,9 @@ def batch(
         ledger.close()
     about = {"version": pyrodrop.__version__, "job": job, "settings": settings}
     summary = put_together(ledger.entries(), folder, about)
-    told = {name: value for name, value in summary.items() if name not in ("tables", "state")}
+    public = {name: value for name, value in summary.items() if name not in ("tables", "state")}
     seconds = round(time.monotonic() - begun, 3)
-    return told | {"found": ledger.found, "seconds": seconds, "results": str(folder)}
+    return public | {"done_before": ledger.done_before, "seconds": seconds, "results": str(folder)}
 
 
 def _do_what_is_missing(
@@ -119,7 +119,7 @@ def _do_what_is_missing(
         for task, outcome in outcomes(client, tasks, ledger.say, JOBS[ledger.job].on_gpu, images_of_a_worker):
             if outcome.full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(ledger.folder))
-            ledger.settle(task, outcome)
+            ledger.note(task, outcome)
 
 
 def _own_workers(ledger: Ledger, workers: int | None, workers_per_gpu: int | None) -> AbstractContextManager[Any]:
@@ -136,4 +136,4 @@ def _own_workers(ledger: Ledger, workers: int | None, workers_per_gpu: int | Non
     gpus = torch.cuda.device_count() if wanted else 0
     if gpus:
         return own_workers(0, gpus, each)
-    return own_workers(min(most, ledger.images - ledger.found))
+    return own_workers(min(most, ledger.images - ledger.done_before))

@@ -1,4 +1,4 @@
-"""Workers of our own or of a scheduler's, and tasks handed to them a few at a time."""
+"""Dask workers, of this machine or of a cluster's scheduler, and tasks handed to them a few at a time."""
 
 import itertools
 import logging

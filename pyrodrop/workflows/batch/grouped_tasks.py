@@ -1,4 +1,4 @@
-"""Several images in a worker at once, where the job can do that; each is published, or tried alone, by itself."""
+"""Several images worked on at once by one worker; each that does not come out is then worked on alone."""
 
 import shutil
 from collections.abc import Sequence

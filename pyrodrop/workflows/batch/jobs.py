@@ -1,4 +1,4 @@
-"""What can be done to an image, by name: each job reads one image and leaves one folder of results."""
+"""The jobs that a batch can do to an image, by name: each reads one image and writes one folder of results."""
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module

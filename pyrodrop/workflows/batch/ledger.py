@@ -1,4 +1,4 @@
-"""What is known of every image of a batch while it runs."""
+"""The book of a batch: of every image, whether its results are there, missing, or why there are none."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -27,8 +27,8 @@ class Ledger:
 
     Attributes:
         images: how many there are, as far as is known: files may turn out to hold several.
-        found: how many were done before.
-        settled: of how many it is known what became of them.
+        done_before: how many had their results from an earlier run.
+        finished: how many are done or have failed.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Ledger:
         self.job = job
         self.settings = dict(settings)
         self.images = len(sources)
-        self.found = self.settled = 0
+        self.done_before = self.finished = 0
         self._progress = BatchProgress(len(sources), progress)
         self._contents = Contents(folder / HASHES, _frames)
         self._entries: list[Entry] = []
@@ -74,7 +74,7 @@ class Ledger:
             return None
         self._asked.add(folder)
         if read_record(folder, key) is not None:
-            self.found += 1
+            self.done_before += 1
             self._count()
             return None
         return Task(
@@ -90,7 +90,7 @@ class Ledger:
             version=version,
         )
 
-    def settle(self, task: Task, outcome: Outcome) -> None:
+    def note(self, task: Task, outcome: Outcome) -> None:
         """Note what has become of an image."""
         if outcome.reason is not None:
             self._reasons[Path(task.folder)] = outcome.reason
@@ -112,7 +112,7 @@ class Ledger:
             self._contents.remember()
 
     def _count(self, name: str = "", reason: str | None = None) -> None:
-        self.settled += 1
+        self.finished += 1
         if reason is not None:
             self.say(reason if name in reason else f"{name}: {reason}")
         self._progress.count(self.images, failed=reason is not None)

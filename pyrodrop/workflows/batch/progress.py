@@ -1,4 +1,4 @@
-"""What a person sees of a batch on standard error: a bar on a terminal, and a line now and then in a file."""
+"""The progress of a batch on standard error: a bar on a terminal, and a line now and then in a file."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""The folder of one image's results: it appears whole or not at all, and can be told whole from damaged."""
+"""The folder of one image's results in a batch: published in one step, with a record that shows any damage later."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 
 # Says whose results a folder holds, and how long each of its files is; written last.
 RECORD = "batch.json"
-# Of these, which the tables of all images are made from, it also has a hash of what they hold.
+# Of these, which the tables of all images are results from, it also has a hash of what they hold.
 _TABLED = ("droplets.csv", "summary.json")
 # A name has 255 bytes at most, and a character up to four of them; what follows the stem takes its share.
 _LONGEST_STEM = 200
@@ -49,21 +49,21 @@ def write_record(folder: Path, key: str, about: Mapping[str, Any]) -> None:
 
 def _hashes(folder: str | os.PathLike[str], names: Iterable[str]) -> dict[str, str]:
     """SHA-256 of some files of a folder, in hexadecimal digits."""
-    made = {}
+    results = {}
     for name in names:
         with open(os.path.join(folder, name), "rb") as file:
-            made[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return made
+            results[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return results
 
 
-def publish(made: Path, folder: Path, key: str, record: Mapping[str, Any]) -> None:
+def publish(results: Path, folder: Path, key: str, record: Mapping[str, Any]) -> None:
     """Move finished results to where they belong, in one step.
 
     Where whole results of the same key are there already, another run was faster: these are left alone, and those
-    made are left where they are.
+    results are left where they are.
 
     Args:
-        made: the folder that the results are in, on the same file system.
+        results: the folder that the results are in, on the same file system.
         folder: the folder that they are to be.
         key: of the results.
         record: what else is to be known of them.
@@ -71,11 +71,11 @@ def publish(made: Path, folder: Path, key: str, record: Mapping[str, Any]) -> No
     Raises:
         OSError: if they cannot be moved.
     """
-    write_record(made, key, record)
-    _to_disk(made)
+    write_record(results, key, record)
+    _to_disk(results)
     for _ in range(3):
         try:
-            made.rename(folder)
+            results.rename(folder)
         except OSError:
             # A folder can only take the place of one that is empty or not there.
             if not os.path.lexists(folder):
@@ -86,7 +86,7 @@ def publish(made: Path, folder: Path, key: str, record: Mapping[str, Any]) -> No
         if read_record(folder, key) is not None:
             return
         with contextlib.suppress(FileNotFoundError):  # damaged, or another's key that begins alike
-            folder.rename(made.with_name("replaced"))
+            folder.rename(results.with_name("replaced"))
     raise OSError(f"{folder} could not be replaced")
 
 

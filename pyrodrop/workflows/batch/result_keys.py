@@ -1,4 +1,4 @@
-"""What a result is known by: the image's content, the settings and the version that it was made with."""
+"""The key of a result, by which it is never made twice: the image's content, the settings and the version."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 
 # Within this time of its last change a file may change again without a trace: clocks of disks are coarse.
-_SETTLED_NS = 2_000_000_000
+_COARSEST_CLOCK_NS = 2_000_000_000
 # They say where and how fast a result is made, not which.
 _NO_PART_OF_IT = ("device",)
 # (size, time of the last change in ns, inode)
@@ -20,14 +20,14 @@ Mark = tuple[int, int, int]
 
 def mark_of(path: str) -> Mark:
     """Size, time of the last change and inode of a file: while they stay, its content is taken to stay."""
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def key_of(content: str, frame: int | None, job: str, settings: Mapping[str, Any], version: str) -> str:
     """The key of a result, 64 hexadecimal digits; settings that are None are as good as absent."""
-    given = {name: value for name, value in settings.items() if value is not None and name not in _NO_PART_OF_IT}
-    parts = {"content": content, "frame": frame, "job": job, "settings": given, "version": version}
+    asked = {name: value for name, value in settings.items() if value is not None and name not in _NO_PART_OF_IT}
+    parts = {"content": content, "frame": frame, "job": job, "settings": asked, "version": version}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -73,7 +73,7 @@ class Contents:
         with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         frames = self._count(path)
-        if begun - mark[1] > _SETTLED_NS:
+        if begun - mark[1] > _COARSEST_CLOCK_NS:
             self._known[path] = [*mark, content, frames]
             self._new = True
         return Content(content, frames, mark)

@@ -1,4 +1,4 @@
-"""What runs have under way in an output folder: each has a folder of its own, and that of a dead run is cleared."""
+"""The hidden folder of a running batch, which holds unfinished results; those of runs that were killed are cleared."""
 
 import contextlib
 import os

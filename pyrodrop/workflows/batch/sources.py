@@ -1,4 +1,4 @@
-"""Which images are meant by files, folders and patterns."""
+"""The image files that a list of files, folders and patterns stands for."""
 
 import glob
 import os
@@ -36,15 +36,15 @@ def find_sources(paths: Sequence[str | os.PathLike[str]], out: Path) -> list[Sou
         SettingError: if there is no such file, no image in a folder, or nothing that a pattern fits.
     """
     ours = os.path.join(os.path.abspath(out), "")
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     for path in paths:
         name = os.fspath(path)
         for file in _images_of(name, ours):
-            whole = os.path.abspath(file)
-            found.setdefault(whole, Source(whole, file))
-    if not found:
+            absolute = os.path.abspath(file)
+            sources.setdefault(absolute, Source(absolute, file))
+    if not sources:
         raise SettingError("no image was given; name image files, folders of them, or patterns")
-    return list(found.values())
+    return list(sources.values())
 
 
 def _images_of(name: str, ours: str) -> list[str]:

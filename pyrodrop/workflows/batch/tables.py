@@ -1,4 +1,4 @@
-"""Many results as one: a table of all droplets, a table of all images, a summary."""
+"""The results of a batch as one: a table of all droplets, a table of all images, and a summary."""
 
 import csv
 import hashlib
@@ -79,8 +79,8 @@ def put_together(entries: Sequence[Entry], out: Path, about: Mapping[str, Any]) 
 
 def _state_of(entries: Iterable[Entry], about: Mapping[str, Any]) -> str:
     parts = [[e.name, e.frame, e.key, e.folder.name, e.reason] for e in entries]
-    told = json.dumps([about, _has_parquet(), parts], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()
+    content = json.dumps([about, _has_parquet(), parts], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _known(out: Path) -> dict[str, Any] | None:
@@ -93,12 +93,12 @@ def _known(out: Path) -> dict[str, Any] | None:
 
 def _hashes(out: Path, tables: Iterable[str]) -> dict[str, str]:
     """SHA-256 of those of the tables that are there, in hexadecimal digits."""
-    made = {}
+    hashes = {}
     for name in tables:
         if (out / name).is_file():
             with (out / name).open("rb") as file:
-                made[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return made
+                hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
 
 
 def _has_parquet() -> bool:

@@ -1,4 +1,4 @@
-"""One image in a worker: begun where nobody looks, published when it is whole, counted when the worker dies."""
+"""One image in a worker: results are made in a hidden folder and published when complete; deaths are counted."""
 
 import json
 import os
@@ -92,12 +92,12 @@ def _work(task: Task, attempt: Path) -> Outcome:
     unfit = ready(task)
     if unfit is not None:
         return unfit
-    made = attempt / "results"
+    results = attempt / "results"
     settings = task.settings if task.frame is None else task.settings | {"frame": task.frame}
     begun = time.monotonic()
     try:
-        work_of(task.job)(task.path, str(made), progress=False, **settings)
-        if not publish_results(task, made, round(time.monotonic() - begun, 3)):
+        work_of(task.job)(task.path, str(results), progress=False, **settings)
+        if not publish_results(task, results, round(time.monotonic() - begun, 3)):
             return Outcome(f"{task.path} changed while it was read; run again")
     except input_errors() as error:
         return Outcome(_line(error))
@@ -122,7 +122,7 @@ def ready(task: Task) -> Outcome | None:
     return None
 
 
-def publish_results(task: Task, made: Path, seconds: float) -> bool:
+def publish_results(task: Task, results: Path, seconds: float) -> bool:
     """Publish the finished results of an image; False if its file is not the one that was asked for any more.
 
     Raises:
@@ -138,7 +138,7 @@ def publish_results(task: Task, made: Path, seconds: float) -> bool:
         "version": task.version,
         "seconds": seconds,
     }
-    publish(made, Path(task.folder), task.key, record)
+    publish(results, Path(task.folder), task.key, record)
     return True
 
 

@@ -1,4 +1,4 @@
-"""The channels of an image, those of colours as the post shows them: ``pyrodrop channels``."""
+"""The channels of an image drawn, those of colours as the post shows them: ``pyrodrop channels``."""
 
 from typing import Any
 
@@ -53,5 +53,5 @@ def channels(path: str, out: str, *, scale: float = 1.0, frame: int | None = Non
     for name, figure in figures.items():
         write_figure(figure, folder / f"{name}.png")
     height, width = image.size
-    found: dict[str, Any] = {"image": path, "width": width, "height": height, "names": list(image.channels)}
-    return found | {name: str(folder / f"{name}.png") for name in figures}
+    facts: dict[str, Any] = {"image": path, "width": width, "height": height, "names": list(image.channels)}
+    return facts | {name: str(folder / f"{name}.png") for name in figures}

@@ -1,14 +1,15 @@
-"""From several images to a folder of results each, those of one size fitted side by side."""
+"""Several images read, those of one size fitted side by side, and each written as a folder of results."""
 
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.workflows.commands.fit import Subject, read_subject, write_fit
+from pyrodrop.workflows.commands.fit import read_fit_subject, write_fit
+from pyrodrop.workflows.commands.subject import Subject, split_settings
+from pyrodrop.workflows.fit_settings import Count, FitSettings, usual_steps
 from pyrodrop.workflows.fitting.many import fit_many
 from pyrodrop.workflows.output_folder import open_folder
-from pyrodrop.workflows.settings import Count
 
 # As many as this are held and fitted at a time: 64 images of 1,024 by 1,024 px.
 MOST_PIXELS = 1 << 26
@@ -33,12 +34,8 @@ def fit_images(
     wanted: Sequence[tuple[str, int | None, str]],
     *,
     channel: str | None = None,
-    scale: float = 1.0,
-    white: float | None = None,
-    pixel_size_um: float | None = None,
-    steps: Count | None = None,
-    device: str = "auto",
     n_droplets: int | None = None,
+    steps: Count | None = None,
     **settings: Any,
 ) -> Iterator[tuple[int, float]]:
     """Fit images, those of one size side by side, and give the number of each when its results are whole.
@@ -48,23 +45,20 @@ def fit_images(
 
     Args:
         wanted: file, picture of several or None, and folder of the results, of each image.
-        channel, scale, white, pixel_size_um, steps, device, n_droplets, settings: as for ``fit_image``, of all images.
+        channel, n_droplets, steps, settings: as for ``fit_image``, of all images.
 
     Yields:
         The number of an image, and the seconds that it took: its share of those that all took.
     """
-    file = {name: given for name, given in (("white", white), ("pixel_size_um", pixel_size_um)) if given is not None}
-    given = {name: value for name, value in settings.items() if value is not None}
-    given["steps"] = steps or (20_000 if settings.get("start") == "uniform" else "auto")
-    given |= {"n_droplets": n_droplets or 500, "device": device, "progress": False}
+    file, given = split_settings(settings)
+    given["steps"] = steps or usual_steps(given.get("start", FitSettings.start))
+    given |= {"n_droplets": n_droplets or FitSettings.n_droplets, "progress": False}
     waiting: dict[tuple[int, ...], list[_Read]] = {}
     held = 0
-    for number, one in enumerate(Wanted(*each) for each in wanted):
+    for number, image in enumerate(Wanted(*each) for each in wanted):
         begun = time.monotonic()
         try:
-            subject = read_subject(
-                one.path, channel, scale, **file, **({} if one.frame is None else {"frame": one.frame})
-            )
+            subject = read_fit_subject(image.path, channel, {**file, "frame": image.frame})
             pixels = subject.pixels
         except Exception:
             continue
@@ -72,7 +66,7 @@ def fit_images(
             yield from _fit_those(waiting, given)
             waiting, held = {}, 0
         held += pixels.numel()
-        waiting.setdefault(tuple(pixels.shape), []).append(_Read(number, one, subject, time.monotonic() - begun))
+        waiting.setdefault(tuple(pixels.shape), []).append(_Read(number, image, subject, time.monotonic() - begun))
     yield from _fit_those(waiting, given)
 
 

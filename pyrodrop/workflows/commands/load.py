@@ -1,4 +1,4 @@
-"""What was saved, read again, whichever of the jobs saved it."""
+"""A saved fit or measurement read again: ``pyrodrop.load``."""
 
 import os
 
@@ -35,4 +35,4 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> fitted.Fit | mea
     state = load_state(path, (fitted.KIND, measurement.KIND), {})
     if state["kind"] == measurement.KIND:
         return measurement.load_measurement(path)
-    return fit.load(path, device)
+    return fit.load_fit(path, device)

@@ -1,4 +1,4 @@
-"""From images to folders of results: ``pyrodrop measure``."""
+"""Images read, measured, and written as folders of results: ``pyrodrop measure``."""
 
 import os
 import sys
@@ -9,11 +9,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pyrodrop.images import ImageError, Micrograph, read_image
-from pyrodrop.images.reading.pixel_size import positive_pixel_size
-from pyrodrop.images.reading.white_level import positive_white
-from pyrodrop.images.scaling import positive_scale
-from pyrodrop.images.simulation.simulate import COLOUR_CHANNEL, embedded
+from pyrodrop.images import ImageError, Micrograph
+from pyrodrop.images.reading.white_level import BRIGHTEST
 from pyrodrop.results.figures import check_figures as check_plots
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
@@ -22,13 +19,12 @@ from pyrodrop.results.storage.file_writers import write_figure, write_table, wri
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
+from pyrodrop.workflows.commands.subject import Subject, check_file_settings, read_subject, split_settings
 from pyrodrop.workflows.measuring.measure import channels_of, measure
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.output_folder import open_folder
-from pyrodrop.workflows.settings import SettingError, pick_device, profiles_to_try, whole
+from pyrodrop.workflows.settings import SettingError, pick_device, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
-
-EMBEDDED = "embedded micrograph"
 
 
 def measure_images(paths: Sequence[str], out: str, *, progress: bool = True, **settings: Any) -> dict[str, Any]:
@@ -68,16 +64,13 @@ def measure_image(
     out: str,
     *,
     channel: str | None = None,
-    scale: float = 1.0,
-    frame: int | None = None,
-    white: float | str | None = None,
-    pixel_size_um: float | None = None,
     profile: str = "auto",
-    seed: int | None = None,
+    seed: int = 0,
     device: str = "auto",
     tiles: int | None = None,
     tile_workers: int | None = None,
     progress: bool = True,
+    **file: Any,
 ) -> dict[str, Any]:
     """Read an image, measure its droplets, and write all results into the folder ``out``.
 
@@ -86,81 +79,64 @@ def measure_image(
         out: the folder.
         channel: name of the channel to measure, or "all" for all of the file's at once; gray where not given, the
             first in a file with channels of its own; saturation for the embedded micrograph.
-        scale, frame: as for ``read_image``.
-        white: as for ``read_image``; "brightest" where not given, since only proportions matter here.
-        pixel_size_um: side of a pixel of the file in micrometres, else what the file says.
         profile, seed: as for ``pyrodrop.measure``.
         device: "auto" or "cpu"; measuring runs on the CPU.
         tiles: longest side in px of the tiles that the image is measured in, where it does not fit into memory; see
             ``measure_tiles``.
         tile_workers: processes that measure the tiles; one a core where not given.
         progress: say on standard error what is being done.
+        file: scale, frame, white and pixel_size_um, as for ``pyrodrop.read_image``; white is "brightest" where not
+            given, since only proportions matter here.
 
     Returns:
         The summary, and where the results are.
     """
+    read, others = split_settings(file)
+    if others:
+        raise TypeError(f"measure_image() got unexpected arguments: {', '.join(others)}")
     if pick_device(device).type != "cpu" and device != "auto":
-        raise SettingError(f"device is {device!r}, but measuring runs on the CPU; use --device cpu or auto")
+        raise SettingError(f"device is {device!r}, but measuring runs on the CPU; take cpu or auto", "device")
     if tiles is not None:
-        if path is None or scale != 1.0:
-            raise SettingError("--tiles is for an IMAGE, without --scale; give one, or leave --tiles out")
-        return measure_tiles(
-            path,
-            out,
-            tile_px=tiles,
-            profile=profile,
-            channel=channel,
-            frame=frame,
-            white=white,
-            pixel_size_um=pixel_size_um,
-            seed=0 if seed is None else seed,
-            workers=_cores() if tile_workers is None else tile_workers,
-            progress=progress,
-        )
+        if path is None or read.pop("scale", 1.0) != 1.0:
+            raise SettingError("tiles are for an IMAGE, without scale; give one, or leave tiles out", "tiles", "scale")
+        how: dict[str, Any] = {"profile": profile, "channel": channel, "seed": seed, "progress": progress, **read}
+        workers = _cores() if tile_workers is None else positive_whole("tile_workers", tile_workers)
+        return measure_tiles(path, out, tile_px=tiles, workers=workers, **how)
     if tile_workers is not None:
-        raise SettingError("--workers measure the tiles of one image; give --tiles, too, or leave --workers out")
-    truth = None
-    if path is None:
-        if scale != 1.0 or frame is not None or white is not None:
-            raise SettingError("--scale, --frame and --white-level are for a file; give an IMAGE, or leave them out")
-        image, truth = embedded()
-        channel = channel or COLOUR_CHANNEL
-    else:
-        image = read_image(path, scale, frame=frame, white=white or "brightest", pixel_size_um=pixel_size_um)
-        channel = channel or ("gray" if "gray" in image.channels else image.channels[0])
-    subject = image if channel == "all" else image.channel(channel)
-    seed = whole("seed", 0 if seed is None else seed)
-    channels_of(subject)  # refuses what cannot be measured, before anything is said or written
+        raise SettingError("tile_workers measure the tiles of one image; give tiles, too", "tile_workers", "tiles")
+    if path is not None:
+        read["white"] = read.get("white") or BRIGHTEST
+    subject = read_subject(path, channel, read, _usual_channel)
+    subject_pixels = subject.image if subject.channel == "all" else subject.pixels
+    seed = whole("seed", seed)
+    channels_of(subject_pixels)  # refuses what cannot be measured, before anything is said or written
     folder = open_folder(out)
     if progress:
-        height, width = image.size
-        where = f"{path or EMBEDDED}, {width} x {height} px, {channel}"
-        print(f"measuring {where} (the very first run compiles first)", file=sys.stderr, flush=True)
-    made = measure(subject, profile=profile, pixel_size_um=image.pixel_size_um, seed=seed)
-    compared = None if truth is None or channel != COLOUR_CHANNEL else compare_with_truth(made.table, truth)
-    return write_measurement(made, image, path or EMBEDDED, channel, folder, compared) | {"results": str(folder)}
+        print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
+    measurement = measure(subject_pixels, profile=profile, pixel_size_um=subject.image.pixel_size_um, seed=seed)
+    return write_measurement(measurement, subject, folder) | {"results": str(folder)}
 
 
 def check_measure_image(
     *,
     channel: str | None = None,
-    scale: float = 1.0,
-    white: float | str | None = None,
-    pixel_size_um: float | None = None,
     profile: str = "auto",
-    seed: int | None = None,
+    seed: int = 0,
     device: str = "auto",
     tiles: int | None = None,
+    **file: Any,
 ) -> None:
     """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with, one of many."""
     if tiles is not None:
-        raise SettingError("tiles are for one image, on all cores; measure each large image by itself, with --tiles")
+        raise SettingError("tiles are for one image, on all cores; measure each large image by itself", "tiles")
     profiles_to_try(profile)
-    whole("seed", 0 if seed is None else seed)
+    whole("seed", seed)
     pick_device(device)
-    positive_scale(scale)
-    positive_white(white)
-    positive_pixel_size(pixel_size_um)
+    check_file_settings(split_settings(file)[0])
+
+
+def _usual_channel(image: Micrograph) -> str:
+    return "gray" if "gray" in image.channels else image.channels[0]
 
 
 def _cores() -> int:
@@ -168,103 +144,96 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def write_measurement(
-    made: Measurement,
-    image: Micrograph,
-    name: str,
-    channel: str,
-    folder: Path,
-    truth: dict[str, float | int | None] | None = None,
-) -> dict[str, Any]:
+def write_measurement(measurement: Measurement, subject: Subject, folder: Path) -> dict[str, Any]:
     """Write table, summary, state, images and figures of a measurement; return the summary."""
-    summary = summarise(made, name, channel)
-    if truth is not None:
-        summary["truth"] = truth
+    summary = summarise(measurement, subject.name, subject.channel)
+    if subject.truth is not None:
+        summary["truth"] = compare_with_truth(measurement.table, subject.truth)
     begin_run(folder, _FILES)
-    made.save(folder / "fit.pt")
-    write_table(made.table, folder / "droplets.csv")
-    losses = pd.DataFrame({"iteration": range(1, len(made.losses) + 1), "loss": made.losses.tolist()})
+    measurement.save(folder / "fit.pt")
+    write_table(measurement.table, folder / "droplets.csv")
+    losses = pd.DataFrame({"iteration": range(1, len(measurement.losses) + 1), "loss": measurement.losses.tolist()})
     write_table(losses, folder / "losses.csv", digits=9)
-    for file, pixels in (("image.tif", made.channels), ("residual.tif", made.residual_in_noise)):
+    for file, pixels in (("image.tif", measurement.channels), ("residual.tif", measurement.residual_in_noise)):
         write_tiff(pixels.float().numpy(), folder / file)
     for figure, draw in _FIGURES.items():
-        write_figure(draw(made, image), folder / f"{figure}.png")
+        write_figure(draw(measurement, subject.image), folder / f"{figure}.png")
     finish_run(folder, summary)
     return summary
 
 
-def summarise(made: Measurement, name: str, channel: str) -> dict[str, Any]:
+def summarise(measurement: Measurement, name: str, channel: str) -> dict[str, Any]:
     """What ``summary.json`` says."""
     results = {
-        "count": made.count.as_dict(),
-        "sizes": made.sizes.as_dict() | {"unit": made.sizes.unit},
-        "profile": made.profile,
-        "log_evidence": made.evidence,
-        "shape": made.shape_by_name,
-        "background": float(made.background.double().mean()),
-        "noise": float(made.noise.mean()),
-        "reduced_chi_square": float(made.reduced_chi_square.mean()),
-        "warnings": list(made.warnings),
+        "count": measurement.count.as_dict(),
+        "sizes": measurement.sizes.as_dict() | {"unit": measurement.sizes.unit},
+        "profile": measurement.profile,
+        "log_evidence": measurement.evidence,
+        "shape": measurement.shape_by_name,
+        "background": float(measurement.background.double().mean()),
+        "noise": float(measurement.noise.mean()),
+        "reduced_chi_square": float(measurement.reduced_chi_square.mean()),
+        "warnings": list(measurement.warnings),
     }
     return run_summary(
-        SummarisedImage(name, made.size, channel, made.pixel_size_um),
-        SummarisedRun(made.seed, "cpu", made.seconds, made.losses),
-        int((made.presence >= 0.5).sum()),
+        SummarisedImage(name, measurement.size, channel, measurement.pixel_size_um),
+        SummarisedRun(measurement.seed, "cpu", measurement.seconds, measurement.losses),
+        int((measurement.presence >= 0.5).sum()),
         results,
     )
 
 
-def _overlay(made: Measurement, image: Micrograph) -> Figure:
-    height, width = made.size
+def _overlay(measurement: Measurement, image: Micrograph) -> Figure:
+    height, width = measurement.size
     figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
     pixels = image.pixels
-    shown = pixels if pixels.shape[-1] == 3 and not image.channel_names else made.channels[0]
-    likely = made.table[made.table["presence"] >= 0.5]
+    shown = pixels if pixels.shape[-1] == 3 and not image.channel_names else measurement.channels[0]
+    likely = measurement.table[measurement.table["presence"] >= 0.5]
     plots.overlay(axes[0], shown, likely)
     return figure
 
 
-def _prediction(made: Measurement, image: Micrograph) -> Figure:
-    height, width = made.size
+def _prediction(measurement: Measurement, image: Micrograph) -> Figure:
+    height, width = measurement.size
     figure, axes = plots.figure(3, 1, panel=(5.0, 4.3 * height / width + 0.3))
-    plots.prediction(axes, made.prediction[0], made.residual[0], made.channels[0])
+    plots.prediction(axes, measurement.prediction[0], measurement.residual[0], measurement.channels[0])
     return figure
 
 
-def _amplitudes(made: Measurement, image: Micrograph) -> Figure:
+def _amplitudes(measurement: Measurement, image: Micrograph) -> Figure:
     figure, axes = plots.figure()
-    plots.amplitudes(axes[0], made.draws["amplitude"])
+    plots.amplitudes(axes[0], measurement.draws["amplitude"])
     return figure
 
 
-def _loss(made: Measurement, image: Micrograph) -> Figure:
+def _loss(measurement: Measurement, image: Micrograph) -> Figure:
     figure, axes = plots.figure()
-    plots.loss(axes[0], made.losses)
+    plots.loss(axes[0], measurement.losses)
     return figure
 
 
-def _residual(made: Measurement, image: Micrograph) -> Figure:
-    height, width = made.size
+def _residual(measurement: Measurement, image: Micrograph) -> Figure:
+    height, width = measurement.size
     figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
-    check_plots.residuals(axes[0], made.residual_map, made.image_fit)
+    check_plots.residuals(axes[0], measurement.residual_map, measurement.image_fit)
     return figure
 
 
-def _sizes(made: Measurement, image: Micrograph) -> Figure:
+def _sizes(measurement: Measurement, image: Micrograph) -> Figure:
     figure, axes = plots.figure()
     binned = size_histogram(
-        2 * made.draws["radius_px"].double().numpy(),
-        made.presence.numpy(),
-        pixel_size_um=made.pixel_size_um,
-        seed=made.seed,
+        2 * measurement.draws["radius_px"].double().numpy(),
+        measurement.presence.numpy(),
+        pixel_size_um=measurement.pixel_size_um,
+        seed=measurement.seed,
     )
-    size_plots.histogram(axes[0], binned, made.sizes)
+    size_plots.histogram(axes[0], binned, measurement.sizes)
     return figure
 
 
-def _count(made: Measurement, image: Micrograph) -> Figure:
+def _count(measurement: Measurement, image: Micrograph) -> Figure:
     figure, axes = plots.figure()
-    size_plots.count(axes[0], made.count)
+    size_plots.count(axes[0], measurement.count)
     return figure
 
 

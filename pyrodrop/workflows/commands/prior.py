@@ -1,4 +1,4 @@
-"""Draws from the post's priors by NUTS, as pictures: ``pyrodrop prior``."""
+"""The post's priors sampled with NUTS and drawn as pictures: ``pyrodrop prior``."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,6 +23,8 @@ RUNS: dict[str, tuple[Callable[..., None], int, int]] = {
     "colours": (colours, 1000, 100),
     "rendered": (rendered, 500, 10),
 }
+# Height and width of the post's images, in px.
+POST_SIZE = (760, 1014)
 # All draws are held at once, and shown in one picture.
 _MOST_NUMBERS, _MOST_ASPECT = 10**9, 50
 _TAB10 = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
@@ -35,7 +37,7 @@ def draw_prior(
     *,
     num_warmup: int | None = None,
     num_samples: int | None = None,
-    seed: int | None = None,
+    seed: int = 0,
     device: str = "auto",
     progress: bool = True,
 ) -> Mapping[str, Tensor]:
@@ -46,7 +48,7 @@ def draw_prior(
         size: height and width (H, W) in px.
         n_droplets: the number of droplets.
         num_warmup, num_samples: iterations; the post's where not given.
-        seed: of the whole run; 0 where not given.
+        seed: of the whole run.
         device: auto, cpu or cuda.
         progress: show a progress bar on standard error.
     """
@@ -54,14 +56,13 @@ def draw_prior(
 
 
 def prior(
-    name: str, out: str, *, size: tuple[int, int], n_droplets: int, seed: int | None = None, **how: Any
+    name: str, out: str, *, size: tuple[int, int] = POST_SIZE, n_droplets: int = 100, seed: int = 0, **how: Any
 ) -> dict[str, Any]:
     """Sample a prior, write the post's picture of it and its draws into the folder ``out``, and say where.
 
     Takes the arguments of ``draw_prior``. The draws go to ``prior-NAME.pt``, a dict of tensors by site name that
     loads with ``weights_only=True``.
     """
-    seed = whole("seed", 0 if seed is None else seed)
     sampler = _sampler(name, size, n_droplets, seed=seed, **how)
     folder = open_folder(out)
     draws = sampler()
@@ -84,24 +85,30 @@ def _sampler(
     n_droplets: int,
     num_warmup: int | None = None,
     num_samples: int | None = None,
-    seed: int | None = None,
+    seed: int = 0,
     device: str = "auto",
     progress: bool = True,
 ) -> Callable[[], Mapping[str, Tensor]]:
     """What draws, once all that it was asked for has been checked."""
     model, warmup, samples = RUNS[one_of("prior", name, tuple(RUNS))]
-    height, width = positive_whole("height", size[0]), positive_whole("width", size[1])
+    height, width = size
+    if min(size) < 1:
+        raise SettingError(f"size is {width} x {height}, expected two whole numbers of at least 1", "size")
     n_droplets = positive_whole("n_droplets", n_droplets)
     num_samples = positive_whole("num_samples", samples if num_samples is None else num_samples)
     numbers = num_samples * (6 * n_droplets + (height * width if name == "rendered" else 0))
     if numbers > _MOST_NUMBERS:
         raise SettingError(
             f"{num_samples} draws of {n_droplets} droplets are {numbers:.3g} numbers, expected at most "
-            f"{_MOST_NUMBERS:.3g}; ask for fewer, or a smaller size"
+            f"{_MOST_NUMBERS:.3g}; ask for fewer num_samples or n_droplets, or a smaller size",
+            "num_samples",
+            "n_droplets",
+            "size",
         )
     if max(height, width) > _MOST_ASPECT * min(height, width):
         raise SettingError(
-            f"size is {width} x {height}, expected one side at most {_MOST_ASPECT} times the other; give another"
+            f"size is {width} x {height}, expected one side at most {_MOST_ASPECT} times the other; give another",
+            "size",
         )
     return partial(
         sample_nuts,
@@ -111,7 +118,7 @@ def _sampler(
         n_droplets,
         num_warmup=positive_whole("num_warmup", warmup if num_warmup is None else num_warmup),
         num_samples=num_samples,
-        seed=whole("seed", 0 if seed is None else seed),
+        seed=whole("seed", seed),
         device=pick_device(device),
         progress=progress,
     )

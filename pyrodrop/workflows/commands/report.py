@@ -1,4 +1,4 @@
-"""Results to take home: a page, regions for ImageJ and a label image, from a folder of results: ``pyrodrop report``."""
+"""A page, regions for ImageJ and a label image written into a folder of results: ``pyrodrop report``."""
 
 import os
 from pathlib import Path

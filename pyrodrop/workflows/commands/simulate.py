@@ -1,4 +1,4 @@
-"""A micrograph of a known truth in a folder: ``pyrodrop simulate``."""
+"""A micrograph made from known droplets, written with their table: ``pyrodrop simulate``."""
 
 from typing import Any
 
@@ -17,24 +17,23 @@ from pyrodrop.workflows.settings import SettingError, whole
 
 
 def simulate_image(
-    out: str, *, n_droplets: int | None = None, size: tuple[int, int] | None = None, seed: int | None = None
+    out: str, *, n_droplets: int = EMBEDDED_DROPLETS, size: tuple[int, int] = EMBEDDED_SIZE, seed: int = EMBEDDED_SEED
 ) -> dict[str, Any]:
     """Write ``micrograph.png`` and ``truth.csv`` into the folder ``out``, and say where.
 
     Args:
         out: the folder.
-        n_droplets, size, seed: as for ``pyrodrop.simulate``; those of the embedded micrograph where not given.
+        n_droplets, size, seed: as for ``pyrodrop.simulate``; by default those of the embedded micrograph.
 
     Raises:
         SettingError: for a setting out of its range, or a folder that cannot be written to.
     """
-    n_droplets = EMBEDDED_DROPLETS if n_droplets is None else n_droplets
-    height, width = EMBEDDED_SIZE if size is None else size
-    seed = whole("seed", EMBEDDED_SEED if seed is None else seed)
+    height, width = size
+    seed = whole("seed", seed)
     try:
         image, truth = simulate(n_droplets, (height, width), seed)
     except ValueError as error:
-        raise SettingError(str(error)) from error
+        raise SettingError(str(error), "size", "n_droplets") from error
     folder = open_folder(out)
     picture, table = folder / "micrograph.png", folder / "truth.csv"
     write_table(truth, table)

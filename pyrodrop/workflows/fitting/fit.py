@@ -1,8 +1,9 @@
-"""The post's job: a given number of droplets fitted to a channel by SVI; begun, and read from a file."""
+"""A number of droplets fitted to one channel by stochastic variational inference; and a saved fit read again."""
 
 import os
 import time
 from dataclasses import replace
+from typing import Unpack
 
 import torch
 from numpy.typing import ArrayLike
@@ -12,30 +13,28 @@ from pyrodrop.images import as_channel
 from pyrodrop.inference import svi
 from pyrodrop.pursuit.count import counted_peaks
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state
-from pyrodrop.workflows.checkpoint_checks import Wrong, check_fit, checked_settings
+from pyrodrop.workflows.checkpoint_checks import DamagedError, check_fit, checked_settings
+from pyrodrop.workflows.fit_settings import Count, FitSettings, RareSettings, fit_settings, number_of_steps
 from pyrodrop.workflows.fitting.fit_result import KIND, Fit
-from pyrodrop.workflows.fitting.initial_state import starting_state
+from pyrodrop.workflows.fitting.initial_state import initial_state
 from pyrodrop.workflows.fitting.restarts import Agreement
 from pyrodrop.workflows.fitting.target_density import density_of
-from pyrodrop.workflows.settings import Count, Settings, check_settings, pick_device, steps_wanted
+from pyrodrop.workflows.settings import pick_device
 
 
 def fit(
     channel: ArrayLike | Tensor,
-    n_droplets: Count = 500,
-    error_scale: float = 0.05,
+    n_droplets: Count = FitSettings.n_droplets,
+    error_scale: float = FitSettings.error_scale,
     steps: Count = "auto",
-    learning_rate: float = 0.01,
-    start: str = "peaks",
-    seed: int = 0,
-    device: str = "auto",
+    learning_rate: float = FitSettings.learning_rate,
+    start: str = FitSettings.start,
+    seed: int = FitSettings.seed,
+    device: str = FitSettings.device,
     progress: bool = True,
     *,
-    restarts: int = 1,
-    tolerance: float = 1e-4,
-    births: bool = True,
-    compiled: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    **rare: Unpack[RareSettings],
 ) -> Fit:
     """Fit a number of droplets to a channel by stochastic variational inference, as the post does with its model 3.
 
@@ -56,13 +55,12 @@ def fit(
         seed: of all random numbers; the same seed, machine and version give the same result.
         device: "auto", "cpu" or "cuda"; auto takes a GPU where there is one.
         progress: show a progress bar on standard error.
-        restarts: the number of different starts, fitted side by side; the best is kept, and ``agreement`` says how
-            far the others agree.
-        tolerance: see steps.
-        births: from the peaks, let droplets that explain least die and others be born where most is left to explain,
-            at iterations 200 and 400.
-        compiled: compile the step with torch's compiler; None does so from iteration 2,000 on.
         checkpoint: where to save the fit every 20 seconds and at the end.
+        rare: by keyword alone. ``restarts=1``: the number of different starts, fitted side by side; the best is kept,
+            and ``agreement`` says how far the others agree. ``tolerance=1e-4``: see steps. ``births=True``: from the
+            peaks, let droplets that explain least die and others be born where the residual is largest, at iterations
+            200 and 400. ``compiled=None``: compile the step with torch's compiler; None does so from iteration 2,000
+            on.
 
     Returns:
         The ``Fit``: ``table()`` has a row for each droplet, ``losses`` the loss of every iteration, ``sample(n)``
@@ -81,10 +79,16 @@ def fit(
     """
     begun = time.monotonic()
     pixels = as_channel(channel).cpu()
-    settings = check_settings(
-        n_droplets, error_scale, learning_rate, start, seed, device, tolerance, restarts, births, compiled
+    settings = fit_settings(
+        n_droplets,
+        error_scale=error_scale,
+        learning_rate=learning_rate,
+        start=start,
+        seed=seed,
+        device=device,
+        **rare,
     )
-    steps_wanted(steps)  # before the search for peaks, which takes its time
+    number_of_steps(steps)  # before the search for peaks, which takes its time
     if settings.n_droplets == 0:
         counted = counted_peaks(pixels, settings.error_scale)
         settings = replace(settings, n_droplets=max(len(counted.x), 1))
@@ -92,7 +96,7 @@ def fit(
     return fresh.resume(steps, progress=progress, checkpoint=checkpoint)
 
 
-def begin(pixels: Tensor, settings: Settings, seconds: float = 0.0) -> Fit:
+def begin(pixels: Tensor, settings: FitSettings, seconds: float = 0.0) -> Fit:
     """A fit before its first step, of all its starts.
 
     Args:
@@ -102,14 +106,12 @@ def begin(pixels: Tensor, settings: Settings, seconds: float = 0.0) -> Fit:
     """
     begun = time.monotonic()
     density = density_of(pixels, settings)
-    state = starting_state(
-        density, pixels, settings.start, settings.n_droplets, settings.error_scale, settings.seed, settings.restarts
-    )
+    state = initial_state(density, pixels, settings)
     losses = torch.empty(0, settings.restarts, dtype=density.dtype)
     return Fit(pixels, settings, state, losses, seconds + time.monotonic() - begun)
 
 
-def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
+def load_fit(path: str | os.PathLike[str], device: str = "auto") -> Fit:
     """Read a fit that ``Fit.save`` wrote.
 
     Raises:
@@ -117,16 +119,16 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
         SettingError: if the device is not there.
     """
     tensors = dict.fromkeys(("channel", "params", "first", "second", "random", "losses"), Tensor)
-    found = load_state(path, KIND, tensors | {"settings": dict, "iteration": int, "seconds": float})
+    state = load_state(path, KIND, tensors | {"settings": dict, "iteration": int, "seconds": float})
     where = pick_device(device)
     try:
-        kept = checked_settings(found["settings"], str(where))
-        check_fit(found, kept)
-    except (KeyError, Wrong) as error:
+        settings = checked_settings(state["settings"], str(where))
+        check_fit(state, settings)
+    except (KeyError, DamagedError) as error:
         raise CheckpointError(
             f"{path} is of another version of pyrodrop or damaged ({error}); give the fit.pt that a fit has written"
         ) from error
-    params, first, second = (found[name].to(where) for name in ("params", "first", "second"))
-    agreement = None if found["agreement"] is None else Agreement(**found["agreement"])
-    state = svi.State(params, first, second, found["iteration"], found["random"])
-    return Fit(found["channel"], kept, state, found["losses"], found["seconds"], found["settled"], agreement)
+    params, first, second = (state[name].to(where) for name in ("params", "first", "second"))
+    agreement = None if state["agreement"] is None else Agreement(**state["agreement"])
+    guide = svi.State(params, first, second, state["iteration"], state["random"])
+    return Fit(state["channel"], settings, guide, state["losses"], state["seconds"], state["converged"], agreement)

@@ -1,4 +1,4 @@
-"""A fit and what can be asked of it: to go on, draws, NUTS, the droplet table, a file."""
+"""The result of a fit, and what it can do: go on, draw from its posterior, run NUTS, give a droplet table, be saved."""
 
 import os
 import time
@@ -20,11 +20,12 @@ from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.storage.checkpoint import save_state
 from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.checkpoint_checks import are_of_droplets
-from pyrodrop.workflows.fitting.loop import check_whole, take_steps
+from pyrodrop.workflows.fit_settings import Count, FitSettings, number_of_steps
+from pyrodrop.workflows.fitting.loop import check_finite, take_steps
 from pyrodrop.workflows.fitting.posterior import guide_of, nuts_around
 from pyrodrop.workflows.fitting.restarts import Agreement, agreement_of, best_first
 from pyrodrop.workflows.fitting.target_density import density_of, model_arguments
-from pyrodrop.workflows.settings import Count, Settings, positive_whole, steps_wanted
+from pyrodrop.workflows.settings import positive_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,16 +45,16 @@ class Fit:
         losses: one negative ELBO per iteration since the first start, (steps,); while several starts are under way,
             one a start, (steps, R).
         seconds: time spent on it, over all runs.
-        settled: whether the last run ended because the loss had stopped falling; None if that was not asked for.
+        converged: whether the last run ended because the loss had stopped falling; None if that was not asked for.
         agreement: how far the starts agree, where there were several; None of a single one.
     """
 
     channel: Tensor
-    settings: Settings
+    settings: FitSettings
     state: svi.State
     losses: Tensor
     seconds: float
-    settled: bool | None = None
+    converged: bool | None = None
     agreement: Agreement | None = None
 
     @property
@@ -90,9 +91,9 @@ class Fit:
             A new fit, whose ``losses`` go on where those of this one end.
 
         Raises:
-            SettingError: if the number of steps is out of its range, or the fit comes apart.
+            SettingError: if the number of steps is out of its range, or the fit diverges.
         """
-        wanted = steps_wanted(steps)
+        wanted = number_of_steps(steps)
         begun = time.monotonic()
         density = density_of(self.channel, self.settings)
         began, others = svi.carried_over(self.state, density.device, self.settings.seed)
@@ -103,32 +104,27 @@ class Fit:
                 stacklevel=2,
             )
 
-        def so_far(state: svi.State, losses: Tensor, settled: bool | None = None) -> "Fit":
+        def so_far(state: svi.State, losses: Tensor, converged: bool | None = None) -> "Fit":
             seconds = self.seconds + time.monotonic() - begun
-            return replace(self, state=state, losses=losses, seconds=seconds, settled=settled)
+            return replace(self, state=state, losses=losses, seconds=seconds, converged=converged)
 
         def save(state: svi.State, losses: Tensor) -> None:
-            # What came apart is of no use to whoever resumes it; what was saved before may be.
+            # What has diverged is of no use to whoever resumes it; what was saved before may be.
             if checkpoint is not None and are_of_droplets(state.params):
                 so_far(state, losses).save(checkpoint)
 
-        state, losses, settled = take_steps(
+        state, losses, converged = take_steps(
             density,
             self.channel,
             began,
             self.losses if self.losses.dim() == 2 else self.losses[:, None],
             wanted,
-            start=self.settings.start,
-            births=self.settings.births,
-            error_scale=self.settings.error_scale,
-            learning_rate=self.settings.learning_rate,
-            tolerance=self.settings.tolerance,
-            compiled=self.settings.compiled,
+            self.settings,
             progress=progress,
             report=save,
         )
-        check_whole(state, losses)
-        result = so_far(state, losses, settled if wanted is None else None).best()
+        check_finite(state, losses)
+        result = so_far(state, losses, converged if wanted is None else None).best()
         if checkpoint is not None:
             result.save(checkpoint)
         return result
@@ -237,8 +233,8 @@ class Fit:
         latest = float(self.losses[-100:].double().mean()) if len(self.losses) else None
         facts = {"image": f"{width} × {height} px", "iterations": len(self.losses), "mean loss of the last 100": latest}
         title = f"Fit of {self.settings.n_droplets} droplets"
-        unsettled = ("the loss had not stopped falling: resume it for more steps",) if self.settled is False else ()
-        return notebook_html(title, facts, self.channel.numpy(), self.table(), unsettled)
+        warning = ("the loss had not stopped falling: resume it for more steps",) if self.converged is False else ()
+        return notebook_html(title, facts, self.channel.numpy(), self.table(), warning)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit as plain tensors; ``pyrodrop.load`` reads it. The file appears whole or not at all."""
@@ -254,7 +250,7 @@ class Fit:
                 "random": self.state.random,
                 "losses": self.losses,
                 "seconds": self.seconds,
-                "settled": self.settled,
+                "converged": self.converged,
                 "agreement": None if self.agreement is None else asdict(self.agreement),
             },
             path,

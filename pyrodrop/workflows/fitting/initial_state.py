@@ -1,4 +1,4 @@
-"""Where a fit starts: as the post does, or at the peaks of the image."""
+"""The initial state of a fit, drawn uniformly as in the post or put at the peaks of the image; its learning rate."""
 
 import math
 from collections.abc import Iterable
@@ -10,39 +10,41 @@ from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density
 from pyrodrop.pursuit.evidence import as_sites, site_widths
 from pyrodrop.pursuit.start import Start, peaks
+from pyrodrop.workflows.fit_settings import FitSettings
 
 
-def starting_state(
-    density: Density,
-    channel: Tensor,
-    start: str,
-    n_droplets: int,
-    error_scale: float,
-    seed: int,
-    restarts: int = 1,
-) -> svi.State:
+def initial_state(density: Density, channel: Tensor, settings: FitSettings) -> svi.State:
     """The state before the first step, for one or several starts side by side.
+
+    With ``start="uniform"`` the means are uniform in (-2, 2) in unconstrained space and the widths 0.1, as in the post.
+    With "peaks" they are at the peaks of the image, with the widths that the image gives them; of several starts, all
+    but the first are at the peaks of the image with fresh noise added to it.
 
     Args:
         density: of ``channel_fit``.
         channel: (H, W).
-        start: "uniform": means uniform in (-2, 2) in unconstrained space and widths of 0.1, as in the post.
-            "peaks": at the peaks of the image, with the widths that the image gives them; of several starts, all
-            but the first are at the peaks of the image with fresh noise added to it.
-        n_droplets, error_scale, seed, restarts: as for ``fit``.
+        settings: of the fit; the number of droplets is a number.
     """
-    if start == "uniform":
+    seed, restarts, error_scale = settings.seed, settings.restarts, settings.error_scale
+    if settings.start == "uniform":
         return svi.start(density, svi.uniform_start(density, seed, starts=restarts), seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    found = [peaks(channel, n_droplets, error_scale=error_scale)]
+    starts = [peaks(channel, settings.n_droplets, error_scale=error_scale)]
     for _ in range(restarts - 1):
         noise = error_scale * torch.randn(channel.shape, generator=generator, dtype=channel.dtype)
-        found.append(peaks(channel + noise, n_droplets, error_scale=error_scale))
-    return svi.start(density, *guide_at(density, found, channel, error_scale), seed=seed)
+        starts.append(peaks(channel + noise, settings.n_droplets, error_scale=error_scale))
+    return svi.start(density, *guide_at(density, starts, channel, error_scale), seed=seed)
 
 
 def guide_at(density: Density, starts: Iterable[Start], channel: Tensor, error_scale: float) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations (R, D) of a mean-field guide at given droplets, in unconstrained space."""
+    """Means and standard deviations (R, D) in unconstrained space of a mean-field guide at droplets of R starts.
+
+    Args:
+        density: of ``channel_fit``, over D numbers.
+        starts: the droplets of each start.
+        channel: (H, W).
+        error_scale: standard deviation of the noise, in units of the channel.
+    """
     size = (channel.shape[0], channel.shape[1])
     loc, scale = [], []
     for droplets in starts:
@@ -55,12 +57,12 @@ def guide_at(density: Density, starts: Iterable[Start], channel: Tensor, error_s
     return torch.stack(loc), torch.stack(scale)
 
 
-def rate_of(start: str, learning_rate: float, iteration: int) -> float:
+def learning_rate(settings: FitSettings, iteration: int) -> float:
     """Adam's learning rate at an iteration, counted from 0.
 
     From the post's start it is constant, as in the post. From the peaks there is no way to go: it halves every 200
     iterations, to no less than a hundredth, so that the noise of the gradient averages out.
     """
-    if start == "uniform":
-        return learning_rate
-    return learning_rate * max(math.pow(0.5, iteration / 200), 0.01)
+    if settings.start == "uniform":
+        return settings.learning_rate
+    return settings.learning_rate * max(math.pow(0.5, iteration / 200), 0.01)

@@ -1,4 +1,4 @@
-"""A fit under way: stretches of steps, births and deaths between them, and when to stop."""
+"""The loop of a fit: stretches of SVI steps, births and deaths of droplets between them, and when to stop."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density
 from pyrodrop.pursuit.start import Start, rearrange
 from pyrodrop.workflows.checkpoint_checks import are_of_droplets
-from pyrodrop.workflows.fitting.initial_state import guide_at, rate_of
+from pyrodrop.workflows.fit_settings import POST_STEPS, FitSettings
+from pyrodrop.workflows.fitting.initial_state import guide_at, learning_rate
 from pyrodrop.workflows.fitting.progress import FitProgress
 from pyrodrop.workflows.settings import SettingError
 from pyrodrop.workflows.termination import Terminated
@@ -22,19 +23,21 @@ STRETCH = 50
 BIRTHS_AT = (200, 400)
 WINDOW = 100
 _REPORT_SECONDS = 20.0
-# A fit with steps="auto" takes no more than this.
-MOST_STEPS = 20_000
+# A fit with steps="auto" takes no more than the post did.
+MOST_STEPS = POST_STEPS
 
 Report = Callable[[svi.State, Tensor], None]
 
 
-def check_whole(state: svi.State, losses: Tensor | None = None) -> None:
-    """Raise ``SettingError`` if a fit came apart: if its loss is no number, or its parameters are of no droplets."""
+def check_finite(state: svi.State, losses: Tensor | None = None) -> None:
+    """Raise ``SettingError`` if a fit diverged: if its loss is no number, or its parameters are of no droplets."""
     if are_of_droplets(state.params) and (losses is None or bool(losses.isfinite().all())):
         return
     raise SettingError(
-        f"the fit came apart: after {state.iteration} iterations its loss or droplets are no numbers; give a smaller "
-        "learning_rate, or an error_scale that is nearer to the noise"
+        f"the fit diverged: after {state.iteration} iterations its loss or droplets are no numbers; give a smaller "
+        "learning_rate, or an error_scale that is nearer to the noise",
+        "learning_rate",
+        "error_scale",
     )
 
 
@@ -44,46 +47,41 @@ def take_steps(
     state: svi.State,
     losses: Tensor,
     steps: int | None,
+    settings: FitSettings,
     *,
-    start: str,
-    births: bool,
-    error_scale: float,
-    learning_rate: float,
-    tolerance: float,
-    compiled: bool | None,
     progress: bool,
     report: Report,
 ) -> tuple[svi.State, Tensor, bool]:
-    """Take steps from a state; return the new state, all losses (iterations, R), and whether the fit had settled.
+    """Take steps from a state; return the new state, all losses (iterations, R), and whether they stopped falling.
 
     Args:
         density: of ``channel_fit``.
         channel: (H, W).
         state: where to go on from.
         losses: of the iterations so far, (iterations, R).
-        steps: the number of steps, or None to go on until the fit has settled: until the mean loss of the latest
-            100 iterations is less than ``tolerance`` of itself below that of the 100 before.
-        start, births, error_scale, learning_rate, tolerance: as for ``fit``.
-        compiled: as for ``MeanField``.
+        steps: the number of steps, or None to go on until the loss has stopped falling: until the mean loss of the
+            latest 100 iterations is less than ``tolerance`` of itself below that of the 100 before.
+        settings: of the fit.
         progress: show a bar.
         report: called with state and losses every 20 seconds, and when the run is broken off by SIGTERM or Ctrl-C.
     """
-    stepper = svi.MeanField(density, compiled, relative=start == "peaks")
+    from_peaks = settings.start == "peaks"
+    stepper = svi.MeanField(density, settings.compiled, relative=from_peaks)
     end = max(MOST_STEPS, state.iteration + WINDOW) if steps is None else state.iteration + steps
     saved = time.monotonic()
     history = [losses]
-    settled = False
+    converged = False
 
     def rate(iteration: int) -> float:
-        return rate_of(start, learning_rate, iteration)
+        return learning_rate(settings, iteration)
 
     # State and losses that belong together, whenever a signal comes.
     reached = state, history
     try:
-        with FitProgress(None if steps is None else steps, state.iteration, shown=progress) as bar:
-            while state.iteration < end and not settled:
-                if births and start == "peaks" and state.iteration in BIRTHS_AT:
-                    state = births_and_deaths(density, channel, state, error_scale)
+        with FitProgress(steps, state.iteration, shown=progress) as bar:
+            while state.iteration < end and not converged:
+                if settings.births and from_peaks and state.iteration in BIRTHS_AT:
+                    state = births_and_deaths(density, channel, state, settings.error_scale)
                 stretch = min(STRETCH - state.iteration % STRETCH, end - state.iteration)
                 state, new = stepper.run(state, stretch, rate)
                 history = [*history, new.cpu()]
@@ -91,7 +89,7 @@ def take_steps(
                 bar.advance(history[-1].min(1).values)
                 if steps is None and state.iteration % WINDOW == 0:
                     history = [torch.cat(history)]
-                    settled = has_settled(history[0], tolerance) and state.iteration > max(BIRTHS_AT)
+                    converged = has_converged(history[0], settings.tolerance) and state.iteration > max(BIRTHS_AT)
                 if time.monotonic() - saved > _REPORT_SECONDS:
                     history = [torch.cat(history)]
                     report(state, history[0])
@@ -102,20 +100,20 @@ def take_steps(
         if isinstance(broken, Terminated):
             broken.message = f"ended by SIGTERM after {state.iteration} iterations"
         raise
-    return state, torch.cat(history), settled
+    return state, torch.cat(history), converged
 
 
 def births_and_deaths(density: Density, channel: Tensor, state: svi.State, error_scale: float) -> svi.State:
-    """Take out the droplets that explain least, put new ones where most is left to explain, and let all settle.
+    """Take out the droplets that explain least, put new ones where the residual is largest, and fit all jointly.
 
     A droplet that is born takes the place of one that dies in the flat vector: its mean and width are new and its
     moments of Adam are zero. The others keep their widths and moments. What comes out is kept only if its loss is
     lower, over the same random numbers.
 
     Raises:
-        SettingError: if the fit came apart.
+        SettingError: if the fit has diverged.
     """
-    check_whole(state)
+    check_finite(state)
     height, width = channel.shape
     rows = []
     values = density.constrained(state.loc)
@@ -137,8 +135,8 @@ def births_and_deaths(density: Density, channel: Tensor, state: svi.State, error
     return svi.join(rows)
 
 
-def has_settled(losses: Tensor, tolerance: float) -> bool:
-    """Whether the losses (iterations, R) of all starts have stopped falling: see ``take_steps``."""
+def has_converged(losses: Tensor, tolerance: float) -> bool:
+    """Whether the losses, (iterations, R), of all starts have stopped falling: see ``take_steps``."""
     if len(losses) < 2 * WINDOW:
         return False
     before, latest = losses[-2 * WINDOW :].double().reshape(2, WINDOW, -1).mean(1)

@@ -1,4 +1,4 @@
-"""The posterior that a fit stands for: its guide as Pyro knows it, and NUTS from where the guide is."""
+"""The posterior of a fit: its mean-field guide as a Pyro object, and NUTS started from where the guide is."""
 
 import warnings
 from collections.abc import Callable
@@ -62,22 +62,22 @@ def nuts_around(
                 "one, chains of overlapping or broad droplets hardly move",
                 stacklevel=3,
             )
-    given: dict[str, Any] = {"deterministic": False} | how
-    given |= {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
+    options: dict[str, Any] = {"deterministic": False} | how
+    options |= {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
     arguments, _ = density.arguments(density.tensors)
-    start: dict[str, Any]
+    initial: dict[str, Any]
     if dense:
-        found = laplace(density.model, *arguments, initial=loc, scale=scale)
+        mode = laplace(density.model, *arguments, initial=loc, scale=scale)
         half = max(num_warmup // 2, 1)
-        found = search_higher(found, num_chains=num_chains, iterations=half, rounds=rounds, seed=seed).laplace
+        mode = search_higher(mode, num_chains=num_chains, iterations=half, rounds=rounds, seed=seed).laplace
         # The time goes into the renderer and into products with the covariance: compiling would gain nothing.
-        start = {
-            "initial": found.positions(num_chains, seed),
-            "inverse_mass": found.covariance,
+        initial = {
+            "initial": mode.positions(num_chains, seed),
+            "inverse_mass": mode.covariance,
             "compiled": False,
         }
     else:
         generator = torch.Generator().manual_seed(seed)
         eps = torch.randn(num_chains, len(loc), generator=generator, dtype=loc.dtype)
-        start = {"initial": loc + scale * eps, "inverse_mass": scale**2}
-    return sample_nuts(density.model, *arguments, **(start | given))
+        initial = {"initial": loc + scale * eps, "inverse_mass": scale**2}
+    return sample_nuts(density.model, *arguments, **(initial | options))

@@ -1,4 +1,4 @@
-"""What a person sees while a fit runs."""
+"""The progress bar of a fit: iterations per second and the mean loss of the latest stretch."""
 
 from types import TracebackType
 

@@ -1,4 +1,4 @@
-"""Several starts side by side: which is the best, and how far the others agree with it."""
+"""Fits of one image from several starts: which has the lowest loss, and how many of its droplets the others share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _LATEST = 100
 
 @dataclass(frozen=True)
 class Agreement:
-    """What several starts have come to.
+    """How far the fits from several starts agree.
 
     Attributes:
         losses: mean loss of each start's last 100 iterations, best first.

@@ -1,4 +1,4 @@
-"""Fits of several images under way side by side: the path that ``stepping`` takes for one, with one step for all."""
+"""The loop of several fits side by side: what ``loop`` does for one image, with one step for all of them at a time."""
 
 import time
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ import torch
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import side_by_side
 from pyrodrop.workflows.fitting.fit_result import Fit
-from pyrodrop.workflows.fitting.initial_state import rate_of
+from pyrodrop.workflows.fitting.initial_state import learning_rate
 from pyrodrop.workflows.fitting.loop import (
     BIRTHS_AT,
     MOST_STEPS,
     STRETCH,
     WINDOW,
     births_and_deaths,
-    check_whole,
-    has_settled,
+    check_finite,
+    has_converged,
 )
 from pyrodrop.workflows.fitting.progress import FitProgress
 from pyrodrop.workflows.fitting.target_density import density_of
 
 
 def go_on_together(fits: Sequence[Fit], steps: int | None, progress: bool = True) -> list[Fit]:
-    """Fits of images of one size after more steps of all of them, or of each until it has settled if steps is None.
+    """Fits of images of one size after more steps of all of them, or of each until it converges if steps is None.
 
     Args:
         fits: with the same settings, of images of one size, after as many iterations; each of all its starts.
@@ -32,7 +32,7 @@ def go_on_together(fits: Sequence[Fit], steps: int | None, progress: bool = True
         progress: show a progress bar on standard error.
 
     Raises:
-        SettingError: if one of them came apart.
+        SettingError: if one of them diverged.
     """
     latest = dict(enumerate(fits))
     going = list(latest)
@@ -44,28 +44,30 @@ def go_on_together(fits: Sequence[Fit], steps: int | None, progress: bool = True
         while going:
             stepped = _step_batch([latest[number] for number in going], end, steps is None, bar)
             latest |= zip(going, stepped, strict=True)
-            going = [number for number in going if latest[number].state.iteration < end and not latest[number].settled]
+            going = [
+                number for number in going if latest[number].state.iteration < end and not latest[number].converged
+            ]
     for fit in latest.values():
-        check_whole(fit.state, fit.losses)
+        check_finite(fit.state, fit.losses)
     return [latest[number].best() for number in range(len(fits))]
 
 
-def _step_batch(fits: list[Fit], end: int, until_settled: bool, bar: FitProgress) -> list[Fit]:
+def _step_batch(fits: list[Fit], end: int, until_converged: bool, bar: FitProgress) -> list[Fit]:
     """Step fits as one batch until ``end``, or until no more than half of them still go on.
 
-    The batch keeps its shape, which its step is captured for: a fit that has settled stays as it was then, and its
+    The batch keeps its shape, which its step is captured for: a fit that has converged stays as it was then, and its
     rows are stepped on for nothing.
     """
     asked, starts = fits[0].settings, fits[0].losses.shape[1]
     alone = [density_of(fit.channel, asked) for fit in fits]
-    density = alone[0] if len(fits) == 1 else side_by_side([one for one in alone for _ in range(starts)])
+    density = alone[0] if len(fits) == 1 else side_by_side([density for density in alone for _ in range(starts)])
     stepper = svi.MeanField(density, asked.compiled, relative=asked.start == "peaks", repeats=len(fits))
     state = svi.join([fit.state for fit in fits])
     rows = [torch.arange(number * starts, (number + 1) * starts) for number in range(len(fits))]
     going = list(range(len(fits)))
 
     def rate(iteration: int) -> float:
-        return rate_of(asked.start, asked.learning_rate, iteration)
+        return learning_rate(asked, iteration)
 
     while state.iteration < end and 2 * len(going) > len(fits):
         clock = time.monotonic()
@@ -80,13 +82,13 @@ def _step_batch(fits: list[Fit], end: int, until_settled: bool, bar: FitProgress
         seconds = (time.monotonic() - clock) / len(going)
         for number in going:
             before = fits[number]
-            kept = torch.cat([before.losses, losses[:, rows[number]]])
-            settled = False if until_settled else None
-            if until_settled and state.iteration % WINDOW == 0 and state.iteration > max(BIRTHS_AT):
-                settled = has_settled(kept, asked.tolerance)
+            all_losses = torch.cat([before.losses, losses[:, rows[number]]])
+            converged = False if until_converged else None
+            if until_converged and state.iteration % WINDOW == 0 and state.iteration > max(BIRTHS_AT):
+                converged = has_converged(all_losses, asked.tolerance)
             part = svi.keep(state, rows[number])
             spent = before.seconds + seconds
-            fits[number] = replace(before, state=part, losses=kept, seconds=spent, settled=settled)
+            fits[number] = replace(before, state=part, losses=all_losses, seconds=spent, converged=converged)
         bar.advance(torch.stack([losses[:, rows[number]].min(1).values for number in going]).mean(0))
-        going = [number for number in going if not fits[number].settled]
+        going = [number for number in going if not fits[number].converged]
     return fits

@@ -17,7 +17,7 @@ from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state
 from pyrodrop.results.tables.droplet_table import droplet_table
-from pyrodrop.workflows.checkpoint_checks import Wrong, check_measurement
+from pyrodrop.workflows.checkpoint_checks import DamagedError, check_measurement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,7 +179,7 @@ def load_measurement(path: str | os.PathLike[str]) -> Measurement:
         check_measurement(found)
         kept = {name: found[name] for name in Measurement.__dataclass_fields__}
         return Measurement(**kept | {"names": tuple(kept["names"])})
-    except (KeyError, Wrong) as error:
+    except (KeyError, DamagedError) as error:
         raise CheckpointError(
             f"{path} is of another version of pyrodrop or damaged ({error}); give the fit.pt that measure has written"
         ) from error

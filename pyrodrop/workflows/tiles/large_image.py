@@ -1,11 +1,11 @@
-"""One picture of an image that is too large to be read whole: parts of it, as they are asked for."""
+"""An image that is too large to be read at once: a TIFF, a Zarr or an array, of which parts are read on demand."""
 
 import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import tifffile
@@ -25,9 +25,17 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
 _LEAST_SIDE = 8
 
 
+class LargeFileSettings(TypedDict, total=False):
+    """How a large file is read; see ``measure_tiles``."""
+
+    frame: int | None
+    white: float | str | None
+    pixel_size_um: float | None
+
+
 @dataclass(frozen=True)
-class Plane:
-    """A picture of which parts can be read.
+class LargeImage:
+    """An image of which parts can be read.
 
     Attributes:
         size: height and width (H, W) in px.
@@ -60,7 +68,7 @@ class Plane:
         return take_channel(torch.from_numpy(levels.astype(np.float32)), name)
 
 
-def open_plane(source: object, frame: int | None = None) -> Plane:
+def open_large_image(source: object, frame: int | None = None) -> LargeImage:
     """A picture that is read part by part.
 
     Args:
@@ -74,11 +82,11 @@ def open_plane(source: object, frame: int | None = None) -> Plane:
         ImageError: it is none of these, has several pictures and no frame was chosen, or would be read wrongly.
     """
     if not isinstance(source, str | os.PathLike):
-        return _array_plane(source, frame, None)
+        return _of_array(source, frame, None)
     path = Path(source)
     if path.is_dir():
         array, pixel_size = open_zarr(path)
-        return replace(_array_plane(array, frame, str(path)), pixel_size_um=pixel_size)
+        return replace(_of_array(array, frame, str(path)), pixel_size_um=pixel_size)
     try:
         with path.open("rb") as stream:
             mark = stream.read(4)
@@ -88,14 +96,14 @@ def open_plane(source: object, frame: int | None = None) -> Plane:
         raise ImageError(f"{path} is no TIFF and no Zarr: tiles need one of these; save it as a TIFF.")
     try:
         _check_pages(path)
-        return _tiff_plane(path, frame)
+        return _of_tiff(path, frame)
     except ImageError:
         raise
     except Exception as error:  # a damaged file may raise anything
         raise ImageError(f"{path} is cut short or damaged ({error}): copy or export it again.") from error
 
 
-def _tiff_plane(path: Path, frame: int | None) -> Plane:
+def _of_tiff(path: Path, frame: int | None) -> LargeImage:
     with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
         pages = [k for k, page in enumerate(tiff.pages) if not (page.aspage().is_reduced or page.aspage().is_mask)]
         number = pages[_chosen(frame, len(pages), str(path))]
@@ -117,7 +125,7 @@ def _tiff_plane(path: Path, frame: int | None) -> Plane:
     def read_segments(box: Box) -> NDArray[Any]:
         return _segments(path, number, box)
 
-    return Plane(
+    return LargeImage(
         size,
         page.samplesperpixel,
         np.dtype(page.dtype),
@@ -206,7 +214,7 @@ def _check_page(page: tifffile.TiffPage, path: Path) -> None:
         raise ImageError(f"{path} is stored turned: save it upright to measure it in tiles.")
 
 
-def _array_plane(array: Any, frame: int | None, path: str | None) -> Plane:
+def _of_array(array: Any, frame: int | None, path: str | None) -> LargeImage:
     name = path or "the image"
     shape = tuple(getattr(array, "shape", ()))
     dtype = getattr(array, "dtype", None)
@@ -228,7 +236,7 @@ def _array_plane(array: Any, frame: int | None, path: str | None) -> Plane:
         part = np.array(array[(*leading, slice(box.top, box.bottom), slice(box.left, box.right))])
         return part if colours else part[:, :, None]
 
-    return Plane((int(size[0]), int(size[1])), 3 if colours else 1, np.dtype(dtype), read, path)
+    return LargeImage((int(size[0]), int(size[1])), 3 if colours else 1, np.dtype(dtype), read, path)
 
 
 def _chosen(frame: int | None, count: int, name: str) -> int:

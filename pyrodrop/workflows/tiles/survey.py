@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.images import ImageError
 from pyrodrop.workflows.tiles.grid import Tile
-from pyrodrop.workflows.tiles.large_image import Plane
+from pyrodrop.workflows.tiles.large_image import LargeImage
 
 # Of the small picture's longer side, in px.
 _SMALL = 1_500
@@ -28,11 +28,11 @@ class Survey(NamedTuple):
     digest: str
 
 
-def survey(plane: Plane, tiles: list[Tile], white: float | None = None) -> Survey:
+def survey(image: LargeImage, tiles: list[Tile], white: float | None = None) -> Survey:
     """Read an image once, a tile at a time.
 
     Args:
-        plane: the image.
+        image: the image.
         tiles: that it is cut into.
         white: the level that becomes 1; None takes the highest of the type or, of 16 bits or more where
             less than a quarter is used and of floating point above 1, the highest in the image: as
@@ -41,16 +41,16 @@ def survey(plane: Plane, tiles: list[Tile], white: float | None = None) -> Surve
     Raises:
         ImageError: pixels that are not finite, negative, or above the white that was given.
     """
-    name = plane.path or "the image"
-    height, width = plane.size
-    step = max(-(-max(plane.size) // _SMALL), 1)
+    name = image.path or "the image"
+    height, width = image.size
+    step = max(-(-max(image.size) // _SMALL), 1)
     small = np.zeros((-(-height // step), -(-width // step)))
     counts = np.zeros_like(small)
     contrast = np.zeros(len(tiles))
     highest, lowest = -np.inf, np.inf
     exact = hashlib.sha256()
     for k, tile in enumerate(tiles):
-        stored = plane.read(tile.box)
+        stored = image.read(tile.box)
         exact.update(np.ascontiguousarray(stored).data)
         levels = stored.mean(2, dtype=np.float64)
         if not np.isfinite(levels).all():
@@ -66,11 +66,11 @@ def survey(plane: Plane, tiles: list[Tile], white: float | None = None) -> Surve
         counts[place] += np.outer(np.diff(row_starts, append=len(rows)), np.diff(column_starts, append=len(columns)))
     if lowest < 0:
         raise ImageError(f"{name} has pixels down to {lowest:g}: shift its levels so that black is 0.")
-    level = _white(plane.dtype, highest) if white is None else white
+    level = _white(image.dtype, highest) if white is None else white
     if highest > level:
         raise ImageError(f"{name} has pixels up to {highest:g}, above the white level {level:g}: give a higher one.")
     picture = small / counts / level
-    return Survey(level, contrast, (1 - picture if plane.dark else picture).astype(np.float32), step, exact.hexdigest())
+    return Survey(level, contrast, (1 - picture if image.dark else picture).astype(np.float32), step, exact.hexdigest())
 
 
 def _white(dtype: np.dtype[Any], highest: float) -> float:

@@ -1,4 +1,4 @@
-"""All tiles as one result: the table, the count and the sizes of the whole image, and a small picture of it."""
+"""The tiles put together again: the table, the count and the sizes of the whole image, and a small picture of it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,17 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float32
+from numpy import ndarray
 
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
 from pyrodrop.results.storage.file_writers import write_figure, write_table
 from pyrodrop.workflows.tiles.grid import Tile
-from pyrodrop.workflows.tiles.large_image import Plane
-from pyrodrop.workflows.tiles.seams import Seen, reconciled
-from pyrodrop.workflows.tiles.single_tile import DRAWS, Facts, number_told, read_tile
+from pyrodrop.workflows.tiles.large_image import LargeImage
+from pyrodrop.workflows.tiles.seams import Estimates, reconciled
 from pyrodrop.workflows.tiles.survey import Survey
+from pyrodrop.workflows.tiles.tile_results import DRAWS, Facts, number_reported, read_tile
 
 # So many draws of diameters are held at once, and so many replicates times droplets are drawn: 100,000 droplets have
 # 50 draws each and 400 replicates, which leaves the ends of their intervals steady to a twentieth of their width.
@@ -27,45 +28,46 @@ _LEAST_DRAWS, _LEAST_REPLICATES, _MOST_REPLICATES = 20, 400, 4_000
 WHOLE_IMAGE_FILES = ("droplets.csv", "overlay.png", "count.png")
 
 
-class Whole(NamedTuple):
+class WholeImage(NamedTuple):
     """The droplets of all tiles, N of them, each once, from top to bottom.
 
-    table: as ``droplets.csv``. diameters_px: draws, (draws, N). facts: of each tile. seams: how many estimates near
-    seams were another tile's, too, and were left out.
+    table: as ``droplets.csv``. diameters_px: draws. facts: of each tile. seams: how many estimates near seams were
+    another tile's, too, and were left out.
     """
 
     table: pd.DataFrame
-    diameters_px: NDArray[np.float32]
+    diameters_px: Float32[ndarray, "draws n"]
     facts: list[Facts]
     seams: int
 
 
-def joined(tiles: Sequence[Tile], paths: Sequence[Path]) -> Whole:
-    """Put the tiles together, what two of them saw told once (``tiles_seams``).
+def join_tiles(tiles: Sequence[Tile], paths: Sequence[Path]) -> WholeImage:
+    """Put the tiles together; a droplet that two of them saw is reported once (``seams``).
 
     Memory is that of the droplets, about a kilobyte each at most, whatever the size of the image.
     """
-    count = sum(number_told(path) for path in paths)
+    count = sum(number_reported(path) for path in paths)
     draws = max(_LEAST_DRAWS, min(DRAWS, _DRAWS_HELD // max(count, 1)))
     results = [read_tile(path, draws) for path in paths]
-    table = pd.concat([one.table for one in results], ignore_index=True)
-    diameters = np.concatenate([one.diameters_px for one in results], 1)
-    depth, own = (np.concatenate([getattr(one, name) for one in results]) for name in ("depth", "own"))
-    tile = np.repeat(np.arange(len(results)), [len(one.depth) for one in results])
-    halo = np.repeat([one.facts.halo for one in results], [len(one.depth) for one in results])
+    table = pd.concat([result.table for result in results], ignore_index=True)
+    diameters = np.concatenate([result.diameters_px for result in results], 1)
+    depth, own = (np.concatenate([getattr(result, name) for result in results]) for name in ("depth", "own"))
+    numbers = [len(result.depth) for result in results]
+    tile = np.repeat(np.arange(len(results)), numbers)
+    halo = np.repeat([result.facts.halo for result in results], numbers)
     x, y, radius = (table[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))
     spread = np.sqrt((table["x_px_sd"].to_numpy() ** 2 + table["y_px_sd"].to_numpy() ** 2) / 2)
     near = np.flatnonzero(depth < halo)
-    kept = own.copy()
-    kept[near] = reconciled(Seen(x[near], y[near], radius[near], spread[near], tile[near], depth[near], own[near]))
-    order = np.flatnonzero(kept)
+    keep = own.copy()
+    keep[near] = reconciled(Estimates(x[near], y[near], radius[near], spread[near], tile[near], depth[near], own[near]))
+    order = np.flatnonzero(keep)
     order = order[np.lexsort((x[order], y[order]))]
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "id", np.arange(len(table)))
-    return Whole(table, diameters[:, order], [one.facts for one in results], int(count - len(order)))
+    return WholeImage(table, diameters[:, order], [result.facts for result in results], int(count - len(order)))
 
 
-def sizes_of(whole: Whole, pixel_size_um: float | None, seed: int) -> Sizes:
+def sizes_of(whole: WholeImage, pixel_size_um: float | None, seed: int) -> Sizes:
     """Count and size distribution of all droplets."""
     n = len(whole.table)
     replicates = max(_LEAST_REPLICATES, min(_MOST_REPLICATES, _REPLICATES // max(n, 1)))
@@ -78,11 +80,11 @@ def sizes_of(whole: Whole, pixel_size_um: float | None, seed: int) -> Sizes:
     )
 
 
-def write_whole_image(whole: Whole, sizes: Sizes, seen: Survey, plane: Plane, folder: Path) -> None:
+def write_whole_image(whole: WholeImage, sizes: Sizes, seen: Survey, image: LargeImage, folder: Path) -> None:
     """Write ``droplets.csv``, and the figures overlay, on the image in means over squares of pixels, and count."""
     table = whole.table
     write_table(table, folder / "droplets.csv", digits=9)
-    height, width = plane.size
+    height, width = image.size
     figure, axes = plots.figure(panel=(8.0, min(max(8.0 * height / width, 0.5), 40.0) + 0.3))
     likely = table[table["presence"] >= 0.5]
     # Pixel (j, i) of the small picture is centred on (step j + (step - 1) / 2, ...) of the image.
@@ -102,8 +104,8 @@ def write_whole_image(whole: Whole, sizes: Sizes, seen: Survey, plane: Plane, fo
 
 def facts_of(facts: Sequence[Facts]) -> dict[str, Any]:
     """Background, noise and misfit of the image: means over the tiles, weighted by their pixels."""
-    weights = np.array([one.pixels for one in facts])
+    weights = np.array([tile.pixels for tile in facts])
     return {
-        name: float(np.average([getattr(one, name) for one in facts], weights=weights))
+        name: float(np.average([getattr(tile, name) for tile in facts], weights=weights))
         for name in ("background", "noise", "reduced_chi_square")
     }

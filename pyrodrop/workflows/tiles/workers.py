@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from pyrodrop.workflows.settings import SettingError
-from pyrodrop.workflows.tiles.large_image import Plane, open_plane
+from pyrodrop.workflows.tiles.large_image import LargeImage, open_large_image
 
 T = TypeVar("T")
 
@@ -25,13 +25,13 @@ class Workers:
     """Processes that work on parts of an image; as a context, none is left behind when it ends.
 
     Args:
-        plane: the image. With more than one worker it is opened anew in each, and so has to be a file.
+        image: the image. With more than one worker it is opened anew in each, and so has to be a file.
         frame: which picture of the file.
         number: how many processes; 1 works in this one.
     """
 
-    def __init__(self, plane: Plane, frame: int | None, number: int) -> None:
-        self.plane = plane
+    def __init__(self, image: LargeImage, frame: int | None, number: int) -> None:
+        self.image = image
         self.frame = frame
         self.number = number
         self._pool: ProcessPoolExecutor | None = None
@@ -46,7 +46,7 @@ class Workers:
         self._end()
 
     def each(self, work: Callable[..., T], asked: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, T]]:
-        """Call ``work(plane, *asked[k])`` for all k; k and what it returned come as they are done.
+        """Call ``work(image, *asked[k])`` for all k; k and what it returned come as they are done.
 
         Where a worker dies, what was under way is done again by a new one.
 
@@ -55,7 +55,7 @@ class Workers:
         """
         if self.number <= 1:
             for k, one in enumerate(asked):
-                yield k, work(self.plane, *one)
+                yield k, work(self.image, *one)
             return
         missing = list(reversed(range(len(asked))))
         running: dict[Future[T], int] = {}
@@ -84,7 +84,7 @@ class Workers:
             number = 1 if self._died > _REPLACED else self.number
             # Spawned: a fork would copy locks that threads of torch and Numba may hold.
             self._pool = ProcessPoolExecutor(number, get_context("spawn"), _begin, (os.getpid(),))
-        return self._pool.submit(_apart, self.plane.path, self.frame, self.plane.pixel_size_um, work, asked)
+        return self._pool.submit(_apart, self.image.path, self.frame, self.image.pixel_size_um, work, asked)
 
     def _end(self) -> None:
         if self._pool is not None:
@@ -111,4 +111,4 @@ def _begin(parent: int) -> None:
 def _apart(
     path: str | None, frame: int | None, pixel_size_um: float | None, work: Callable[..., T], asked: tuple[Any, ...]
 ) -> T:
-    return work(replace(open_plane(path, frame), pixel_size_um=pixel_size_um), *asked)
+    return work(replace(open_large_image(path, frame), pixel_size_um=pixel_size_um), *asked)

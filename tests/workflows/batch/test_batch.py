@@ -85,8 +85,8 @@ def folders(out: Path) -> dict[str, Path]:
 
 def test_a_batch_does_what_can_be_done_and_names_what_cannot(done: Done, images: Path) -> None:
     assert done.status == 1
-    told = {name: done.told[name] for name in ("images", "done", "failed", "found", "droplets", "job")}
-    assert told == {"images": 4, "done": 3, "failed": 1, "found": 0, "droplets": 6, "job": "fit"}
+    told = {name: done.told[name] for name in ("images", "done", "failed", "done_before", "droplets", "job")}
+    assert told == {"images": 4, "done": 3, "failed": 1, "done_before": 0, "droplets": 6, "job": "fit"}
     (failure,) = done.told["failures"]
     assert failure["image"] == str(images / "bad.png")
     assert "cut short or damaged" in failure["reason"]
@@ -126,7 +126,7 @@ def test_a_second_run_does_what_is_missing_and_no_more(
     assert main(["batch", *good, *SETTINGS, "--out", str(again), "--json", "--quiet"]) == 0
     shown = capsys.readouterr()
     told = json.loads(shown.out)
-    assert (told["images"], told["done"], told["found"], told["failed"]) == (3, 3, 2, 0)
+    assert (told["images"], told["done"], told["done_before"], told["failed"]) == (3, 3, 2, 0)
     assert shown.err == ""
     assert kept == {name: marks(folders(again)[name]) for name in kept}
     assert tables(again) == tables(done.out)
@@ -142,7 +142,7 @@ def test_a_finished_run_clears_what_a_killed_one_has_left(again: Path, images: P
     """Killed between its last image and its tables, a run leaves nothing to be done but its folder."""
     left = again / ".under-way" / f"{socket.gethostname()},{os.getpid()},12345.00,1"
     (left / "half").mkdir(parents=True)
-    assert run(again, str(images), *SETTINGS).told["found"] == 3
+    assert run(again, str(images), *SETTINGS).told["done_before"] == 3
     assert not left.parent.exists()
 
 
@@ -161,7 +161,7 @@ sys.exit(f"imported {sorted(heavy)}" if heavy else status)
     for finished in range(2):  # the first one leaves out the image that failed, and so has another table to write
         ended = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
         assert (ended.returncode, ended.stderr) == (0, "")
-        assert "found: 3" in ended.stdout
+        assert "done_before: 3" in ended.stdout
         if finished:
             assert before == marks(again)
         before = marks(again)
@@ -253,7 +253,7 @@ def test_copies_of_an_image_have_results_of_their_own_whatever_their_names(image
     for name in names:
         shutil.copy(images / "a.png", tmp_path / "images" / name)
     done = run(tmp_path / "out", str(tmp_path / "images"), *SETTINGS, "--workers", "2")
-    assert (done.status, done.told["done"], done.told["found"]) == (0, len(names), 0)
+    assert (done.status, done.told["done"], done.told["done_before"]) == (0, len(names), 0)
     assert len(folders(done.out)) == len(names)
     table = pd.read_csv(done.out / "droplets.csv")
     assert len(table) == 2 * len(names)
@@ -281,11 +281,11 @@ def test_every_picture_of_a_stack_is_an_image(tmp_path: Path) -> None:
     np.testing.assert_allclose(table.loc[table["frame"] == 1, one.columns[:8]], one[one.columns[:8]], rtol=1e-4)
     shutil.rmtree(folders(out)["stack-frame2"])
     again = run(out, *argv)
-    assert (again.status, again.told["images"], again.told["found"]) == (0, 3, 2)
+    assert (again.status, again.told["images"], again.told["done_before"]) == (0, 3, 2)
 
 
 def test_a_gray_image_among_colours_is_named_and_no_more(images: Path, again: Path, tmp_path: Path) -> None:
     Image.new("L", (8, 6), 100).save(tmp_path / "gray.png")
     mixed = run(again, str(images / "a.png"), str(tmp_path / "gray.png"), *SETTINGS, "--workers", "1")
-    assert (mixed.status, mixed.told["done"], mixed.told["found"]) == (1, 1, 1)
+    assert (mixed.status, mixed.told["done"], mixed.told["done_before"]) == (1, 1, 1)
     assert "gray" in mixed.told["failures"][0]["reason"]

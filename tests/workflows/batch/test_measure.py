@@ -36,7 +36,7 @@ def out(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_measuring_is_what_a_batch_does_where_nothing_is_said(images: Path, out: Path) -> None:
     told = batch([images], out, progress=False, **SETTINGS)
-    assert (told["found"], told["droplets"]) == (2, len(pd.read_csv(out / "droplets.csv")))
+    assert (told["done_before"], told["droplets"]) == (2, len(pd.read_csv(out / "droplets.csv")))
 
 
 def test_each_result_is_that_of_a_single_run(images: Path, out: Path, tmp_path: Path) -> None:

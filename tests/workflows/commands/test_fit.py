@@ -13,8 +13,8 @@ from PIL import Image
 
 import pyrodrop
 from pyrodrop.images import write_png
-from pyrodrop.workflows.commands.fit import fit_image, read_subject
-from pyrodrop.workflows.fitting.fit import load
+from pyrodrop.workflows.commands.fit import fit_image, read_fit_subject
+from pyrodrop.workflows.fitting.fit import load_fit
 from pyrodrop.workflows.settings import SettingError
 
 FILES = ["amplitudes.png", "droplets.csv", "fit.pt", "loss.png", "losses.csv", "overlay.png", "prediction.png"]
@@ -48,14 +48,14 @@ def test_the_folder_holds_exactly_its_files(results: tuple[Path, dict[str, Any]]
 
 def test_what_the_model_leaves_over_is_in_units_of_the_noise(results: tuple[Path, dict[str, Any]]) -> None:
     folder, said = results
-    fit = load(folder / "fit.pt", device="cpu")
+    fit = load_fit(folder / "fit.pt", device="cpu")
     left = -fit.sample(1)["diff"][0] / said["noise"]
     np.testing.assert_allclose(tifffile.imread(folder / "residual.tif"), left, rtol=1e-5)
 
 
 def test_the_table_on_disk_is_the_fits(results: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = results
-    table, expected = pd.read_csv(folder / "droplets.csv"), load(folder / "fit.pt", device="cpu").table()
+    table, expected = pd.read_csv(folder / "droplets.csv"), load_fit(folder / "fit.pt", device="cpu").table()
     assert table.columns.tolist() == expected.columns.tolist()
     np.testing.assert_allclose(table.drop(columns="flags"), expected.drop(columns="flags"), rtol=1e-5)
     assert table["flags"].fillna("").tolist() == expected["flags"].tolist()
@@ -68,12 +68,12 @@ def test_the_losses_on_disk_are_the_fits(results: tuple[Path, dict[str, Any]]) -
     assert losses["iteration"].tolist() == list(range(1, 31))
     # Nine digits bring a float32 back to the last bit.
     found = torch.tensor(losses["loss"].to_numpy(), dtype=torch.float32)
-    assert torch.equal(found, load(folder / "fit.pt", device="cpu").losses)
+    assert torch.equal(found, load_fit(folder / "fit.pt", device="cpu").losses)
 
 
 def test_the_summary_says_what_was_fitted(results: tuple[Path, dict[str, Any]], image: str) -> None:
     folder, said = results
-    summary, fitted = json.loads((folder / "summary.json").read_text()), load(folder / "fit.pt", device="cpu")
+    summary, fitted = json.loads((folder / "summary.json").read_text()), load_fit(folder / "fit.pt", device="cpu")
     assert summary | {"results": str(folder)} == said
     expected = {"version": pyrodrop.__version__, "seed": 2, "device": "cpu", "image": image, "channel": "saturation"}
     expected |= {"width": 40, "height": 30, "n_droplets": 3, "steps": 30, "noise": 0.05}
@@ -137,11 +137,11 @@ def test_the_embedded_micrograph_is_compared_with_its_truth(tmp_path: Path) -> N
 
 
 def test_hue_is_the_channel_of_an_image_and_saturation_of_the_embedded_one(image: str) -> None:
-    assert read_subject(image, None, 1.0).channel == "hue"
-    assert read_subject(image, "L", 1.0).channel == "L"
-    embedded = read_subject(None, None, 1.0)
+    assert read_fit_subject(image, None, {}).channel == "hue"
+    assert read_fit_subject(image, "L", {}).channel == "L"
+    embedded = read_fit_subject(None, None, {})
     assert embedded.channel == "saturation"
     assert embedded.truth is not None
-    assert read_subject(None, "hue", 1.0).truth is None
-    with pytest.raises(SettingError, match="one size; give an IMAGE to scale"):
-        read_subject(None, None, 0.5)
+    assert read_fit_subject(None, "hue", {}).truth is None
+    with pytest.raises(SettingError, match="scale: about a file"):
+        read_fit_subject(None, None, {"scale": 0.5})

@@ -34,12 +34,12 @@ def fitted(**settings: object) -> Fit:
 @pytest.mark.slow
 def test_a_fit_stops_by_itself_once_the_loss_has_settled() -> None:
     loose, tight = fitted(tolerance=1.0), fitted(tolerance=1e-3)
-    assert loose.settled
-    assert tight.settled
+    assert loose.converged
+    assert tight.converged
     assert len(loose.losses) == 500  # the first look after the last births
     before, latest = tight.losses[-200:].double().reshape(2, 100).mean(1)
     assert before - latest < 1e-3 * latest.abs()
-    assert fitted(steps=20).settled is None
+    assert fitted(steps=20).converged is None
 
 
 def test_the_number_is_found_and_said() -> None:

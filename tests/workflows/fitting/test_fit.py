@@ -20,7 +20,7 @@ from torch import Tensor
 import pyrodrop
 from pyrodrop.results.storage.checkpoint import CheckpointError
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
-from pyrodrop.workflows.fitting.fit import fit, load
+from pyrodrop.workflows.fitting.fit import fit, load_fit
 from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.settings import SettingError
 
@@ -75,7 +75,7 @@ def test_a_fit_resumed_in_a_new_process_is_the_fit_that_never_stopped(start: str
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert run.returncode == 0, run.stderr
-    resumed, whole = load(tmp_path / "whole.pt", device="cpu"), quick(600, start)
+    resumed, whole = load_fit(tmp_path / "whole.pt", device="cpu"), quick(600, start)
     assert whole.losses.shape == (600,)
     same_fit(resumed, whole)
 
@@ -105,7 +105,7 @@ def test_a_seed_makes_the_numbers(start: str) -> None:
 
 def test_saved_and_loaded_it_is_the_same_fit(fitted: Fit, tmp_path: Path) -> None:
     fitted.save(tmp_path / "fit.pt")
-    loaded = load(tmp_path / "fit.pt", device="cpu")
+    loaded = load_fit(tmp_path / "fit.pt", device="cpu")
     same_fit(loaded, fitted)
     assert loaded.seconds == fitted.seconds
     assert loaded.table().equals(fitted.table())
@@ -114,9 +114,9 @@ def test_saved_and_loaded_it_is_the_same_fit(fitted: Fit, tmp_path: Path) -> Non
 
 def test_a_checkpoint_is_written_as_the_fit_ends(tmp_path: Path) -> None:
     ended = quick(7, checkpoint=tmp_path / "fit.pt")
-    same_fit(load(tmp_path / "fit.pt", device="cpu"), ended)
+    same_fit(load_fit(tmp_path / "fit.pt", device="cpu"), ended)
     longer = ended.resume(5, progress=False, checkpoint=tmp_path / "fit.pt")
-    same_fit(load(tmp_path / "fit.pt", device="cpu"), longer)
+    same_fit(load_fit(tmp_path / "fit.pt", device="cpu"), longer)
     assert os.listdir(tmp_path) == ["fit.pt"]
 
 
@@ -137,7 +137,7 @@ def test_a_checkpoint_that_is_not_of_this_model_is_refused(fitted: Fit, tmp_path
     fitted.save(tmp_path / "fit.pt")
     torch.save(torch.load(tmp_path / "fit.pt", weights_only=True) | damage, tmp_path / "fit.pt")
     with pytest.raises(CheckpointError, match=r"fit\.pt is") as caught:
-        load(tmp_path / "fit.pt", device="cpu")
+        load_fit(tmp_path / "fit.pt", device="cpu")
     assert "\n" not in str(caught.value)
 
 
@@ -146,7 +146,7 @@ def test_what_a_checkpoint_holds_is_not_told_in_full(fitted: Fit, tmp_path: Path
     state = torch.load(tmp_path / "fit.pt", weights_only=True)
     torch.save(state | {"settings": state["settings"] | {"error_scale": "a" * 10_000}}, tmp_path / "fit.pt")
     with pytest.raises(CheckpointError, match="error_scale is 'aaa") as caught:
-        load(tmp_path / "fit.pt", device="cpu")
+        load_fit(tmp_path / "fit.pt", device="cpu")
     assert len(str(caught.value)) < 400 + len(str(tmp_path))
 
 
@@ -156,7 +156,7 @@ def test_a_droplet_that_is_not_needed_may_lie_far_out(fitted: Fit, tmp_path: Pat
     state = torch.load(tmp_path / "fit.pt", weights_only=True)
     state["params"][0, :, 1] = -500.0
     torch.save(state, tmp_path / "fit.pt")
-    found = load(tmp_path / "fit.pt", device="cpu")
+    found = load_fit(tmp_path / "fit.pt", device="cpu")
     assert np.isfinite(found.table().select_dtypes("number").to_numpy()).all()
     assert float(found.table()["x_px"][0]) == pytest.approx(0.0, abs=1e-6)
 
@@ -306,8 +306,11 @@ def test_a_setting_out_of_its_range_is_refused(how: dict[str, Any], message: str
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_where_there_is_none_is_refused(fitted: Fit, tmp_path: Path) -> None:
     fitted.save(tmp_path / "fit.pt")
-    for ask in (lambda: fit(channel(), N, steps=3, device="cuda"), lambda: load(tmp_path / "fit.pt", device="cuda:0")):
-        with pytest.raises(SettingError, match="no CUDA device here; use --device cpu or auto"):
+    for ask in (
+        lambda: fit(channel(), N, steps=3, device="cuda"),
+        lambda: load_fit(tmp_path / "fit.pt", device="cuda:0"),
+    ):
+        with pytest.raises(SettingError, match="no CUDA device here; take cpu or auto"):
             ask()
 
 
@@ -350,7 +353,7 @@ def test_a_fit_from_a_gpu_goes_on_on_a_cpu_and_says_that_its_random_numbers_are_
     ended = []
     for _ in range(2):
         with pytest.warns(UserWarning, match="another kind of device than cpu"):
-            ended.append(load(tmp_path / "gpu.pt", device="cpu").resume(60, progress=False))
+            ended.append(load_fit(tmp_path / "gpu.pt", device="cpu").resume(60, progress=False))
     same_fit(*ended)
     assert len(ended[0].losses) == 360
     assert abs(ended[0].losses[-50:].mean() - fitted.losses[-50:].mean()) < 5.0  # it stays at its optimum

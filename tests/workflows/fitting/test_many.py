@@ -36,7 +36,7 @@ def same_fit(together: Fit, alone: Fit, tolerance: float) -> None:
     assert together.losses.shape == alone.losses.shape
     assert together.state.iteration == alone.state.iteration
     assert torch.equal(together.state.random, alone.state.random)
-    assert (together.settings, together.settled) == (alone.settings, alone.settled)
+    assert (together.settings, together.converged) == (alone.settings, alone.converged)
     assert torch.equal(together.channel, alone.channel)
     torch.testing.assert_close(together.losses, alone.losses, rtol=tolerance, atol=tolerance)
     for name in ("params", "first", "second"):
@@ -81,7 +81,7 @@ def test_each_image_ends_when_it_has_settled() -> None:
     ended = both(channels(), **how)
     assert len({together.state.iteration for together, _ in ended}) == 3
     for together, alone in ended:
-        assert together.settled
+        assert together.converged
         same_fit(together, alone, 1e-7)
 
 

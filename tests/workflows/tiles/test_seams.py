@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrodrop.workflows.tiles.grid import tiles_of
-from pyrodrop.workflows.tiles.seams import Seen, reconciled
+from pyrodrop.workflows.tiles.seams import Estimates, reconciled
 
 
 @settings(max_examples=200, deadline=None)
@@ -31,7 +31,7 @@ def test_every_droplet_is_told_once_however_tiles_differ_about_its_centre(seed: 
         for k in np.flatnonzero(own | (depth > -halo / 2)):
             rows.append((u[k], v[k], 6.0, error, number, depth[k], own[k], k))
     columns = [np.array(column) for column in zip(*rows, strict=True)]
-    kept = reconciled(Seen(*columns[:7]))
+    kept = reconciled(Estimates(*columns[:7]))
     assert sorted(columns[7][kept]) == list(range(len(x)))
 
 
@@ -39,7 +39,7 @@ def test_a_droplet_on_the_line_that_each_tile_puts_beyond_itself_is_kept_once() 
     left, right = tiles_of((50, 200), 100)
     both = [(left, 99.7), (right, 99.3)]
     assert not any(tile.owns(np.array([x]), np.array([20.0]))[0] for tile, x in both)
-    seen = Seen(
+    seen = Estimates(
         np.array([x for _, x in both]),
         np.array([20.0, 20.1]),
         np.array([5.0, 5.0]),
@@ -59,5 +59,5 @@ def test_neighbours_on_either_side_of_a_seam_stay_two() -> None:
     y = np.full(4, 20.0)
     depth = np.where(tile == 0, left.depth(x, y), right.depth(x, y))
     own = np.where(tile == 0, left.owns(x, y), right.owns(x, y))
-    kept = reconciled(Seen(x, y, np.full(4, 4.0), np.full(4, 0.1), tile, depth, own))
+    kept = reconciled(Estimates(x, y, np.full(4, 4.0), np.full(4, 0.1), tile, depth, own))
     assert sorted(np.flatnonzero(kept)) == [0, 3]

@@ -4,16 +4,16 @@ import os
 import signal
 from pathlib import Path
 
-from pyrodrop.workflows.tiles.large_image import Plane
+from pyrodrop.workflows.tiles.large_image import LargeImage
 
 
-def brightness(plane: Plane, scale: float) -> tuple[int, float]:
+def brightness(plane: LargeImage, scale: float) -> tuple[int, float]:
     """Who did it, and a number of the image."""
     assert plane.path is not None
     return os.getpid(), scale * plane.size[0]
 
 
-def dies_once(_: Plane, marker: Path, number: int) -> int:
+def dies_once(_: LargeImage, marker: Path, number: int) -> int:
     """Is killed, as for want of memory, by whoever comes first."""
     if number == 3 and not marker.exists():
         marker.touch()
@@ -21,7 +21,7 @@ def dies_once(_: Plane, marker: Path, number: int) -> int:
     return number
 
 
-def dies(_: Plane, number: int) -> int:
+def dies(_: LargeImage, number: int) -> int:
     """Is killed at one of the numbers whenever it is tried."""
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)

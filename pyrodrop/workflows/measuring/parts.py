@@ -1,0 +1,131 @@
+"""A part of a larger image: looked at before anything is known of the whole, then measured with what is known of it.
+
+All parts are measured with the same scales of the priors and the same population of droplets, so that two parts say
+the same of what both see.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from pyrodrop.detection.population import Population, pooled
+from pyrodrop.models.prior_scales import PriorScales, image_scales
+from pyrodrop.recognition.recognise import Known as Known
+from pyrodrop.recognition.recognise import Recognised, recognise, recognised_again
+from pyrodrop.workflows.measuring.cut_droplets import filled, unexplained_pixels
+from pyrodrop.workflows.measuring.measure import measurement_of
+from pyrodrop.workflows.measuring.measurement import Measurement
+
+# Of the population so many circles are remembered; more say nothing new.
+_REMEMBERED = 4_000
+# A part is fitted so many times more where its halo cuts droplets that the fit cannot explain.
+_REFITS = 2
+# Radius in px that the scales are made for where no droplet was seen.
+_USUAL_RADIUS = 8.0
+
+
+class Look(NamedTuple):
+    """What a close look at a part has shown.
+
+    evidence: log evidence of each profile. scales: of the priors. radii: of the droplets, px. population: of its
+    circles.
+    """
+
+    evidence: dict[str, float]
+    scales: PriorScales
+    radii: Float[ndarray, " n"]
+    population: Population
+
+
+def look_at(pixels: Float[ndarray, "h w"], profiles: Sequence[str]) -> Look:
+    """Recognise the droplets of a part of an image that nothing is known of yet."""
+    recognised = recognise(pixels[None], pixels, profiles)
+    return Look(recognised.evidence, recognised.fit.scales, _radii(recognised), recognised.population)
+
+
+def known_of(looks: Sequence[Look], part_px: int) -> Known:
+    """What some parts say of the whole: the widest scales of their priors, and their populations taken together.
+
+    The population tells droplets from clutter in parts that hold few or none.
+
+    Args:
+        looks: at the parts.
+        part_px: longest side of a part in px.
+    """
+    radii = np.concatenate([look.radii for look in looks])
+    population = pooled([look.population for look in looks])
+    rows = np.linspace(0, len(population.features) - 1, min(_REMEMBERED, len(population.features))).astype(int)
+    radius_px = float(np.median(radii)) if len(radii) else _USUAL_RADIUS
+    scales = _widest([look.scales for look in looks], radius_px, part_px)
+    return Known(scales, population._replace(features=population.features[rows]))
+
+
+def known_as_dict(known: Known) -> dict[str, Any]:
+    """What is known of an image, as JSON has it."""
+    return {
+        "scales": {name: np.asarray(value).tolist() for name, value in vars(known.scales).items()},
+        "population": {name: value.tolist() for name, value in known.population._asdict().items()},
+    }
+
+
+def known_of_dict(stored: dict[str, Any]) -> Known:
+    """What ``known_as_dict`` wrote."""
+    scales: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in stored["scales"].items()}
+    features = np.array(stored["population"]["features"], dtype=np.float64).reshape(-1, 2)
+    return Known(PriorScales(**scales), Population(features, np.array(stored["population"]["worth"])))
+
+
+def measure_part(
+    pixels: Float[Tensor, "h w"], channel: str, profile: str, known: Known, inner: tuple[slice, slice], seed: int
+) -> Measurement:
+    """Measure a part of an image with its halo, of which something is known.
+
+    Args:
+        pixels: the part with its halo.
+        channel: name of the channel.
+        profile: of the droplets.
+        known: of the whole image.
+        inner: rows and columns that count; what lies outside of them and is not explained, as a droplet that the halo
+            cuts, is filled in, and the part is fitted again.
+        seed: of the posterior draws, and of what is filled in.
+    """
+    started = time.perf_counter()
+    values = pixels.double().numpy()
+    recognised = recognise(values[None], values, (profile,), known)
+    for again in range(_REFITS):
+        unexplained = unexplained_pixels(recognised.fit, inner)
+        if not unexplained.any():
+            break
+        values = filled(values, unexplained, recognised.fit, seed + again)
+        pixels = torch.from_numpy(values.astype(np.float32))
+        recognised = recognised_again(values[None], recognised)
+    return measurement_of(pixels[None], (channel,), recognised, None, seed, started)
+
+
+def _radii(recognised: Recognised) -> Float[ndarray, " n"]:
+    """Radii in px of the droplets that are present: the larger of r and that of half height."""
+    present = recognised.presence >= 0.5
+    return np.asarray(np.maximum(recognised.fit.r, recognised.fit.half_radius)[present])
+
+
+def _widest(scales: Sequence[PriorScales], radius_px: float, part_px: int) -> PriorScales:
+    """The scales of the whole: wide enough for each part."""
+    parts = {
+        name: np.stack([getattr(each, name) for each in scales]) for name in ("amplitude", "level", "spread", "noise")
+    }
+    # A background as stiff as that of an image of a part's size; see ``image_scales``.
+    spacing = image_scales(np.zeros((1, part_px, 8)), radius_px).spacing
+    return PriorScales(
+        parts["amplitude"].max(0),
+        np.median(parts["level"], 0),
+        parts["spread"].max(0),
+        np.median(parts["noise"], 0),
+        radius_px,
+        spacing,
+    )
