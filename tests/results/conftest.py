@@ -57,6 +57,9 @@ def make_results() -> MakeResults:
             name: torch.from_numpy(mean + 0.01 * generator.standard_normal((40, n))) for name, mean in means.items()
         }
         presence = generator.beta(3, 1, n)
+        count = summary.get("count") or {}
+        if 0 < count.get("mean", 0) <= n:  # a table and a count that go together
+            presence = np.full(n, count["mean"] / n)
         table = droplet_table(draws, size, 0.02, torch.from_numpy(presence), summary.get("pixel_size_um"))
         table.to_csv(folder / "droplets.csv", index=False, float_format="%.6g")
         diameters = 2 * draws["radius_px"].numpy()

@@ -108,7 +108,7 @@ def batch_text(path: Path, named: Sequence[tuple[str, ResultFolder]], failed: Ma
 def _facts(runs: Sequence[ResultFolder], unit: str) -> list[Fact]:
     counted = [parts_of(run.summary.get("count")) for run in runs]
     total = sum(len(run.table) if parts is None else parts[0] for run, parts in zip(runs, counted, strict=True))
-    note = "sum over the images" + ("" if all(counted) else "; some were given, not counted")
+    note = "sum over the images" + ("" if all(counted) else "; some were not counted")
     facts = [Fact("Images", show(float(len(runs)), 0)), Fact("Droplets", show(float(total), 0), note=note)]
     medians = [parts[0] for run in runs if (parts := parts_of(sizes_of(run).get("dn50")))]
     if unit and len(medians) > 1:
@@ -162,7 +162,7 @@ def _small(run: ResultFolder) -> str | None:
     image = run.image()
     if image is not None:
         return encoded(with_circles(image, run.table, _THUMBNAIL))
-    overlay = run.file("overlay.png")
+    overlay = None if run.table_altered else run.file("overlay.png")
     return None if overlay is None else thumbnail(overlay, _THUMBNAIL)
 
 

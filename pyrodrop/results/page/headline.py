@@ -40,7 +40,8 @@ def count_fact(run: ResultFolder) -> Fact:
     if parts_of(run.summary.get("count")) is not None:
         estimate = with_interval(run.summary["count"])
         return Fact("Droplets", estimate.value, interval=estimate.interval)
-    return Fact("Droplets", show(float(len(run.table)), 0), note="as many as the fit was given or started with")
+    note = "rows of a table that was altered" if run.table_altered else "as many as the fit was given or started with"
+    return Fact("Droplets", show(float(len(run.table)), 0), note=note)
 
 
 def median_fact(run: ResultFolder) -> Fact:

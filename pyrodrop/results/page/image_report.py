@@ -106,13 +106,13 @@ def report_text(run: ResultFolder) -> str:
         facts=facts(run),
         warnings=warnings(run),
         views=seen,
-        overlay_figure=None if seen else figure(run.path, *_OVERLAY),
-        residual=None if seen and seen.residual else figure(run.path, *_RESIDUAL),
+        overlay_figure=None if seen else figure(run, *_OVERLAY),
+        residual=None if seen and seen.residual else figure(run, *_RESIDUAL),
         radius=radius_meaning(run.summary),
         method=method_text(run),
-        sizes=figure(run.path, *_SIZES) or _sizes(run),
+        sizes=figure(run, *_SIZES) or _sizes(run),
         count=_count(run),
-        further=[further for name in _FURTHER if (further := figure(run.path, *name))],
+        further=[further for name in _FURTHER if (further := figure(run, *name))],
         statistics=statistics(run),
         unit=unit_of(run),
         pixel_size=f"{run.pixel_size_um:.6g}" if run.pixel_size_um else "",
@@ -161,10 +161,10 @@ def settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     return flattened({name: value for name, value in summary.items() if name not in ("count", "sizes", "warnings")})
 
 
-def figure(folder: Path, name: str, alt: str, caption: str) -> Figure | None:
-    """A figure of the folder, whole; None where it is not there."""
-    path = folder / name
-    return Figure(data_uri(path.read_bytes()), alt, caption) if path.is_file() else None
+def figure(run: ResultFolder, name: str, alt: str, caption: str) -> Figure | None:
+    """A figure of the folder; None where it is missing, or was drawn of other droplets than those of the table."""
+    path = None if run.table_altered else run.file(name)
+    return None if path is None else Figure(data_uri(path.read_bytes()), alt, caption)
 
 
 def _sizes(run: ResultFolder) -> Figure | None:
@@ -178,7 +178,7 @@ def _count(run: ResultFolder) -> Figure | None:
     parts = parts_of(run.summary.get("count"))
     if parts is None or parts[1] == parts[2]:
         return None
-    stored = figure(run.path, *_COUNT)
+    stored = figure(run, *_COUNT)
     if stored is not None:
         return stored
     drawn = count_figure(run.table)

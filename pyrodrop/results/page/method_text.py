@@ -24,8 +24,13 @@ def radius_meaning(summary: Mapping[str, Any]) -> str:
 
 
 def method_text(run: ResultFolder) -> str:
-    """How the droplets of an image were found, and what came of it; empty where the summary says too little."""
+    """How the droplets of an image were found, and what came of it.
+
+    Empty where the summary says too little, or the table is not the one that came of it.
+    """
     summary = run.summary
+    if run.table_altered:
+        return ""
     if parts_of(summary.get("count")) is not None:
         sentences = [_measured(run), *_result_sentences(run)]
     elif "learning_rate" in summary:

@@ -11,12 +11,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pyrodrop.results.storage.run_files import is_altered
+
 Picture = NDArray[np.float32]
 
 # Of a stitched image of a whole slide.
 _LONGEST_SIDE = 10_000_000
 _DEEPEST = 32  # lists and objects within one another; a summary holds three
 NEEDED_COLUMNS = ("id", "x_px", "y_px", "radius_px")
+# What a summary says of the image, the settings and the run, and not of the droplets.
+_WHATEVER_THE_DROPLETS = (
+    *("version", "seed", "device", "image", "width", "height", "channel", "pixel_size_um", "profile", "shape"),
+    *("start", "learning_rate", "background", "noise", "seconds", "steps", "iterations_per_second"),
+)
+_SUMMARY_ALTERED = "summary.json is not as the run wrote it: the numbers here may not be the run's"
 
 
 class ResultError(ValueError):
@@ -31,11 +39,14 @@ class ResultFolder:
         path: the folder.
         summary: what ``summary.json`` says; a number that is not finite is None.
         table: ``droplets.csv``, where a missing presence is one and missing flags are none.
+        table_altered: whether the table is not the one that the run wrote. The summary then says only what holds
+            whatever the droplets are, and there is no residual.
     """
 
     path: Path
     summary: Mapping[str, Any]
     table: pd.DataFrame
+    table_altered: bool = False
 
     @property
     def name(self) -> str:
@@ -78,7 +89,7 @@ class ResultFolder:
 
     def residual(self) -> Picture | None:
         """The residual, image less model, in units of the noise, (C, H, W), from ``residual.tif``."""
-        stored = self.file("residual.tif")
+        stored = None if self.table_altered else self.file("residual.tif")
         return None if stored is None else _read_tiff(stored)
 
 
@@ -103,7 +114,38 @@ def read_results(folder: str | Path) -> ResultFolder:
     if not isinstance(summary, dict):
         raise ResultError(f"{path / 'summary.json'} holds no JSON object; {advice}")
     _check_sizes(summary, path / "summary.json", advice)
-    return ResultFolder(path, known, _read_table(path / "droplets.csv", advice))
+    table = _read_table(path / "droplets.csv", advice)
+    if is_altered(path, "droplets.csv") or _counts_differ(known, table):
+        return ResultFolder(path, _without_droplets(known, len(table)), table, table_altered=True)
+    if is_altered(path, "summary.json"):
+        stated = known.get("warnings")
+        known["warnings"] = [_SUMMARY_ALTERED, *(stated if isinstance(stated, list) else [])]
+    return ResultFolder(path, known, table)
+
+
+def _counts_differ(summary: Mapping[str, Any], table: pd.DataFrame) -> bool:
+    """Whether a table cannot be the one that the summary counts, as in a folder without a manifest."""
+    count = summary.get("count")
+    if isinstance(count, Mapping) and _is_number(count.get("mean")):
+        # The mean is the sum of the presences, of which the table has six digits.
+        return bool(abs(float(table["presence"].sum()) - count["mean"]) > 1e-5 * len(table) + 1e-3)
+    number = summary.get("n_droplets")
+    return "learning_rate" in summary and isinstance(number, int) and len(table) != number
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _without_droplets(summary: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """What a summary says that holds whatever droplets the table has, with a warning that they are others."""
+    number = summary.get("n_droplets")
+    of = f" of {number} droplets" if _is_number(number) else ""
+    warning = (
+        f"droplets.csv is not as the run wrote it: its {rows} rows are shown, and nothing that the run found{of}, such "
+        "as their count, sizes and residual; these no longer hold, run again to have them"
+    )
+    return {name: summary[name] for name in _WHATEVER_THE_DROPLETS if name in summary} | {"warnings": [warning]}
 
 
 def _check_sizes(summary: Mapping[str, Any], path: Path, advice: str) -> None:

@@ -25,7 +25,8 @@ def report(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         Where the files are. Of a batch: the page, how many images it shows and, by name of the folder, why
-        something ``failed``. ``labels`` is left out where the size of the image is not known.
+        something ``failed``. ``labels`` is left out where the size of the image is not known. ``warnings``
+        says that the table is not the one that the run wrote.
 
     Raises:
         SettingError: if the folder holds no results, or cannot be written to.
@@ -58,4 +59,5 @@ def take_home(folder: Path) -> dict[str, Any]:
         write_labels(run.table, run.size, folder / LABELS, run.pixel_size_um)
         paths["labels"] = folder / LABELS
     add_to_run(folder, [path.name for path in paths.values()])
-    return {name: str(path) for name, path in paths.items()}
+    said: dict[str, Any] = {name: str(path) for name, path in paths.items()}
+    return said | {"warnings": run.summary["warnings"]} if run.table_altered else said

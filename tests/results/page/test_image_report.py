@@ -15,6 +15,7 @@ from pyrodrop.results.page.batch_report import write_batch_report
 from pyrodrop.results.page.html_page import as_data
 from pyrodrop.results.page.image_report import write_report
 from pyrodrop.results.storage.result_folder import ResultError
+from pyrodrop.results.storage.run_files import begin_run, finish_run
 
 FETCHES = {"src", "href", "srcset", "action", "data", "poster", "background", "formaction", "ping", "xlink:href"}
 EVIL = '</script><script>alert("1")</script><img src=http://outside.invalid onerror=alert(1)> & \'"'
@@ -109,7 +110,9 @@ def test_data_in_the_page_is_json_that_cannot_end_its_element(value: Any) -> Non
 def test_the_numbers_come_first(make_results: Any, tmp_path: Path) -> None:
     count = {"mean": 167.42, "q05": 164, "q95": 171}
     sizes = {"dn50": {"mean": 5.5313, "q05": 5.264, "q95": 5.831}, "span": {"mean": None, "q05": None, "q95": None}}
-    folder = make_results(tmp_path, count=count, sizes=sizes, pixel_size_um=0.5, warnings=["too dark", "too few"])
+    folder = make_results(
+        tmp_path, n=170, count=count, sizes=sizes, pixel_size_um=0.5, warnings=["too dark", "too few"]
+    )
     text = parsed(write_report(folder)).text
     headline = " ".join(text["dl"].split())
     assert "Droplets 167.4 164 to 171" in headline
@@ -199,6 +202,56 @@ def test_nothing_but_a_summary_and_a_table_is_needed(make_results: Any, tmp_path
 def test_an_image_without_droplets_has_a_page(make_results: Any, tmp_path: Path) -> None:
     folder = make_results(tmp_path, n=0, warnings=["no droplets were found"])
     assert "no droplets were found" in parsed(write_report(folder)).text["section"]
+
+
+def with_manifest(folder: Path) -> Path:
+    """The same results as a run leaves them."""
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    content = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "summary.json"}
+    begin_run(folder, content)
+    for name, stored in content.items():
+        (folder / name).write_bytes(stored)
+    finish_run(folder, summary)
+    return folder
+
+
+def altered(folder: Path, how: str) -> Path:
+    """A folder of results whose table was changed after the run."""
+    table = pd.read_csv(folder / "droplets.csv", dtype={"flags": str})
+    table = table.iloc[:20] if how == "rows deleted" else table.assign(radius_px=2 * table["radius_px"])
+    table.to_csv(folder / "droplets.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("how", "has_manifest"), [("rows deleted", False), ("rows deleted", True), ("other radii", True)]
+)
+def test_a_table_that_is_not_the_runs_own_is_said_and_nothing_is_told_that_no_longer_holds(
+    make_results: Any, tmp_path: Path, how: str, has_manifest: bool
+) -> None:
+    count = {"mean": 60.0, "q05": 60, "q95": 60}
+    folder = make_results(tmp_path, n=60, count=count, n_droplets=60, profile="disc", reduced_chi_square=1.02)
+    intact = write_report(folder).read_text(encoding="utf-8")
+    assert "It found 60 droplets (60 to 60)" in intact
+    assert "not as the run wrote it" not in intact
+
+    page = parsed(write_report(altered(with_manifest(folder) if has_manifest else folder, how)))
+    rows = 20 if how == "rows deleted" else 60
+    assert f"droplets.csv is not as the run wrote it: its {rows} rows are shown" in page.text["section"]
+    assert f"Droplets {rows} rows of a table that was altered" in " ".join(page.text["dl"].split())
+    everything = "".join(page.text.values())
+    for gone in ("It found", "60 to 60", "chi-square", "Sauter", "residual over the image"):
+        assert gone not in everything
+    alts = [attributes.get("alt") for tag, attributes in page.elements if tag == "img"]
+    assert alts == ["Histogram of the droplets' diameters with its band."]  # made from the table itself
+
+
+def test_a_summary_that_is_not_the_runs_own_is_said(make_results: Any, tmp_path: Path) -> None:
+    folder = with_manifest(make_results(tmp_path))
+    assert "not as the run wrote it" not in write_report(folder).read_text(encoding="utf-8")
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    (folder / "summary.json").write_text(json.dumps(summary | {"reduced_chi_square": 0.9}), encoding="utf-8")
+    assert "summary.json is not as the run wrote it" in write_report(folder).read_text(encoding="utf-8")
 
 
 def test_numbers_that_are_none_stay_readable(make_results: Any, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def test_a_measurement(make_results: Any, tmp_path: Path) -> None:
         tmp_path,
         profile="disc",
         pixel_size_um=0.5,
+        n=170,
         count={"mean": 167.42, "q05": 164, "q95": 171},
         sizes={"dn50": {"mean": 5.5313, "q05": 5.264, "q95": 5.831}},
     )

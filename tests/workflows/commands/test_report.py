@@ -63,6 +63,30 @@ def test_a_fit_becomes_a_page_rois_and_labels(fitted: Path, tmp_path: Path) -> N
     assert set(np.unique(labels)) <= {0, *(inside["id"] + 1), *(table["id"] + 1)}
 
 
+def test_a_table_that_was_altered_is_said(fitted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    shutil.copytree(fitted, folder)
+    pd.read_csv(folder / "droplets.csv").iloc[:2].to_csv(folder / "droplets.csv", index=False)
+    (warning,) = report(folder)["warnings"]
+    assert "its 2 rows are shown, and nothing that the run found of 3 droplets" in warning
+    assert len(roiread(folder / "rois.zip")) == 2
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert warning in text
+    assert "Gaussian spots" not in text
+
+
+def test_a_run_into_a_folder_of_results_leaves_nothing_of_the_earlier_one(fitted: Path, tmp_path: Path) -> None:
+    """A page, regions and labels of the earlier image would lie beside the table of the new one."""
+    folder = tmp_path / "result"
+    shutil.copytree(fitted, folder)
+    report(folder)
+    (folder / "notes.txt").write_text("mine")
+    whole = {path.name for path in fitted.iterdir()}
+    assert {path.name for path in folder.iterdir()} == whole | {"report.html", "rois.zip", "labels.tif", "notes.txt"}
+    assert main(["fit", str(fitted.parent / "micrograph.png"), *QUICK, "--out", str(folder)]) == 0
+    assert {path.name for path in folder.iterdir()} == whole | {"notes.txt"}
+
+
 def test_a_batch_gets_a_page_of_its_own_and_names_what_failed(
     fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
