@@ -13,7 +13,7 @@ from pyrodrop.detection.simulation.looks import LOOKS
 @pytest.fixture(scope="module")
 def patches() -> Patches:
     """Enough patches for the rarest kind, small ones for the time."""
-    return simulate_patches(1200, 64, seed=2)
+    return simulate_patches(700, 64, seed=2)
 
 
 def test_all_looks_and_all_clutter_occur(patches: Patches) -> None:

@@ -45,7 +45,7 @@ def test_a_seed_sequence_is_left_as_it_is() -> None:
 
 
 def test_empty_patches_have_no_circles_and_are_at_least_a_seventh() -> None:
-    patches = simulate_patches(400, 48, seed=1)
+    patches = simulate_patches(200, 48, seed=1)
     empty = [kind.startswith("empty") for kind in patches.kinds]
     assert all(len(c) == 0 for c, e in zip(patches.circles, empty, strict=True) if e)
     assert np.mean(empty) > 1 / 7

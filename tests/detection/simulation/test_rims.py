@@ -84,8 +84,8 @@ def test_an_ellipse_has_its_axes_where_they_are_told() -> None:
     assert half_height(image[CENTRE:, CENTRE]) == pytest.approx(12 / math.sqrt(0.5), abs=0.15)
 
 
-@pytest.mark.parametrize("look", sorted(LOOKS))
-def test_every_look_paints_inside_its_rim(look: str) -> None:
+@pytest.mark.parametrize("look", sorted(LOOKS.keys() - {"hologram"}))
+def test_every_look_but_holograms_paints_inside_its_rim(look: str) -> None:
     """At least four fifths of what a droplet changes are within 1.6 times its rim, and something is."""
     for seed in range(20):
         d = droplet(max(12.0, LOOKS[look].smallest))
