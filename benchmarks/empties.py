@@ -53,7 +53,7 @@ def _polygons(rng: np.random.Generator, n: int, corners: int) -> Array:
     shapes = []
     for _ in range(n):
         centre, size = rng.uniform(0, SIDE, 2), rng.uniform(15, 50)
-        angle = np.sort(rng.uniform(0, 2 * np.pi)) + 2 * np.pi * np.arange(corners) / corners
+        angle = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.arange(corners) / corners
         stretch = rng.uniform(0.3, 1)
         shapes.append([tuple(centre + size * np.array([np.cos(a), stretch * np.sin(a)])) for a in angle])
     return _drawing(lambda d: [d.polygon(s, fill=int(rng.integers(100, 255))) for s in shapes])
@@ -161,7 +161,7 @@ def drawn_empties(seed: int = 0) -> Iterator[tuple[str, Array]]:
     yield "blank JPEG, quality 75", _jpeg(100 + _noise(rng, 2) + 20 * xx, 75)
     yield "blank JPEG, quality 30", _jpeg(100 + _noise(rng, 2) + 20 * xx, 30)
     yield "texture as JPEG, quality 40", _jpeg(_spectrum(rng, 1.5), 40)
-    yield "drops of dust out of the plane", _noise(rng)  # nothing can be seen of them
+    yield "a shadow", ndimage.gaussian_filter((np.hypot(xx - 0.1, yy) < 0.7).astype(float), 20) + _noise(rng, grain)
     yield "black", np.zeros((SIDE, SIDE))
 
 

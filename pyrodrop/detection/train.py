@@ -144,11 +144,14 @@ def run(
         print(f"step {trainer.step} after {minutes():.1f} min: {score_lines(result)}", flush=True)
 
     recent: list[StepLoss] = []
-    number, block, next_score = -1, None, minutes() + options.every
+    number, block, next_score, next_save = -1, None, minutes() + options.every, minutes() + 1
     while minutes() < options.minutes and (options.steps is None or trainer.step < options.steps):
         wanted = trainer.step // trainer.schedule.steps_per_block
         if block is None or wanted != number:
             number, block = wanted, maker.get(wanted)
+            if minutes() >= next_save:
+                trainer.save(options.out / "state.pt")
+                next_save = minutes() + 1
         recent = [*recent[-99:], trainer.learn(block)]
         if trainer.step % 20 == 0:
             presence, values = np.mean([(s.presence, s.values) for s in recent[-20:]], 0)

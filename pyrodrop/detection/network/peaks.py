@@ -3,7 +3,10 @@
 Cells near each other often speak of one droplet: a centre between two cells, a radius between two bins. Their
 probabilities sum to the expected number of droplets there, so a peak takes up all that is said of its circle, and the
 sum is its presence. Two cells speak of one circle if their radii differ by less than a factor of 1.4 and their centres
-by less than half the smaller radius.
+by less than half the smaller radius. Where the radius or the centre is not known well, that is not all: peaks whose
+radii differ by less than a factor of 2, and whose centres by less than two standard deviations more than half the
+smaller radius, are alternatives if together they are at most one droplet, and are summed, too. Two circles of which
+both are likely stay two, however near they are: a droplet and what is in it.
 """
 
 import math
@@ -21,6 +24,8 @@ from pyrodrop.detection.network.cells import BIN_WIDTH, BINS_PER_LEVEL, STRIDES,
 LEAST_CELL = 0.003  # probability under which a cell is not looked at: the base rate of training
 SAME_CENTRE = 0.5  # of the smaller radius
 SAME_LOG_RADIUS = BIN_WIDTH
+ALTERNATIVE_LOG_RADIUS = math.log(2.0)
+ALTERNATIVE_SD = 2.0  # of the distance of two centres
 STUDENT_SD = math.sqrt(5 / 3)  # standard deviation of Student's t of 5 degrees of freedom, over its scale
 
 Floats = NDArray[np.float64]
@@ -67,23 +72,51 @@ def joined(parts: list[Cells]) -> Cells:
     return Cells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def neighbours(x: Floats, y: Floats, log_radius: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs i < j of circles that may be one circle, two arrays."""
-    radius = np.exp(log_radius)
-    octave = np.floor(log_radius / math.log(2.0)).astype(int)
-    firsts, seconds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+class Pairs(NamedTuple):
+    """Pairs of circles, (m,) each."""
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    nearness: Floats  # 1 for equal circles, 0 for those that are no pair any more
+
+
+def neighbours(cells: Cells, log_radius: float = SAME_LOG_RADIUS, sds: float = 0.0) -> Pairs:
+    """Pairs i < j of circles that may be one circle.
+
+    log_radius: by which their log radii may differ, at most log 2. sds: by how many standard deviations of their
+    distance the centres may be further apart than half the smaller radius.
+    """
+    octave = np.floor(cells.log_radius / math.log(2.0)).astype(int)
+    parts = [Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for k in np.unique(octave):
         # Pairs whose smaller radius is of octave k: the other is of the same octave or the next.
         members = np.nonzero((octave == k) | (octave == k + 1))[0]
-        tree = cKDTree(np.stack([x[members], y[members]], 1))
-        i, j = tree.query_pairs(SAME_CENTRE * 2.0 ** (k + 1), output_type="ndarray").reshape(-1, 2).T
-        i, j = members[i], members[j]
-        near = np.minimum(octave[i], octave[j]) == k
-        near &= np.abs(log_radius[i] - log_radius[j]) < SAME_LOG_RADIUS
-        near &= np.hypot(x[i] - x[j], y[i] - y[j]) < SAME_CENTRE * np.minimum(radius[i], radius[j])
-        firsts.append(np.minimum(i, j)[near])
-        seconds.append(np.maximum(i, j)[near])
-    return np.concatenate(firsts).astype(np.int64), np.concatenate(seconds).astype(np.int64)
+        furthest = SAME_CENTRE * 2.0 ** (k + 1) + sds * math.sqrt(2) * cells.centre_sd[members].max()
+        tree = cKDTree(np.stack([cells.x[members], cells.y[members]], 1))
+        i, j = members[tree.query_pairs(furthest, output_type="ndarray").reshape(-1, 2).T]
+        least = np.minimum(cells.log_radius[i], cells.log_radius[j])
+        limit = SAME_CENTRE * np.exp(least) + sds * np.hypot(cells.centre_sd[i], cells.centre_sd[j])
+        apart = np.hypot(cells.x[i] - cells.x[j], cells.y[i] - cells.y[j]) / limit
+        unlike = np.abs(cells.log_radius[i] - cells.log_radius[j]) / log_radius
+        near = (np.minimum(octave[i], octave[j]) == k) & (apart < 1) & (unlike < 1)
+        nearness = (1 - apart**2) * (1 - unlike**2)
+        parts.append(Pairs(np.minimum(i, j)[near], np.maximum(i, j)[near], nearness[near]))
+    return Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class _Lists(NamedTuple):
+    """The neighbours of each circle, the nearest first: those of i are others[starts[i] : starts[i + 1]]."""
+
+    starts: NDArray[np.int64]
+    others: NDArray[np.int64]
+    nearness: Floats
+
+
+def _lists(pairs: Pairs, n: int) -> _Lists:
+    first, second = np.concatenate([pairs.first, pairs.second]), np.concatenate([pairs.second, pairs.first])
+    nearness = np.concatenate([pairs.nearness, pairs.nearness])
+    order = np.lexsort((second, -nearness, first))
+    return _Lists(np.searchsorted(first[order], np.arange(n + 1)), second[order], nearness[order])
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -116,22 +149,36 @@ def _owners(
     return owner
 
 
+@numba.njit(cache=True, error_model="numpy")
+def _alternatives(presence: Floats, starts: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The peak that each peak is an alternative of, the likeliest first; together they are at most one droplet."""
+    n = presence.shape[0]
+    owner = np.full(n, -1, np.int64)
+    for i in range(n):
+        if owner[i] >= 0:
+            continue
+        owner[i] = i
+        total = presence[i]
+        for k in range(starts[i], starts[i + 1]):
+            j = others[k]
+            if owner[j] < 0 and total + presence[j] <= 1.0:
+                total += presence[j]
+                owner[j] = i
+    return owner
+
+
 def peaks(cells: Cells) -> Cells:
     """One entry for each circle, with the presence of all cells that speak of it, at most 1; the likeliest first."""
-    n = len(cells.presence)
-    if n == 0:
+    if len(cells.presence) == 0:
         return cells
-    i, j = neighbours(cells.x, cells.y, cells.log_radius)
-    least = np.exp(np.minimum(cells.log_radius[i], cells.log_radius[j]))
-    apart = np.hypot(cells.x[i] - cells.x[j], cells.y[i] - cells.y[j]) / (SAME_CENTRE * least)
-    unlike = np.abs(cells.log_radius[i] - cells.log_radius[j]) / SAME_LOG_RADIUS
-    nearness = (1 - apart**2) * (1 - unlike**2)
-    first, second, near = np.concatenate([i, j]), np.concatenate([j, i]), np.concatenate([nearness, nearness])
-    by_first = np.argsort(first, kind="stable")
-    starts = np.searchsorted(first[by_first], np.arange(n + 1))
-    mass = cells.presence + np.bincount(first, near * cells.presence[second], n)
-    owner = _owners(np.argsort(-mass, kind="stable"), starts, second[by_first], near[by_first])
-    return _summed(cells, owner)
+    pairs = neighbours(cells)
+    n = len(cells.presence)
+    mass = cells.presence + np.bincount(pairs.first, pairs.nearness * cells.presence[pairs.second], n)
+    mass += np.bincount(pairs.second, pairs.nearness * cells.presence[pairs.first], n)
+    lists = _lists(pairs, n)
+    result = _summed(cells, _owners(np.argsort(-mass, kind="stable"), *lists))
+    lists = _lists(neighbours(result, ALTERNATIVE_LOG_RADIUS, ALTERNATIVE_SD), len(result.presence))
+    return _summed(result, _alternatives(result.presence, lists.starts, lists.others))
 
 
 def _summed(cells: Cells, owner: NDArray[np.int64]) -> Cells:

@@ -51,20 +51,29 @@ def test_the_order_of_the_cells_does_not_matter() -> None:
         np.testing.assert_allclose(first, second)
 
 
-def test_neighbours_are_those_of_the_definition() -> None:
+@pytest.mark.parametrize(("log_limit", "sds"), [(math.log(2) / 2, 0.0), (math.log(2), 2.0)])
+def test_neighbours_are_those_of_the_definition(log_limit: float, sds: float) -> None:
     rng = np.random.default_rng(2)
-    x, y, log_radius = 40 * rng.random(200), 40 * rng.random(200), rng.uniform(0, 4, 200)
-    i, j = neighbours(x, y, log_radius)
+    x, y, log_radius, sd = *(40 * rng.random((2, 200))), rng.uniform(0, 4, 200), rng.uniform(0.1, 1, 200)
+    zero = np.zeros(200)
+    pairs = neighbours(Cells(zero, x, y, log_radius, sd, zero, zero, zero, zero), log_limit, sds)
     radius = np.exp(log_radius)
     expected = {
         (a, b)
         for a in range(200)
         for b in range(a + 1, 200)
-        if abs(log_radius[a] - log_radius[b]) < math.log(2) / 2
-        and math.hypot(x[a] - x[b], y[a] - y[b]) < 0.5 * min(radius[a], radius[b])
+        if abs(log_radius[a] - log_radius[b]) < log_limit
+        and math.hypot(x[a] - x[b], y[a] - y[b]) < 0.5 * min(radius[a], radius[b]) + sds * math.hypot(sd[a], sd[b])
     }
-    assert set(zip(i.tolist(), j.tolist(), strict=True)) == expected
-    assert len(i) == len(expected)
+    assert set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == expected
+    assert len(pairs.first) == len(expected)
+
+
+def test_alternatives_of_radius_are_one_droplet() -> None:
+    peak = peaks(cells([(0.5, 10, 10, 3), (0.4, 10.2, 10, 5)]))
+    assert peak.presence == pytest.approx([0.9])
+    assert peak.log_radius_sd[0] > 0.2
+    assert len(peaks(cells([(0.9, 10, 10, 3), (0.8, 10.2, 10, 5)])).presence) == 2
 
 
 def test_no_cells_no_circles() -> None:
