@@ -115,7 +115,8 @@ def read_results(folder: str | Path) -> ResultFolder:
         raise ResultError(f"{path / 'summary.json'} holds no JSON object; {advice}")
     _check_sizes(summary, path / "summary.json", advice)
     table = _read_table(path / "droplets.csv", advice)
-    if is_altered(path, "droplets.csv") or _counts_differ(known, table):
+    altered = is_altered(path, "droplets.csv")
+    if _counts_differ(known, table) if altered is None else altered:
         return ResultFolder(path, _without_droplets(known, len(table)), table, table_altered=True)
     if is_altered(path, "summary.json"):
         stated = known.get("warnings")
@@ -124,13 +125,18 @@ def read_results(folder: str | Path) -> ResultFolder:
 
 
 def _counts_differ(summary: Mapping[str, Any], table: pd.DataFrame) -> bool:
-    """Whether a table cannot be the one that the summary counts, as in a folder without a manifest."""
-    count = summary.get("count")
-    if isinstance(count, Mapping) and _is_number(count.get("mean")):
-        # The mean is the sum of the presences, of which the table has six digits.
-        return bool(abs(float(table["presence"].sum()) - count["mean"]) > 1e-5 * len(table) + 1e-3)
+    """Whether a table cannot be the one that the summary counts; asked of a folder without a manifest.
+
+    A table has a row for each of the droplets that were counted or, as first versions wrote it, for each that may be
+    present: then the presences, of which it has six digits, add up to the mean of the count.
+    """
     number = summary.get("n_droplets")
-    return "learning_rate" in summary and isinstance(number, int) and len(table) != number
+    count = summary.get("count")
+    if isinstance(number, int) and len(table) == number:
+        return False
+    if isinstance(count, Mapping) and _is_number(count.get("mean")):
+        return bool(abs(float(table["presence"].sum()) - count["mean"]) > 1e-5 * len(table) + 1e-3)
+    return isinstance(number, int)
 
 
 def _is_number(value: object) -> bool:

@@ -76,11 +76,11 @@ def add_to_run(folder: Path, names: Iterable[str]) -> None:
     _write(folder, _digests_of_run(folder) | {name: _digest(folder / name) for name in names})
 
 
-def is_altered(folder: Path, name: str) -> bool:
-    """Whether a file is there and is not as the folder's run wrote it; False where that is not known."""
+def is_altered(folder: Path, name: str) -> bool | None:
+    """Whether a file is not as the folder's run wrote it; None where that is not known, as without a manifest."""
     digest = _digests_of_run(folder).get(name)
     path = folder / name
-    return digest is not None and path.is_file() and _digest(path) != digest
+    return None if digest is None or not path.is_file() else _digest(path) != digest
 
 
 def _digests_of_run(folder: Path) -> Digests:

@@ -94,8 +94,8 @@ def test_a_manifest_never_reaches_out_of_its_folder(tmp_path: Path, name: str) -
 
 def test_an_altered_file_is_told_from_the_run_s_own(tmp_path: Path) -> None:
     run(tmp_path, "droplets.csv")
-    assert not is_altered(tmp_path, "droplets.csv")
+    assert is_altered(tmp_path, "droplets.csv") is False
     (tmp_path / "droplets.csv").write_text("of another length")
     assert is_altered(tmp_path, "droplets.csv")
     (tmp_path / MANIFEST).write_text("{}")  # then nothing is known
-    assert not is_altered(tmp_path, "droplets.csv")
+    assert is_altered(tmp_path, "droplets.csv") is None
