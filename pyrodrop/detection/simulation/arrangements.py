@@ -209,7 +209,7 @@ def inside(rng: np.random.Generator, outer: Circles, share: float, several: bool
     for k in range(len(outer.x)):
         n = int(rng.integers(1, 1 + max(1, min(12, int(0.6 / share**2))))) if several else 1
         size = outer.r[k] * share * np.exp(0.1 * rng.standard_normal(n))
-        size = np.minimum(size, 0.88 * outer.r[k])
+        size = np.minimum(size, 0.75 * outer.r[k])
         uniforms = rng.random((n, 15, 2))
         distance = (outer.r[k] - size)[:, None] * 0.95 * np.sqrt(uniforms[..., 0])
         if not several:

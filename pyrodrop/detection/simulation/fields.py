@@ -18,7 +18,7 @@ def bank() -> NDArray[np.float32]:
     """Periodic Gaussian fields of spectrum f^-2a for each exponent a, shape (exponents, copies, 256, 256).
 
     Of mean 0 and standard deviation 1; always the same. Half of the copies are ridged, which makes fibres and walls
-    of them: minus the absolute value.
+    of them: minus the absolute value; a quarter are embossed: differences along a diagonal.
     """
     rng = np.random.default_rng(20240229)
     u = np.fft.fftfreq(SIDE)[:, None]
@@ -33,6 +33,8 @@ def bank() -> NDArray[np.float32]:
             field = np.fft.irfft2(spectrum, s=(SIDE, SIDE))
             if copy % 2:
                 field = -np.abs(field)
+            if copy % 4 == 2:
+                field = field - np.roll(field, (2, 2), (0, 1))
             fields[a, copy] = (field - field.mean()) / field.std()
     return fields
 

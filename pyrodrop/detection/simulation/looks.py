@@ -44,17 +44,20 @@ def ring(rng: Rng, d: Droplets, blur: float) -> None:
     """A rim, gray inside as outside, thin or thick."""
     rim(rng, d, blur, 1.0, choose(rng, 0.015, 0.25), choose(rng, 0.7, 2.5))
     if rng.random() < 0.5:
-        d.body = rng.uniform(-0.15, 0.25)
+        d.body = rng.uniform(-0.6, 0.4)
         d.edge = np.maximum(0.3, d.ring1_w)
+        if rng.random() < 0.3:
+            light_from_a_side(rng, d)
 
 
 def rimmed(rng: Rng, d: Droplets, blur: float) -> None:
     """A dark rim and a bright core, the commonest picture of a droplet in bright field; with halo or fringes."""
     n = len(d)
     rim(rng, d, blur, -1.0, choose(rng, 0.04, 0.25), choose(rng, 0.8, 3.0))
-    d.core = vary(rng, n, rng.uniform(0.05, 1.2), 0.2)
-    d.core_r = rng.uniform(0.15, 0.85)
-    d.core_edge = np.maximum(0.3, choose(rng, 0.03, 0.35) * d.r)
+    if rng.random() < 0.85:
+        d.core = vary(rng, n, rng.uniform(0.05, 1.2), 0.2)
+        d.core_r = rng.uniform(0.15, 0.85)
+        d.core_edge = np.maximum(0.3, choose(rng, 0.06, 0.35) * d.r)
     if rng.random() < 0.5:
         d.body = rng.uniform(-0.6, 0.4)
         d.edge = np.maximum(0.3, d.ring1_w)
@@ -108,9 +111,9 @@ def highlight(rng: Rng, d: Droplets, blur: float) -> None:
 
 
 def shell(rng: Rng, d: Droplets, blur: float) -> None:
-    """A thick wall: bright within its two edges, which may be lines."""
+    """A wall of a tenth to a fifth of the radius between two edges; where it is thicker, both edges are droplets."""
     rim(rng, d, blur, 1.0, choose(rng, 0.02, 0.06), 1.0)
-    thickness = choose(rng, 0.12, 0.4)
+    thickness = choose(rng, 0.1, 0.22)
     d.ring2 = rng.uniform(0.4, 1.2)
     d.ring2_w = d.ring1_w
     d.ring2_at = d.ring1_at + thickness * d.r

@@ -127,7 +127,7 @@ def nested(rng: Rng, width: float, factor: float, blur: float, size: int) -> Sce
     layers = [ARRANGEMENTS[arrangement](rng, width, r, spread, size / 2.4 / factor)]
     while len(layers) < 3 and len(layers[-1].x) and (len(layers) == 1 or rng.random() < 0.2):
         several = bool(rng.random() < 0.5)
-        share = rng.uniform(0.12, 0.5) if several else rng.uniform(0.3, 0.85)
+        share = rng.uniform(0.12, 0.5) if several else rng.uniform(0.3, 0.72)
         circles, _ = inside(rng, layers[-1], share, several)
         circles = circles.take((circles.r > 1.5) & (rng.random(len(circles.x)) < rng.uniform(0.6, 1.3)))
         layers.append(circles)

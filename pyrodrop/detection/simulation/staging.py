@@ -75,7 +75,7 @@ def laid(image: Picture, layer: Clutter, height: float) -> Picture:
 def magnification(rng: np.random.Generator) -> float:
     """Px of the final image a px of the painted grid: 1, or more where an image is sampled finer than it is sharp."""
     draw = rng.random()
-    if draw < 0.62:
+    if draw < 0.7:
         return 1.0
     if draw < 0.95:
         return choose(rng, 1.2, 4.0)
