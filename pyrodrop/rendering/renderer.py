@@ -17,6 +17,7 @@ from pyrodrop.rendering.kernels.separable import render_separable
 from pyrodrop.rendering.kernels.tiles import half_squares_tiles, render_tiles
 from pyrodrop.rendering.kernels.windows import render_windows
 from pyrodrop.rendering.profiles import Profile, profile_named
+from pyrodrop.rendering.transforms import is_differentiated_by_transform
 
 HAS_NUMBA = find_spec("numba") is not None
 HAS_TRITON = find_spec("triton") is not None
@@ -56,8 +57,8 @@ def render(
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable by all
         tensors, as often as wanted. Leading dimensions broadcast.
-        ``torch.func.grad`` and its kin need ``kernel="separable"`` or "reference": torch does not let them through
-        operators of its users.
+        The transforms of ``torch.func`` and forward mode are right with every kernel, too; for them "separable" or
+        the reference draws, as torch does not let them through operators of its users.
 
     Raises:
         ValueError: an unknown profile or kernel, or shapes, dtypes or devices that do not go together.
@@ -74,7 +75,7 @@ def render(
     """
     drawn = profile_named(profile)
     tensors, shape = _with_shape(_together(x, y, r, amplitude, bg), drawn, shape)
-    return _draw(_kernel(x, drawn, kernel), tensors, _sides(size), drawn, shape)
+    return _draw(_kernel(drawn, kernel, *tensors, shape), tensors, _sides(size), drawn, shape)
 
 
 def _draw(name: str, tensors: Tensors, size: tuple[int, int], profile: Profile, shape: Tensor) -> Tensor:
@@ -102,16 +103,16 @@ def log_likelihood(
 
     With S half the sum of squared residuals and HW the number of pixels,
     sum log Normal(channel | image, sigma) = -S / sigma^2 - HW (log sigma + log(2 pi) / 2).
-    The fast kernels find S and its gradient in one pass and keep no image.
+    The fast kernels find S and its gradient in one pass and keep no image, where none is asked for by the channel.
 
     Args:
         x, y, r, amplitude, bg, profile, kernel, shape: as for ``render``.
-        channel: what was observed, shape (H, W), or (..., H, W) with an image for each background; no gradient is
-            taken by it.
+        channel: what was observed, shape (H, W), or (..., H, W) with an image for each background;
+            differentiable.
         error_scale: standard deviation sigma of a pixel, positive, a number or a tensor () or (...) (differentiable).
 
     Returns:
-        Shape (...), differentiable by x, y, r, amplitude, bg and error_scale, as ``render``.
+        Shape (...), differentiable by all tensors, as ``render``.
 
     Raises:
         ValueError: as ``render``, or the channel does not fit.
@@ -128,11 +129,11 @@ def log_likelihood(
             f"channel is {channel.dtype} on {channel.device} and x is {x.dtype} on {x.device}: "
             "convert one of them with .to()."
         )
-    channel = channel.detach()
     height, width = channel.shape[-2:]
     drawn = profile_named(profile)
-    name = _kernel(x, drawn, kernel)
-    if name in ("reference", "separable", "windows"):
+    name = _kernel(drawn, kernel, *tensors, *(() if shape is None else (shape,)))
+    by_channel = channel.requires_grad or is_differentiated_by_transform(channel)
+    if by_channel or name in ("reference", "separable", "windows"):
         tensors, shape = _with_shape(tensors, drawn, shape)
         image = _draw(name, tensors, (height, width), drawn, shape)
         half_squares = (image - channel).square().sum((-2, -1)) / 2
@@ -142,14 +143,16 @@ def log_likelihood(
     return -half_squares / error_scale**2 - height * width * (log_scale + math.log(2 * math.pi) / 2)
 
 
-def _kernel(x: Tensor, profile: Profile, kernel: str) -> str:
-    """Name of the kernel that will draw."""
+def _kernel(profile: Profile, kernel: str, x: Tensor, *others: Tensor) -> str:
+    """Name of the kernel that will draw from these tensors."""
     if kernel not in KERNELS:
         raise ValueError(f"kernel {kernel!r} is unknown: choose one of {', '.join(KERNELS)}.")
     if kernel in ("bands", "tiles") and x.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"kernel {kernel!r} draws in float32 or float64 and x is {x.dtype}: choose 'separable'.")
     if kernel == "bands" and x.device.type != "cpu":
         raise ValueError(f"kernel {kernel!r} is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'.")
+    if is_differentiated_by_transform(x, *others):
+        return "separable" if profile.gaussian and kernel != "reference" else "reference"
     if not profile.gaussian:
         return "reference" if kernel == "reference" else "windows"
     if kernel != "auto":
