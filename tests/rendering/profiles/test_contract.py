@@ -41,7 +41,7 @@ def profile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.param in PROFILES:
         yield PROFILES[request.param]
         return
-    source = cell_with("RING = register(")
+    source = cell_with('name="ring"')
     if request.param == "ring, compiled":
         source += cell_with("FAST_RING = ")
     imported(tmp_path_factory.mktemp("added") / f"page_{request.param[5:] or 'ring'}.py", source)
@@ -103,7 +103,7 @@ def test_beyond_its_support_a_droplet_is_as_low_as_said(profile: Profile, left_o
 def test_a_support_that_is_searched_for_is_that_in_closed_form(profile: Profile) -> None:
     r, shape = np.geomspace(2.0, 40.0, 6), profile.initial_shape
     searched = replace(profile, support_px=None).support(r, shape, 1e-5)
-    assert searched == pytest.approx(profile.support(r, shape, 1e-5), rel=2e-3)
+    assert searched == pytest.approx(profile.support(r, shape, 1e-5), rel=1e-2)
 
 
 @pytest.mark.parametrize("of", ["as it is", "without compiled code"])

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings
 from scipy.integrate import quad
 from scipy.interpolate import CubicSpline
 from torch import Tensor
@@ -83,45 +82,6 @@ def scene(seed: int, batch: tuple[int, ...], number: int, size: tuple[int, int],
     return [x, y, r, uniform(-1, 1, number), uniform(0, 1), shape[..., : PROFILES[profile].size]]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
-@quiet
-@given(
-    seed=st.integers(0, 10**6),
-    batch=st.sampled_from([(), (3,), (2, 2)]),
-    number=st.integers(0, 12),
-    height=st.integers(1, 60),
-    width=st.integers(1, 60),
-)
-def test_windows_keep_the_values_and_gradients_of_the_definition(
-    profile: str, dtype: torch.dtype, seed: int, batch: tuple[int, ...], number: int, height: int, width: int
-) -> None:
-    size = (height, width)
-    leaves = [t.to(dtype).requires_grad_() for t in scene(seed, batch, number, size, profile)]
-    exact = [t.detach().double().requires_grad_() for t in leaves]
-    image = render(*leaves[:5], size, profile, "windows", leaves[5])
-    truth = render(*exact[:5], size, profile, "reference", exact[5])
-    assert image.dtype == dtype
-    assert image.shape == (*batch, *size)
-    # A curve may be steep past the edge, where the droplet is cut: all is measured by what it reaches.
-    scale = 4.0 * (1 + number)
-    assert float((image.double() - truth).detach().abs().max()) <= TOLERANCE[dtype] * scale
-    weight = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    got = torch.autograd.grad((image * weight.to(dtype)).sum(), leaves, allow_unused=True)
-    expected = torch.autograd.grad((truth * weight.to(dtype).double()).sum(), exact, allow_unused=True)
-    for one, other in zip(got, expected, strict=True):
-        if one is not None and one.numel():
-            assert other is not None
-            assert float((one.double() - other).abs().max()) <= 10 * TOLERANCE[dtype] * scale * max(size) ** 2
-
-
-def test_windows_map_over_a_batch() -> None:
-    leaves = scene(3, (4,), 5, (20, 30), "disc")
-    together = render(*leaves[:5], (20, 30), "disc", "windows", leaves[5])
-    mapped = torch.vmap(lambda *t: render(*t[:5], (20, 30), "disc", "windows", t[5]))(*leaves)
-    assert torch.equal(together, mapped)
-
-
 def test_the_likelihood_of_discs_is_that_of_their_image() -> None:
     *leaves, shape = scene(5, (), 6, (24, 31), "disc")
     channel = torch.rand(24, 31, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -144,16 +104,6 @@ def test_a_shape_that_does_not_fit_is_refused(profile: str, shape: Tensor | None
     at = torch.ones(2)
     with pytest.raises(ValueError, match=told):
         render(at, at, at, at, at[0], (4, 4), profile, shape=shape)
-
-
-@pytest.mark.global_rng
-@pytest.mark.parametrize(("profile", "shape"), [("disc", [1.0]), ("radial", [1.0, 0.2, 0.1, 0.0, -0.1, 0.3])])
-def test_second_derivatives_are_those_of_small_differences(profile: str, shape: list[float]) -> None:
-    at = [torch.tensor(v, dtype=torch.float64).requires_grad_() for v in ([2.1, 4.0], [3.0, 2.2], [1.7, 2.4])]
-    others = [torch.tensor(v, dtype=torch.float64).requires_grad_() for v in ([0.5, -0.8], 0.1, shape)]
-    torch.autograd.gradgradcheck(
-        lambda x, y, r, a, bg, form: render(x, y, r, a, bg, (6, 7), profile, shape=form), (*at, *others)
-    )
 
 
 def test_leading_dimensions_of_the_shape_broadcast_with_those_of_the_droplets() -> None:
