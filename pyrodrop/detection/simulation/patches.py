@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from . import camera, light
 from .clutter import CLUTTER
-from .detectability import detectability, sign, spectrum
+from .detectability import detectability, sign, spectrum, surviving
 from .dressing import choose
 from .exposure import exposed, noise_level
 from .filters import blurred
@@ -64,12 +64,15 @@ def simulate_patch(seed: np.random.SeedSequence, size: int) -> Patch:
         image = laid(image, layer, height)
     bare = image.copy()
     droplets, painted, depth, kind = painted_scene(rng, p, image, size)
+    change = image - bare
     if layer is not None and above:
         image, bare = laid(image, layer, height), laid(bare, layer, height)
     if rng.random() < 0.2:
         shade = light.vignette(rng, p.width)
         pedestal = np.float32(choose(rng, 0.5, 10))
         image, bare = shade * (image + pedestal), shade * (bare + pedestal)
+    # What lettering covers and shadows dim is the less seen.
+    shown, _ = surviving(change, image - bare, droplets.x, droplets.y, droplets.r)
     image, bare = blurred(image, p.blur), blurred(bare, p.blur)
     sd = noise_level(rng, droplets, bool(p.clutter) and p.empty)
     grain = camera.noise(rng, image, sd)
@@ -86,7 +89,7 @@ def simulate_patch(seed: np.random.SeedSequence, size: int) -> Patch:
     circles[:, Y] = (droplets.y + 0.5 - y) * p.factor - 0.5
     circles[:, R] = p.factor * rim_after(droplets, p.blur)
     circles[:, AXIS_RATIO], circles[:, ANGLE] = droplets.ratio, droplets.angle % math.pi
-    circles[:, DETECTABILITY] = left * detectability(droplets, painted, variance, p.blur, added)
+    circles[:, DETECTABILITY] = shown * left * detectability(droplets, painted, variance, p.blur, added)
     circles[:, DEPTH], circles[:, SIGN] = depth, sign(painted)
     within = ((circles[:, [X, Y]] > -0.5) & (circles[:, [X, Y]] < size - 0.5)).all(1)
     final, circles = turned(rng, final, circles[within])
