@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True, help="folder of the state, the weights and the log")
     p.add_argument("--minutes", type=float, default=60.0, help="how long to train in this sitting")
     p.add_argument("--steps", type=int, help="stop at this step, counted from the first sitting")
+    p.add_argument("--last", type=int, help="let the learning rate fall to nothing by this step; kept when resumed")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--resume", action="store_true", help="go on from DIR/state.pt")
     p.add_argument("--from", dest="origin", type=Path, help="weights to begin with")
@@ -97,10 +98,14 @@ def trainer_for(options: argparse.Namespace) -> Trainer:
     if options.resume:
         if not state.exists():
             raise SystemExit(f"--resume needs {state}, which is not there: leave --resume out to begin")
-        return Trainer.load(state, torch.device(name))
+        trainer = Trainer.load(state, torch.device(name))
+        if options.last is not None:
+            trainer.schedule = trainer.schedule._replace(last=options.last)
+        return trainer
     if state.exists():
         raise SystemExit(f"{state} is there already: add --resume to go on, or choose another --out")
     schedule = Schedule(batch=options.batch, block=options.block, reuse=options.reuse, rate=options.rate)
+    schedule = schedule._replace(last=options.last or 0)
     network = read_weights(options.origin).network if options.origin else None
     return Trainer(options.seed, schedule, torch.device(name), network)
 

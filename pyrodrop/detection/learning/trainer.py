@@ -29,6 +29,7 @@ class Schedule(NamedTuple):
     values: float = 0.2  # weight of the values' likelihood beside that of presence, which is slower to learn
     focused: int = 300  # steps with a focal factor, until it is known that most cells are empty
     larger: int = 6000  # steps after which one block in four has larger patches
+    last: int = 0  # step at which the rate has fallen to 0, linearly over the last two fifths; 0: it never does
 
     @property
     def steps_per_block(self) -> int:
@@ -42,7 +43,8 @@ class Schedule(NamedTuple):
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
-        return self.rate * min(1.0, (step + 1) / self.warm_up) * min(1.0, math.sqrt(self.plateau / (step + 1)))
+        rate = self.rate * min(1.0, (step + 1) / self.warm_up) * min(1.0, math.sqrt(self.plateau / (step + 1)))
+        return rate * min(1.0, max(0.02, 2.5 * (1 - step / self.last))) if self.last else rate
 
     def keep_at(self, step: int) -> float:
         """The share of the averaged weights that a step keeps."""

@@ -115,3 +115,10 @@ def test_a_block_joins_its_chunks() -> None:
     block = BlockMaker(discs, 7, 70, lambda block: 32, workers=0).get(0)
     assert isinstance(block, Block)
     assert len(block.images) == 70 * 16 == len(block.circles) == len(block.kinds)
+
+
+def test_the_rate_falls_to_nothing_by_the_last_step() -> None:
+    open_end, ended = Schedule(), Schedule(last=1000)
+    assert ended.rate_at(599) == open_end.rate_at(599) == open_end.rate
+    assert ended.rate_at(800) == pytest.approx(open_end.rate / 2)
+    assert 0 < ended.rate_at(2000) <= ended.rate_at(999) < 0.03 * open_end.rate
