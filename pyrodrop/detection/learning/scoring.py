@@ -10,17 +10,21 @@ from scipy.spatial.distance import cdist
 Floats = NDArray[np.float64]
 
 
-def match(proposed: Floats, true: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def match(
+    proposed: Floats, true: Floats, presence: Floats | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of proposed and true circles, (n, 3) arrays of x, y, r in px: two arrays of numbers.
 
     A pair may match if its centres are closer than half the true radius, or 3 px where that is not known, and 2 px at
-    least. Matches are one to one, as many as there can be, at the least total distance.
+    least. Matches are one to one, as many as there can be, at the least total distance; or, with the presence of each
+    proposal, at the largest total presence, so that no unlikely proposal takes a droplet from a likely one.
     """
     if len(proposed) == 0 or len(true) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     allowed = np.where(np.isfinite(true[:, 2]), 0.5 * true[:, 2], 3.0).clip(min=2.0)
     distance = cdist(proposed[:, :2], true[:, :2])
-    cost = np.where(distance <= allowed, distance, 1e6)
+    value = distance if presence is None else distance / allowed / 100 - presence[:, None]
+    cost = np.where(distance <= allowed, value, 1e6)
     i, j = linear_sum_assignment(cost)
     near = cost[i, j] < 1e6
     return i[near], j[near]
@@ -63,7 +67,7 @@ def judge(proposed: Floats, presence: Floats, true: Floats, weight: Floats) -> J
 
     A droplet of weight under 1/2 was not asked for, and proposals of it count neither for nor against.
     """
-    i, j = match(proposed, true)
+    i, j = match(proposed, true, presence)
     matched_weight = np.full(len(proposed), -1.0)
     matched_weight[i] = weight[j]
     asked = matched_weight >= 0.5

@@ -53,7 +53,6 @@ class ConvNorm(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, stride: int = 1) -> None:
         super().__init__()
-        self.stride = stride
         self.conv = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(n_out)
 
@@ -68,12 +67,10 @@ class ConvNorm(nn.Module):
         assert norm.running_mean is not None
         assert norm.running_var is not None
         gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        conv = nn.Conv2d(self.conv.in_channels, self.conv.out_channels, 3, self.stride, 1)
-        assert conv.bias is not None
         with torch.no_grad():
-            conv.weight.copy_(self.conv.weight * gain[:, None, None, None])
-            conv.bias.copy_(norm.bias - norm.running_mean * gain)
-        self.conv, self.norm = conv.to(gain.device), nn.Identity()
+            self.conv.weight.mul_(gain[:, None, None, None])
+            self.conv.bias = nn.Parameter(norm.bias - norm.running_mean * gain)
+        self.norm = nn.Identity()
 
 
 class Pair(nn.Module):

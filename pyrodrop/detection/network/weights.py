@@ -50,7 +50,8 @@ def from_data(data: dict[str, Tensor]) -> TrainedNetwork:
         raise ValueError(
             f"these weights are of format {written}, expected {FORMAT}: train them again with this version of pyrodrop"
         )
-    network = CircleNetwork([int(n) for n in data["widths"]])
+    with torch.random.fork_rng(devices=[]):  # the first values, which are replaced, are none of the caller's stream
+        network = CircleNetwork([int(n) for n in data["widths"]])
     state = {k.removeprefix("network."): v.float() for k, v in data.items() if k.startswith("network.")}
     missing, unknown = network.load_state_dict(state, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]

@@ -28,6 +28,11 @@ def test_each_droplet_is_matched_once() -> None:
     assert judged.scores.f1 == pytest.approx(2 / 5)
 
 
+def test_an_unlikely_proposal_takes_no_droplet_from_a_likely_one() -> None:
+    judged = judge(np.array([[10.5, 10, 4], [10.0, 10, 4]]), np.array([0.9, 0.1]), TRUE, SEEN)
+    assert list(judged.correct) == [True, False]
+
+
 def test_what_was_not_asked_for_counts_neither_way() -> None:
     judged = judge(TRUE, np.array([0.9, 0.9, 0.9]), TRUE, np.array([1.0, 1, 0]))
     assert (judged.scores.true, judged.scores.reported, judged.scores.matched) == (2, 2, 2)
