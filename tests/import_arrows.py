@@ -4,6 +4,7 @@ The page ``docs/architecture.md`` is drawn from this, and ``test_imports.py`` ho
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "inference",
     },
-    "workflows.batch": {"images", "results", "workflows"},  # its jobs live in workflows.commands, known by name only
+    "workflows.batch": {"images", "results", "workflows"},
     "workflows.tiles": {"images", "results", "workflows", "workflows.measuring"},
     # detection: what the circles of some parts of an image say of its droplets and clutter (workflows.measuring.parts)
     "workflows.measuring": {
@@ -38,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
         "rendering",
         "detection",
     },
-    "workflows.fitting": {"images", "results", "workflows", "joint", "inference", "models", "pursuit"},
+    "workflows.fitting": {"images", "results", "workflows", "inference", "models", "pursuit"},
     "recognition": {"detection", "joint", "models", "rendering"},
     "detection": {"images.simulation", "rendering", "pursuit"},
     "joint": {"models", "rendering"},
@@ -50,6 +51,8 @@ ARROWS: dict[str, set[str]] = {
     "inference": set(),
     "results": set(),
 }
+# What a room knows by name only: modules in strings, which are imported when they are needed.
+BY_NAME: dict[str, set[str]] = {"workflows.batch": {"workflows.commands"}}
 PARTS = {
     path.name.removesuffix(".py")
     for path in PACKAGE.iterdir()
@@ -89,13 +92,14 @@ def imported(source: str, module: str, is_package: bool) -> Iterator[tuple[int, 
             dotted = ast.unparse(node)
             if dotted.startswith("pyrodrop."):
                 yield node.lineno, dotted  # after a bare "import pyrodrop", which leads everywhere
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
-            "import_module",
-            "__import__",
-        ):
-            name = node.args[0] if node.args else None
-            if isinstance(name, ast.Constant) and isinstance(name.value, str):
-                yield node.lineno, name.value
+
+
+def named(source: str) -> Iterator[tuple[int, str]]:
+    """Every module of the package that stands in a string, to be imported later, with its line."""
+    for node in ast.walk(ast.parse(source)):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and re.fullmatch(r"pyrodrop(\.[a-z_]\w*)+", text):
+            yield node.lineno, text
 
 
 def wrong_arrows(source: str, module: str, is_package: bool = False) -> list[str]:
@@ -115,6 +119,10 @@ def wrong_arrows(source: str, module: str, is_package: bool = False) -> list[str
                 wrong.append(f"line {line} of {module} imports {name}, and {own} may not import {target}")
         elif part:
             wrong.append(f"line {line} of {module} imports {name} by way of the package, which hides where it lives")
+    for line, name in named(source):
+        target = room(name)
+        if target not in {own, None} | ARROWS[own] | BY_NAME.get(own, set()):
+            wrong.append(f"line {line} of {module} names {name}, and {own} may not import {target}")
     return wrong
 
 
@@ -123,7 +131,8 @@ def room_imports() -> dict[tuple[str, str], int]:
     counts: dict[tuple[str, str], int] = {}
     for module, path in sources().items():
         own = room(module)
-        names = {name for _, name in imported(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")}
+        source = path.read_text(encoding="utf-8")
+        names = {name for _, name in (*imported(source, module, path.name == "__init__.py"), *named(source))}
         for name in names:
             target = room(name)
             if own is not None and target is not None and target != own:

@@ -346,10 +346,3 @@ def test_a_discrete_site_falls_back_to_pyros_own_sampler() -> None:
 def test_bad_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(correlated, **settings)
-
-
-def test_draws_that_alternate_have_a_positive_effective_size() -> None:
-    noise = torch.randn(2, 100, generator=torch.Generator().manual_seed(0))
-    alternating = torch.tensor([1.0, -1.0]).repeat(50) + 0.1 * noise
-    _, effective = diagnose({"a": alternating})
-    assert float(effective["a"]) == pytest.approx(200 * math.log10(200))

@@ -2,15 +2,14 @@
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyro
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
+from models.channel_scenes import LATENT, SCENE, Numbers, Scene, assert_gradient, closed_form, scenes
 from pyro import poutine
 from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
 from pyro.infer.autoguide import AutoLaplaceApproximation, AutoNormal
@@ -20,87 +19,9 @@ from torch import Tensor
 from torch.distributions import biject_to, constraints
 
 from pyrodrop.models import channel_fit
-from pyrodrop.models.channel_fit import DropletImage
 from pyrodrop.rendering.kernels.definition import render_reference
 
-LATENT = ["bg", "x", "y", "r", "amplitude"]
 WITH_VAL = pytest.mark.parametrize("with_val", [True, False], ids=["with val", "in one pass"])
-Numbers = NDArray[np.float64]
-
-
-class Scene(NamedTuple):
-    """A channel and a place in the latent space: x and y in px."""
-
-    channel: Numbers
-    error_scale: float
-    bg: float
-    x: Numbers
-    y: Numbers
-    r: Numbers
-    amplitude: Numbers
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.channel.shape[0], self.channel.shape[1]
-
-    def sites(self) -> dict[str, Tensor]:
-        """Values of the model's sites, in which x and y are fractions of width and height."""
-        h, w = self.size
-        columns = (self.bg, self.x / w, self.y / h, self.r, self.amplitude)
-        return {name: torch.tensor(column, dtype=torch.float64) for name, column in zip(LATENT, columns, strict=True)}
-
-    def distribution(self) -> DropletImage:
-        columns = (torch.tensor(c, dtype=torch.float64) for c in (self.x, self.y, self.r, self.amplitude, self.bg))
-        return DropletImage(*columns, self.error_scale, self.size)
-
-
-@st.composite
-def scenes(draw: st.DrawFn, outside: bool = False) -> Scene:
-    """Radii from 0.1 px to three times the image; centres in the model's support, or far outside as well.
-
-    In the support too a centre may lie outside: the last pixel is w - 1, and the fraction 1 would be w.
-    """
-    h, w, n = draw(st.integers(1, 12)), draw(st.integers(1, 12)), draw(st.integers(1, 5))
-    generator = np.random.default_rng(draw(st.integers(0, 9999)))
-    low, high = (-2.0, 3.0) if outside else (0.0, 1.0)
-    x, y = generator.uniform(low, high, (2, n)) * np.array([[w], [h]])
-    if draw(st.booleans()):
-        x[0], y[0] = (-w, 2 * h) if outside else (w - 1e-6, h - 1e-6)
-    return Scene(
-        channel=generator.uniform(-0.2, 1.2, (h, w)),
-        error_scale=draw(st.sampled_from([0.01, 0.05, 1.0])),
-        bg=generator.uniform(),
-        x=x,
-        y=y,
-        r=0.1 * (30.0 * max(w, h)) ** generator.uniform(0, 1, n),
-        amplitude=generator.uniform(0, 1, n),
-    )
-
-
-class ClosedForm(NamedTuple):
-    image: Numbers
-    log_likelihood: float
-    by: dict[str, Numbers]
-
-
-def closed_form(s: Scene) -> ClosedForm:
-    """Image, log likelihood and its gradient by bg, x, y, r in px and amplitude: one droplet after the other."""
-    rows, columns = np.mgrid[: s.size[0], : s.size[1]]
-    image = np.full(s.size, s.bg)
-    for x, y, r, a in zip(s.x, s.y, s.r, s.amplitude, strict=True):
-        image += a * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * r**2))
-    by_image = (s.channel - image) / s.error_scale**2
-    by: dict[str, list[float]] = {"x": [], "y": [], "r": [], "amplitude": []}
-    for x, y, r, a in zip(s.x, s.y, s.r, s.amplitude, strict=True):
-        distance2 = (columns - x) ** 2 + (rows - y) ** 2
-        profile = np.exp(-distance2 / (2 * r**2))
-        by["x"].append((by_image * a * profile * (columns - x)).sum() / r**2)
-        by["y"].append((by_image * a * profile * (rows - y)).sum() / r**2)
-        by["r"].append((by_image * a * profile * distance2).sum() / r**3)
-        by["amplitude"].append((by_image * profile).sum())
-    likelihood = stats.norm.logpdf(s.channel, image, s.error_scale).sum()
-    gradient = {name: np.array(column) for name, column in by.items()} | {"bg": np.array(by_image.sum())}
-    return ClosedForm(image, float(likelihood), gradient)
 
 
 def model_closed_form(s: Scene) -> tuple[float, dict[str, Numbers]]:
@@ -125,13 +46,6 @@ def density_and_gradient(s: Scene, with_val: bool) -> tuple[Tensor, dict[str, Te
     leaves = {name: value.requires_grad_() for name, value in s.sites().items()}
     density = trace_of(s, leaves, with_val).log_prob_sum()
     return density.detach(), dict(zip(leaves, torch.autograd.grad(density, list(leaves.values())), strict=True))
-
-
-def assert_gradient(found: dict[str, Tensor], expected: dict[str, Numbers]) -> None:
-    # A droplet wholly outside has a gradient of nothing: what counts is the size of the gradient as a whole.
-    largest = max(np.abs(gradient).max() for gradient in expected.values())
-    for name, gradient in found.items():
-        np.testing.assert_allclose(gradient.numpy(), expected[name], rtol=1e-9, atol=1e-9 * largest, err_msg=name)
 
 
 @WITH_VAL
@@ -162,89 +76,6 @@ def test_val_and_diff_are_the_rendered_image_wherever_the_centres_lie(s: Scene) 
     np.testing.assert_allclose(nodes["val"]["value"].numpy(), image, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(nodes["diff"]["value"].numpy(), image - s.channel, rtol=1e-9, atol=1e-9)
     assert torch.equal(nodes["obs"]["value"], torch.tensor(s.channel))
-
-
-@settings(max_examples=40, deadline=None)
-@given(s=scenes(outside=True))
-def test_droplet_image_is_normal_around_the_image(s: Scene) -> None:
-    """Its log density and gradient, wherever the centres lie."""
-    distribution = s.distribution()
-    leaves = {
-        "x": distribution.x,
-        "y": distribution.y,
-        "r": distribution.r,
-        "amplitude": distribution.amplitude,
-        "bg": distribution.bg,
-    }
-    for leaf in leaves.values():
-        leaf.requires_grad_()
-    density = distribution.log_prob(torch.tensor(s.channel))
-    expected = closed_form(s)
-    np.testing.assert_allclose(distribution.mean.detach().numpy(), expected.image, rtol=1e-9, atol=1e-9)
-    assert density.item() == pytest.approx(expected.log_likelihood, rel=1e-9, abs=1e-9)
-    found = torch.autograd.grad(density, list(leaves.values()))
-    assert_gradient(dict(zip(leaves, found, strict=True)), expected.by)
-
-
-SCENE = Scene(
-    channel=np.random.default_rng(5).uniform(0, 1, (6, 7)),
-    error_scale=0.2,
-    bg=0.3,
-    x=np.array([1.5, 6.8, 3.0]),
-    y=np.array([2.0, 5.9, 3.5]),
-    r=np.array([0.1, 1.7, 30.0]),
-    amplitude=np.array([0.9, 0.4, 0.05]),
-)
-
-
-def test_a_batch_of_droplet_images_is_its_rows() -> None:
-    rows = [SCENE, SCENE._replace(x=SCENE.x[::-1] + 1, bg=0.6)]
-    columns = [
-        torch.stack([torch.tensor(np.array(getattr(row, name), dtype=np.float64)) for row in rows])
-        for name in ("x", "y", "r", "amplitude", "bg")
-    ]
-    batch = DropletImage(*columns, 0.2, (6, 7))
-    assert (batch.batch_shape, batch.event_shape) == ((2,), (6, 7))
-    channel = torch.tensor(SCENE.channel)
-    for row, mean, density in zip(rows, batch.mean, batch.log_prob(channel), strict=True):
-        expected = closed_form(row)
-        np.testing.assert_allclose(mean.numpy(), expected.image, rtol=1e-9)
-        assert float(density) == pytest.approx(expected.log_likelihood, rel=1e-9)
-
-
-def test_expanding_a_droplet_image_repeats_it() -> None:
-    wide = SCENE.distribution().expand([4, 2])
-    assert (wide.batch_shape, wide.event_shape) == ((4, 2), (6, 7))
-    expected = closed_form(SCENE)
-    np.testing.assert_allclose(wide.mean.numpy(), np.broadcast_to(expected.image, (4, 2, 6, 7)), rtol=1e-9)
-    density = wide.log_prob(torch.tensor(SCENE.channel))
-    np.testing.assert_allclose(density.numpy(), np.full((4, 2), expected.log_likelihood), rtol=1e-9)
-
-
-@pytest.mark.global_rng
-def test_draws_of_a_droplet_image_have_its_mean_and_noise() -> None:
-    pyro.set_rng_seed(0)
-    distribution = SCENE.distribution()
-    draws = distribution.sample((4000,))
-    assert draws.shape == (4000, 6, 7)
-    assert draws.dtype == torch.float64
-    image = closed_form(SCENE).image
-    np.testing.assert_allclose(draws.mean(0).numpy(), image, atol=5 * 0.2 / math.sqrt(4000))
-    standard = (draws - torch.tensor(image)) / 0.2
-    assert stats.kstest(standard.flatten().numpy(), "norm").pvalue > 1e-3
-
-
-@pytest.mark.global_rng
-def test_draws_of_a_droplet_image_carry_gradients() -> None:
-    distribution = SCENE.distribution()
-    distribution.amplitude.requires_grad_()
-    (by_amplitude,) = torch.autograd.grad(distribution.rsample().sum(), distribution.amplitude)
-    rows, columns = np.mgrid[:6, :7]
-    profiles = [
-        np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * r**2)).sum()
-        for x, y, r in zip(SCENE.x, SCENE.y, SCENE.r, strict=True)
-    ]
-    np.testing.assert_allclose(by_amplitude.numpy(), profiles, rtol=1e-9)
 
 
 @WITH_VAL
