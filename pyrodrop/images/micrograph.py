@@ -32,6 +32,8 @@ class Micrograph:
         path: the file it was read from, or None.
         channel_names: names of the channels of a file that has several, or a name for its only one, as
             fluorescence has; () for colours and plain gray.
+        black_level: the number of the file that is 0 in ``pixels``: its lowest where that is negative, as after a
+            background was subtracted, else 0.
 
     Raises:
         ImageError: pixels of another shape or type, NaN or infinite ones, or a pixel size not positive.
@@ -41,6 +43,7 @@ class Micrograph:
     pixel_size_um: float | None = None
     path: Path | None = None
     channel_names: tuple[str, ...] = ()
+    black_level: float = 0.0
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
@@ -80,6 +83,8 @@ class Micrograph:
             known.append(f"{self.pixel_size_um:.6g} µm per px")
         if self.channel_names:
             known.append(f"channels {', '.join(self.channel_names)}")
+        if self.black_level:
+            known.append(f"black is the file's {self.black_level:.6g}")
         return picture_html(self.pixels.cpu().numpy(), known)
 
     def channel(self, name: str) -> Float32[Tensor, "h w"]:
@@ -123,8 +128,9 @@ def read_image(
 
     The picture is turned upright as its orientation tag says, palettes are looked up, transparent pixels are
     laid on white, CMYK is mixed to RGB, and where a file counts darkness (TIFF's MinIsWhite) it is turned
-    round. Colour profiles are not applied. A file with several channels, as fluorescence has, gives all of
-    them; ``Micrograph.channels`` lists their names. The pixel size is that of OME, ImageJ or Nikon metadata;
+    round. Where numbers are negative, as after a background was subtracted, the lowest becomes black. Colour
+    profiles are not applied. A file with several channels, as fluorescence has, gives all of them;
+    ``Micrograph.channels`` lists their names. The pixel size is that of OME, ImageJ or Nikon metadata;
     the resolution of a PNG or TIFF counts only if a microscope can have it, at most 20 um: 72 or 300 dpi is
     about printing.
 
@@ -147,7 +153,7 @@ def read_image(
     Raises:
         ImageError: the file is missing, a folder, empty, no image, cut, damaged, smaller than 2 x 2 pixels,
             too large (``PIL.Image.MAX_IMAGE_PIXELS``), holds no such frame, or several and none was chosen;
-            holds NaN, infinite or negative pixels, or pixels that are not square; or would be read wrongly,
+            holds NaN or infinite pixels, or pixels that are not square; or would be read wrongly,
             as with an uncertain white level; or an argument is not usable.
         ImportError: torchvision does not go with the installed torch.
 
@@ -173,7 +179,7 @@ def read_image(
         np.divide(levels.values, np.float64(levels.white), out=scaled, dtype=np.float64, casting="unsafe")
         pixels = torch.from_numpy(scaled)
     size = stored.pixel_size_um if pixel_size_um is None else pixel_size_um
-    return Micrograph(pixels, size, path, stored.channel_names).resize(scale)
+    return Micrograph(pixels, size, path, stored.channel_names, levels.black).resize(scale)
 
 
 def write_png(image: Micrograph, path: str | os.PathLike[str]) -> None:

@@ -38,7 +38,7 @@ def from_levels(levels: object) -> Float32[Tensor, "h w c"]:
 
 def positive_scale(scale: float) -> float:
     """The scale as a number; an ImageError if it is not positive and finite."""
-    return positive_number("the scale", scale, "0.5")
+    return positive_number("scale", scale, "0.5")
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -54,12 +54,14 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     height, width = (math.floor(min(side * factor * (1 + 1e-12), 1e15)) for side in size)
     if min(height, width) < 2:
         raise ImageError(
-            f"the scale {factor:g} leaves {width} x {height} of {size[1]} x {size[0]} pixels: "
-            "an image needs at least 2 x 2, give a larger scale."
+            f"scale {factor:g} leaves {width} x {height} of {size[1]} x {size[0]} pixels: "
+            "an image needs at least 2 x 2, give a larger one.",
+            "scale",
         )
     if bound is not None and height * width > bound:
         raise ImageError(
-            f"the scale {factor:g} makes {width} x {height} pixels, more than {bound:,}: give a smaller one."
+            f"scale {factor:g} makes {width} x {height} pixels, more than {bound:,}: give a smaller one.",
+            "scale",
         )
     return height, width
 

@@ -15,7 +15,7 @@ def frame_number(frame: int | None) -> int | None:
     except TypeError:
         number = -1
     if isinstance(frame, bool) or number < 0:
-        raise ImageError(f"the frame is {frame!r}: give a whole number, 0 for the first picture.")
+        raise ImageError(f"frame is {frame!r}: give a whole number, 0 for the first picture.", "frame")
     return number
 
 
@@ -34,7 +34,9 @@ def choose_frame(frame: int | None, count: int, axes: str, path: Path) -> int:
     lie = f" ({axes}, the last counts fastest)" if " x " in axes else f" ({axes})" if axes else ""
     if frame is None:
         if count > 1:
-            raise ImageError(f"{path} holds {count} pictures{lie}: choose one as the frame, 0 to {count - 1}.")
+            raise ImageError(
+                f"{path} holds {count} pictures{lie}, 0 to {count - 1}: choose one, as in frame=0.", "frame"
+            )
         return 0
     if frame >= count:
         held = f"frames 0 to {count - 1}" if count > 1 else "one picture, frame 0"

@@ -41,9 +41,11 @@ def positive_pixel_size(pixel_size_um: float | None) -> float | None:
     """A pixel size as a number; an ImageError if it is not positive and finite."""
     if pixel_size_um is None:
         return None
-    size = positive_number("the pixel size", pixel_size_um, "0.65, in um")
+    size = positive_number("pixel_size_um", pixel_size_um, "0.65")
     if not 1e-9 <= size <= 1e9:  # from far below an atom to a kilometre: beyond, volumes are no numbers
-        raise ImageError(f"the pixel size is {pixel_size_um!r} um: give one that a microscope has, for example 0.65.")
+        raise ImageError(
+            f"pixel_size_um is {pixel_size_um!r}: give one that a microscope has, for example 0.65.", "pixel_size_um"
+        )
     return size
 
 
@@ -63,7 +65,8 @@ def stated(x_um: float, y_um: float, path: Path) -> float | None:
     if abs(x_um - y_um) > SQUARE_WITHIN * x_um:
         raise ImageError(
             f"{path} states pixels of {x_um:g} x {y_um:g} um, in which round droplets are ellipses: resample it to "
-            "square pixels, or give the pixel size if its metadata are wrong."
+            "square pixels, or give the right size if its metadata are wrong, as in pixel_size_um=0.65.",
+            "pixel_size_um",
         )
     return x_um
 

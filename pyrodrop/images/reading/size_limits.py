@@ -46,6 +46,6 @@ def check_size(path: Path, height: int, width: int, samples: int = 1, sample_byt
 def too_large(path: Path) -> str:
     """What to say of a picture above the bound."""
     return (
-        f"{path} has more pixels than the bound of {Image.MAX_IMAGE_PIXELS:,}: crop it, "
-        "or raise PIL.Image.MAX_IMAGE_PIXELS if the file can be trusted."
+        f"{path} has more pixels than the bound of {Image.MAX_IMAGE_PIXELS:,}: crop it, or measure it in tiles, as in "
+        "pyrodrop measure --tiles 1024; in Python, PIL.Image.MAX_IMAGE_PIXELS is the bound."
     )

@@ -23,19 +23,28 @@ from pyrodrop.images.reading.tiff_metadata import (
     ome_images,
     tiff_pixel_size_um,
 )
-from pyrodrop.images.reading.tiff_page import check_page, check_segments, interpret, read_page
+from pyrodrop.images.reading.tiff_page import RGB, check_page, check_segments, interpret, read_page
 
 # How tifffile groups pages where that has been tried; the others are formats of single vendors.
 KINDS = ("uniform", "generic", "shaped", "imagej", "ome")
 
 
 class Stack(NamedTuple):
-    """Pages of one shape: the axes over them, as "TZC", how long each is, and which of them are channels."""
+    """Pages of one shape.
+
+    Attributes:
+        series: the pages.
+        axes: the axes over them, as "TZC".
+        lengths: how long each axis is.
+        channel_axis: which of the axes is that of the channels.
+        planes: pictures within a page: more than 1 where tifffile may have stored a stack of gray frames as colours.
+    """
 
     series: TiffPageSeries
     axes: str
     lengths: tuple[int, ...]
     channel_axis: int | None
+    planes: int = 1
 
     @property
     def channels(self) -> int:
@@ -50,7 +59,7 @@ class Stack(NamedTuple):
     @property
     def frames(self) -> int:
         """How many pictures there are."""
-        return int(np.prod([self.lengths[axis] for axis in self.frame_axes], dtype=np.int64))
+        return self.planes * int(np.prod([self.lengths[axis] for axis in self.frame_axes], dtype=np.int64))
 
     @property
     def described(self) -> str:
@@ -78,6 +87,8 @@ def read_tiff(path: Path, frame: int | None, want_pixel_size: bool) -> RawImage:
     """
     with _complaints(path), _opened(path) as tiff:
         stacks = [_stack(series, path) for series in _pictures(tiff, path)]
+        if frame is None:
+            _refuse_guessed_colours(stacks, path)
         number = choose_frame(
             frame,
             sum(stack.frames for stack in stacks),
@@ -90,7 +101,11 @@ def read_tiff(path: Path, frame: int | None, want_pixel_size: bool) -> RawImage:
             which += 1
         stack = stacks[which]
         check_page(stack.series.keyframe, path, stack.channels)
-        stored = _joined([_plane(stack, page, path) for page in stack.pages_of(number)], path)
+        page_number, plane = divmod(number, stack.planes)
+        pages = [_page(stack, page, path) for page in stack.pages_of(page_number)]
+        stored = _joined(pages, path)
+        if stack.planes > 1:
+            stored = stored._replace(values=stored.values[..., plane : plane + 1])
         ome = _ome_of(stack.series, tiff, path) if stack.series.kind == "ome" else None
         return _with_metadata(stored, tiff, stack.series.keyframe, ome, path, want_pixel_size)
 
@@ -98,7 +113,29 @@ def read_tiff(path: Path, frame: int | None, want_pixel_size: bool) -> RawImage:
 def count_tiff(path: Path) -> int:
     """How many pictures a TIFF holds; raises as ``read_tiff`` does."""
     with _complaints(path), _opened(path) as tiff:
-        return sum(_stack(series, path).frames for series in _pictures(tiff, path))
+        stacks = [_stack(series, path) for series in _pictures(tiff, path)]
+        _refuse_guessed_colours(stacks, path)
+        return sum(stack.frames for stack in stacks)
+
+
+def _refuse_guessed_colours(stacks: list[Stack], path: Path) -> None:
+    """Refuse planes that are frames or red, green and blue, and nothing in the file says which."""
+    planes = max(stack.planes for stack in stacks)
+    if planes > 1:
+        raise ImageError(
+            f"{path} holds {planes} planes that are {planes} frames of a stack or the colours of one picture: tifffile "
+            "stores both alike, unless a stack is written with photometric='minisblack'. Take a frame, as in frame=0, "
+            f"or store colours as (height, width, {planes}).",
+            "frame",
+        )
+
+
+def _planes_of(series: TiffPageSeries) -> int:
+    """Planes of a page of which tifffile took the first axis, of length 3 or 4, for colours; else 1."""
+    page = series.keyframe
+    planes_apart = page.planarconfig == 2 and page.samplesperpixel in (3, 4)
+    is_guess = series.kind == "shaped" and planes_apart and page.photometric == RGB
+    return int(page.samplesperpixel) if is_guess else 1
 
 
 @contextmanager
@@ -170,7 +207,7 @@ def _stack(series: TiffPageSeries, path: Path) -> Stack:
         raise ImageError(f"{path} has two axes of channels: save the one to be measured as a gray file.")
     # Channels of which each is in colour are pictures of their own.
     gray = series.keyframe.samplesperpixel == 1
-    stack = Stack(series, axes, lengths, axes.index("C") if gray and "C" in axes else None)
+    stack = Stack(series, axes, lengths, axes.index("C") if gray and "C" in axes else None, _planes_of(series))
     pages = int(np.prod(lengths, dtype=np.int64)) if series.is_truncated else len(series.pages)
     if series.shape[len(lengths) :] != series.keyframe.shape or pages != np.prod(lengths, dtype=np.int64):
         raise ImageError(
@@ -180,7 +217,7 @@ def _stack(series: TiffPageSeries, path: Path) -> Stack:
     return stack
 
 
-def _plane(stack: Stack, number: int, path: Path) -> RawImage:
+def _page(stack: Stack, number: int, path: Path) -> RawImage:
     """One page of a stack."""
     series = stack.series
     page = None if series.is_truncated else series.pages[number]
@@ -193,13 +230,13 @@ def _plane(stack: Stack, number: int, path: Path) -> RawImage:
         # A frame borrows the tags of the first page; its own may say otherwise.
         page = None if page.is_virtual else page.aspage()
     if page is None:
-        return interpret(_contiguous(series, number, path), series.keyframe, path)
+        return interpret(_contiguous(series, number, path), series.keyframe, path, stack.planes > 1)
     first = series.keyframe
     if _layout(page) != _layout(first):
         raise ImageError(f"{path} is a stack of pictures of different kinds: save the one to be measured alone.")
     check_page(page, path, stack.channels)
     check_segments(page, path)
-    return read_page(page, path)
+    return read_page(page, path, stack.planes > 1)
 
 
 def _layout(page: TiffPage) -> tuple[Any, ...]:

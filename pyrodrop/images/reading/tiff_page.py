@@ -123,12 +123,13 @@ def _damaged(path: Path, reason: str) -> ImageError:
     return ImageError(f"{path} is cut short or damaged ({reason}): copy or export it again.")
 
 
-def read_page(page: TiffPage, path: Path) -> RawImage:
+def read_page(page: TiffPage, path: Path, as_planes: bool = False) -> RawImage:
     """The samples of a page: colours, or channels of brightness.
 
     Args:
         page: a page that ``check_page`` and ``check_segments`` have passed.
         path: the file.
+        as_planes: whether its samples are pictures of their own, whatever the page says they are.
 
     Raises:
         ImageError: its samples cannot be told apart.
@@ -136,15 +137,17 @@ def read_page(page: TiffPage, path: Path) -> RawImage:
     # (planes, depth, H, W, samples) to (H, W, planes x samples), one of which is 1
     values = page.asarray(squeeze=False, maxworkers=1)
     values = np.moveaxis(values[:, 0], 0, 2)
-    return interpret(values.reshape(*values.shape[:2], -1), page, path)
+    return interpret(values.reshape(*values.shape[:2], -1), page, path, as_planes)
 
 
-def interpret(values: NDArray[Any], page: TiffPage, path: Path) -> RawImage:
-    """Stored samples (H, W, S) of a page as colours or channels."""
+def interpret(values: NDArray[Any], page: TiffPage, path: Path, as_planes: bool = False) -> RawImage:
+    """Stored samples (H, W, S) of a page as colours or channels, or as planes that are pictures of their own."""
     values = upright(values, page.tags.valueof(ORIENTATION, default=1))
     if values.dtype == bool:
         values = values.astype(np.uint8)
     bits = int(page.bitspersample)
+    if as_planes:
+        return RawImage(values, bits, _stated_white(page, bits))
     if page.photometric == PALETTE:
         return _looked_up(values, page, path)
     own = {RGB: 3, YCBCR: 3, SEPARATED: 4}.get(int(page.photometric), 1)

@@ -116,10 +116,12 @@ def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
             f"the residual is {np.sqrt(reduced):.1f} times the noise (reduced chi-square {reduced:.1f}): "
             "droplets or background are not as the model says, or the noise is larger than was taken"
         )
-    if reduced < _TOO_SMALL:
+    if reduced == 0:
+        warnings.append("the image is constant: there is no noise that a droplet could be told from")
+    elif reduced < _TOO_SMALL:
         warnings.append(
             f"the residual is {np.sqrt(reduced):.2f} of the noise (reduced chi-square {reduced:.2f}): the noise "
-            "is smaller than was taken, and the intervals are too wide"
+            "is smaller than was taken, and the intervals of each droplet are too wide"
         )
     if correlation > max(_PATCHY, chance):
         warnings.append(

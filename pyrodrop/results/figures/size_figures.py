@@ -22,10 +22,16 @@ def plain(ax: Axes) -> Axes:
     return ax
 
 
-def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None) -> Axes:
+def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None, ends: str = "") -> Axes:
     """Share of the droplets in each bin of diameter, the 90 % band of each, and dn50 and dv50 where given.
 
     The medians, with their intervals, lie above the bins, where they hide nothing and not each other.
+
+    Args:
+        ax: where to draw.
+        sizes: shares by diameter.
+        statistics: where the medians come from.
+        ends: where a diameter ends, for the axis, as "at half height"; it says nothing where not given.
     """
     edges = sizes.edges
     ax.stairs(sizes.q95, edges, baseline=sizes.q05, fill=True, color=BLUE, alpha=0.25, linewidth=0, label="90 % band")
@@ -37,8 +43,8 @@ def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None) -
         estimate, height = statistics[name], _LINES[number]  # type: ignore[index]
         if np.isnan(estimate.mean):
             continue
-        ends = [estimate.mean] if np.isnan(estimate.q05) else [estimate.q05, estimate.mean, estimate.q95]
-        ax.plot(ends, [height] * len(ends), color=colour, linewidth=1.6, transform=above)
+        points = [estimate.mean] if np.isnan(estimate.q05) else [estimate.q05, estimate.mean, estimate.q95]
+        ax.plot(points, [height] * len(points), color=colour, linewidth=1.6, transform=above)
         ax.plot([estimate.mean], [height], "o", color=colour, markersize=5, transform=above, label=words, clip_on=False)
     if sizes.logarithmic:
         ax.set_xscale("log")
@@ -46,7 +52,11 @@ def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None) -
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    ax.set(xlabel=f"diameter / {_UNITS[sizes.unit]}", ylabel="share of the droplets", xlim=(edges[0], edges[-1]))
+    ax.set(
+        xlabel=f"diameter{f' {ends}' if ends else ''} / {_UNITS[sizes.unit]}",
+        ylabel="share of the droplets",
+        xlim=(edges[0], edges[-1]),
+    )
     ax.set_ylim(0, 1.45 * sizes.q95.max())  # room for the legend and the medians
     ax.legend(frameon=False, ncols=2, loc="upper center", fontsize="x-small")
     ax.set_title(f"{sizes.expected:.0f} droplets", fontsize="medium")

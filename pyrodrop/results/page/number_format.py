@@ -45,7 +45,9 @@ def with_interval(estimate: object) -> Shown:
 
 
 def digits(value: float, significant: int = 3) -> str:
-    """A number with so many significant digits, and no exponent."""
+    """A number with so many significant digits, and no exponent: below 5e-10 it is 0."""
+    if abs(value) < 5e-10:
+        return "0"
     size = math.floor(math.log10(abs(value))) if math.isfinite(value) and value != 0 else 0
     return show(value, min(max(significant - 1 - size, 0), 9))
 

@@ -222,8 +222,10 @@ class _Sample(NamedTuple):
         """What makes the intervals less than they should be."""
         warnings = []
         expected = float(self.presence.sum())
-        if expected < 20:
-            warnings.append(f"{expected:.1f} droplets are expected: intervals from fewer than 20 are too narrow")
+        if 0 < expected < 20:
+            warnings.append(
+                f"{expected:.1f} droplets are expected: intervals of the sizes from fewer than 20 are too narrow"
+            )
         if expected > 0:
             volume = self.presence * self.diameters.mean(0) ** 3
             alike = volume.sum() ** 2 / (volume**2).sum()

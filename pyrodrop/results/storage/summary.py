@@ -15,12 +15,21 @@ SUMMARY = "summary.json"
 
 
 class SummarisedImage(NamedTuple):
-    """What a summary says of the image: its name, height and width in px, the channel, and um a pixel or None."""
+    """What a summary says of the image.
+
+    Attributes:
+        name: of the file.
+        size: height and width in px.
+        channel: name of the channel.
+        pixel_size_um: micrometres a pixel, or None.
+        black_level: the number of the file that was taken for black; said where it is not 0.
+    """
 
     name: str
     size: tuple[int, int]
     channel: str
     pixel_size_um: float | None
+    black_level: float = 0.0
 
 
 class SummarisedRun(NamedTuple):
@@ -56,6 +65,7 @@ def run_summary(
         "height": height,
         "channel": image.channel,
         "pixel_size_um": image.pixel_size_um,
+        **({"black_level": image.black_level} if image.black_level else {}),
         "n_droplets": n_droplets,
         **results,
         "seconds": round(run.seconds, 3),

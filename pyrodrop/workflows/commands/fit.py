@@ -157,7 +157,9 @@ def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]
         results["restarts"] = asdict(fit.agreement)
     if subject.truth is not None:
         results["truth"] = compare_with_truth(table, subject.truth)
-    image = SummarisedImage(subject.name, fit.size, subject.channel, subject.image.pixel_size_um)
+    image = SummarisedImage(
+        subject.name, fit.size, subject.channel, subject.image.pixel_size_um, subject.image.black_level
+    )
     run = SummarisedRun(fit.settings.seed, _device_name(fit.settings.device), fit.seconds, fit.losses)
     return run_summary(image, run, fit.settings.n_droplets, results)
 

@@ -26,6 +26,9 @@ from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, pick_device, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 
+# A loss curve through fewer points says nothing that losses.csv does not.
+_FEWEST_LOSSES = 5
+
 
 def measure_images(paths: Sequence[str], out: str, *, progress: bool = True, **settings: Any) -> dict[str, Any]:
     """Measure images one after the other: one into the folder ``out``, several into a folder of it each.
@@ -147,6 +150,8 @@ def _cores() -> int:
 def write_measurement(measurement: Measurement, subject: Subject, folder: Path) -> dict[str, Any]:
     """Write table, summary, state, images and figures of a measurement; return the summary."""
     summary = summarise(measurement, subject.name, subject.channel)
+    if subject.image.black_level:
+        summary["black_level"] = subject.image.black_level
     if subject.truth is not None:
         summary["truth"] = compare_with_truth(measurement.table, subject.truth)
     begin_run(folder, _FILES)
@@ -157,7 +162,8 @@ def write_measurement(measurement: Measurement, subject: Subject, folder: Path) 
     for file, pixels in (("image.tif", measurement.channels), ("residual.tif", measurement.residual_in_noise)):
         write_tiff(pixels.float().numpy(), folder / file)
     for figure, draw in _FIGURES.items():
-        write_figure(draw(measurement, subject.image), folder / f"{figure}.png")
+        if figure != "loss" or len(measurement.losses) >= _FEWEST_LOSSES:
+            write_figure(draw(measurement, subject.image), folder / f"{figure}.png")
     finish_run(folder, summary)
     return summary
 
@@ -227,7 +233,9 @@ def _sizes(measurement: Measurement, image: Micrograph) -> Figure:
         pixel_size_um=measurement.pixel_size_um,
         seed=measurement.seed,
     )
-    size_plots.histogram(axes[0], binned, measurement.sizes)
+    is_half_height = measurement.profile != "gaussian" or "sigma_px" in measurement.draws
+    ends = "at half height" if is_half_height else "of one standard deviation"
+    size_plots.histogram(axes[0], binned, measurement.sizes, ends)
     return figure
 
 

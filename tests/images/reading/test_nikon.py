@@ -28,7 +28,7 @@ def test_frames_channels_depth_and_calibration(tmp_path: Path) -> None:
     assert image.channels == ("DAPI", "GFP")
     assert image.pixel_size_um == pytest.approx(0.325)
     assert read_image(path, 0.5, frame=0, pixel_size_um=1).pixel_size_um == pytest.approx(21 / 10)
-    with pytest.raises(ImageError, match=r"holds 3 pictures \(T 3\): choose one as the frame, 0 to 2"):
+    with pytest.raises(ImageError, match=r"holds 3 pictures \(T 3\), 0 to 2: choose one, as in frame=0"):
         read_image(path)
     with pytest.raises(ImageError, match="no frame 3"):
         read_image(path, frame=3)

@@ -106,7 +106,7 @@ def test_twelve_bits_in_sixteen_ask_for_the_white_level(tmp_path: Path, name: st
 @pytest.mark.parametrize("white", [0.0, -1.0, float("nan"), float("inf")])
 def test_white_level_is_positive(tmp_path: Path, white: float) -> None:
     Image.fromarray(GRAY).save(tmp_path / "i.png")
-    with pytest.raises(ImageError, match="white level is"):
+    with pytest.raises(ImageError, match=r"white is .*give"):
         read_image(tmp_path / "i.png", white=white)
 
 
@@ -168,7 +168,7 @@ def test_whole_numbers_with_a_sign(tmp_path: Path, tiff: Callable[..., bytes]) -
     (tmp_path / "16.tif").write_bytes(tiff(3, 3, (16,), 1, 2, levels.tobytes()))
     assert_reads(tmp_path / "16.tif", levels, 32767)
     (tmp_path / "16.tif").write_bytes(tiff(3, 3, (16,), 1, 2, (-levels).tobytes()))
-    with pytest.raises(ImageError, match="black is 0"):
+    with pytest.raises(ImageError, match="white level is uncertain"):
         read_image(tmp_path / "16.tif")
 
 
@@ -188,9 +188,7 @@ def test_floating_point(tmp_path: Path) -> None:
     assert_reads(tmp_path / "i.tif", levels * 500, 500, white=500)
 
 
-@pytest.mark.parametrize(
-    ("bad", "says"), [(np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "NaN"), (-0.5, "down to -0.5")]
-)
+@pytest.mark.parametrize(("bad", "says"), [(np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "NaN")])
 def test_impossible_pixels_are_refused(tmp_path: Path, bad: float, says: str) -> None:
     levels = np.full((4, 4), 0.5, dtype=np.float32)
     levels[1, 2] = bad
@@ -275,7 +273,7 @@ def test_of_several_pictures_one_is_chosen(tmp_path: Path, name: str) -> None:
         np.testing.assert_allclose(pixels, levels, atol=80 if name == "i.gif" else 1e-3)
     with pytest.raises(ImageError, match=r"no frame 2: it holds frames 0 to 1"):
         read_image(tmp_path / name, frame=2)
-    with pytest.raises(ImageError, match=r"holds 2 pictures.*frame, 0 to 1"):
+    with pytest.raises(ImageError, match=r"holds 2 pictures.*, 0 to 1: choose one, as in frame=0"):
         read_image(tmp_path / name)
 
 
@@ -320,14 +318,14 @@ def test_a_pixel_size_given_replaces_that_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [0, -1, float("nan"), float("inf"), "wide"])
 def test_a_pixel_size_is_positive(tmp_path: Path, size: float) -> None:
     Image.fromarray(GRAY).save(tmp_path / "i.png")
-    with pytest.raises(ImageError, match=r"the pixel size is .*give a positive number"):
+    with pytest.raises(ImageError, match=r"pixel_size_um is .*give a positive number"):
         read_image(tmp_path / "i.png", pixel_size_um=size)
 
 
 @pytest.mark.parametrize("frame", [-1, 1.5, "first", True])
 def test_a_frame_is_a_whole_number(tmp_path: Path, frame: int) -> None:
     Image.fromarray(GRAY).save(tmp_path / "i.png")
-    with pytest.raises(ImageError, match=r"the frame is .*give a whole number"):
+    with pytest.raises(ImageError, match=r"frame is .*give a whole number"):
         read_image(tmp_path / "i.png", frame=frame)
 
 

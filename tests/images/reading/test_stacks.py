@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pyrodrop.images import CHANNELS, ImageError, Micrograph, read_image, write_png
+from pyrodrop.images.reading.image_file import count_frames
 
 RANDOM = np.random.default_rng(0)
 STACK = RANDOM.integers(0, 65536, (3, 4, 2, 16, 21), dtype=np.uint16)  # T, Z, C, Y, X
@@ -248,3 +249,36 @@ def test_a_depth_stated_by_ome_is_white(tmp_path: Path) -> None:
     write(tmp_path / "i.ome.tif", STACK[0, 0], ome=True, metadata={"axes": "CYX", "SignificantBits": 12})
     with pytest.raises(ImageError, match="above the white level 4095 that it states"):
         read_image(tmp_path / "i.ome.tif")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("planes", [3, 4])
+def test_three_or_four_frames_that_tifffile_took_for_colours_are_not_averaged(
+    tmp_path: Path, planes: int, kind: str
+) -> None:
+    """``imwrite`` of an array (3, H, W) stores red, green and blue, as it does colours that lie in planes."""
+    path = tmp_path / "i.tif"
+    most = 1.0 if kind == "float32" else float(np.iinfo(kind).max)
+    frames = (np.random.default_rng(0).random((planes, 20, 30)) * most).astype(kind)
+    frames[:, 0, 0] = most
+    tifffile.imwrite(path, frames)
+    for refused in (lambda: read_image(path), lambda: count_frames(path)):
+        with pytest.raises(ImageError, match=rf"{planes} frames of a stack or the colours of one.*frame=0") as error:
+            refused()
+        assert error.value.settings == ("frame",)
+    for number in range(planes):
+        image = read_image(path, frame=number)
+        assert image.channels == ("gray",)
+        np.testing.assert_allclose(image.pixels[..., 0], frames[number] / most, rtol=1e-6)
+    with pytest.raises(ImageError, match=f"has no frame {planes}"):
+        read_image(path, frame=planes)
+
+
+def test_colours_that_a_file_says_lie_in_planes_or_last_are_colours(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "last.tif", colours)
+    planes = np.moveaxis(colours, 2, 0)
+    tifffile.imwrite(tmp_path / "planes.tif", planes, photometric="rgb", planarconfig="separate", metadata=None)
+    for name in ("last.tif", "planes.tif"):
+        np.testing.assert_allclose(read_image(tmp_path / name).pixels, colours / 255, rtol=1e-6)

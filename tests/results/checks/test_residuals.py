@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pyrodrop.results.checks.residuals import droplet_residuals, image_fit, residual_map
+from pyrodrop.results.statistics.sizes import size_statistics
 
 SIZE = (80, 100)
 
@@ -103,3 +104,9 @@ def test_what_makes_no_sense_is_refused() -> None:
         image_fit(np.zeros(5), 0)
     with pytest.raises(ValueError, match="finite"):
         image_fit(np.full((3, 3), np.nan), 0)
+
+
+def test_a_constant_image_is_told_so_and_neither_too_wide_nor_too_narrow() -> None:
+    fit = image_fit(np.zeros((20, 30)), 3)
+    assert fit.warnings == ("the image is constant: there is no noise that a droplet could be told from",)
+    assert size_statistics(np.empty((4, 0)), np.empty(0), replicates=50).warnings == ()

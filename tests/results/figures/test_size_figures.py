@@ -112,3 +112,11 @@ def test_a_detection_curve_has_a_line_for_each_contrast() -> None:
     biased = check_plots.radius_bias(one(), CURVE)
     np.testing.assert_array_equal(biased.lines[0].get_ydata(), [0.1])
     np.testing.assert_array_equal(biased.containers[1][0].get_ydata(), [0.05, 0.0])
+
+
+def test_the_axis_says_where_a_diameter_ends() -> None:
+    sizes = size_histogram(np.full((3, 4), 8.0), replicates=20)
+    for ends, label in (("at half height", "diameter at half height / px"), ("", "diameter / px")):
+        _, axes = plots.figure()
+        size_plots.histogram(axes[0], sizes, ends=ends)
+        assert axes[0].get_xlabel() == label
