@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.rendering.profiles.profile import CompiledProfile, Profile, ShapeParameter
-from pyrodrop.rendering.profiles.rim import rim_half_radius
 
 Array = NDArray[np.float64]
 # No sharper edge can be told from another by pixels, and none is softer than a few of the smallest droplets.
@@ -36,15 +35,22 @@ def support_px(r: Array, shape: Array, left_out: float) -> Array:
 
 
 def half_radius_px(r: Array, shape: Array) -> Array:
-    """Half of the mean height of the core; r where the edge is sharp beside the radius."""
-    return rim_half_radius(_heights, r, shape)
+    """Where the droplet is half as high as at its centre: r, but for edges that are soft beside the radius.
+
+    With the normal distribution function Phi, the height is Phi(-u) and Phi(r / (2 w)) at the centre, so that u is
+    -Phi^-1(Phi(r / (2 w)) / 2) there.
+    """
+    from scipy.special import ndtr, ndtri
+
+    u = -ndtri(ndtr(r / (2 * shape[0])) / 2)
+    return np.asarray(r * np.sqrt(1 + 2 * u * shape[0] / r))
 
 
-def _heights(distance: Array, r: Array, shape: Array) -> Array:
-    """Height at distances (N, K); torch's erfc is slow on one thread."""
-    from scipy.special import erfc
+def heights_at(distance: Array, r: Array, shape: Array) -> Array:
+    """Height at distances (N, K) in px of droplets of radius r (N,); torch's erfc is slow on one thread."""
+    from scipy.special import ndtr
 
-    return np.asarray(erfc((np.square(distance / r[:, None]) - 1) * r[:, None] / (2 * math.sqrt(2) * shape[0])) / 2)
+    return np.asarray(ndtr((1 - np.square(distance / r[:, None])) * r[:, None] / (2 * shape[0])))
 
 
 class DiscShape(NamedTuple):

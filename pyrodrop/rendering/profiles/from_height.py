@@ -12,6 +12,7 @@ Height = Callable[[Array, Array, Array], Array]
 # Distances that are tried, in radii: a ratio of 1.005 from one to the next sees an edge of a hundredth of the radius.
 _TRIED = np.geomspace(1 / 16, 64, 1400)
 _HALVINGS = 50
+_AROUND = 101  # distances around the highest that was tried
 
 
 def support_distance(height: Height, r: Array, shape: Array, left_out: float) -> Array:
@@ -41,12 +42,14 @@ def _outermost(height: Height, r: Array, shape: Array, share: float) -> Array:
 def _outermost_of(height: Height, r: Array, shape: Array, share: float) -> Array:
     tried = r[:, None] * np.concatenate([[0.0], _TRIED])
     heights = np.abs(height(tried, r, shape))
-    level = share * heights.max(1)
+    rows = np.arange(len(r))
+    peak = np.clip(heights.argmax(1), 1, heights.shape[1] - 2)
+    around = np.linspace(tried[rows, peak - 1], tried[rows, peak + 1], _AROUND, axis=1)
+    level = share * np.maximum(heights.max(1), np.abs(height(around, r, shape)).max(1))
     above = heights > level[:, None]
     if above[:, -1].any():
         raise ValueError(f"the profile is not below {share:.2g} of its greatest height at 64 radii: it never ends.")
     last = above.shape[1] - 1 - above[:, ::-1].argmax(1)
-    rows = np.arange(len(r))
     low, high = tried[rows, last], tried[rows, np.minimum(last + 1, tried.shape[1] - 1)]
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

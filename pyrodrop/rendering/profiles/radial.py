@@ -61,17 +61,20 @@ def curve_basis() -> Array:
 
 
 def half_radius_px(r: Array, shape: Array) -> Array:
-    """Half of the mean height of the core, so that a dome does not read smaller for its top; see ``rim``."""
-    return rim_half_radius(_heights, r, shape)
+    """Half of the mean height of the core, so that a dome does not read smaller for its top; see ``rim``.
+
+    Of a flat curve it is the disc's.
+    """
+    return rim_half_radius(disc.heights_at, _curve_at, r, shape)
 
 
-def _heights(distance: Array, r: Array, shape: Array) -> Array:
-    """Height at distances (N, K) in px."""
+def _curve_at(distance: Array, r: Array, shape: Array) -> Array:
+    """Curve over the disc at distances (N, K) in px."""
     squared = np.square(distance / r[:, None])
     powers = curve_basis() @ shape[1:]
     piece = np.minimum(squared / KNOTS[1], len(KNOTS) - 1).astype(int)
     t = squared - piece * KNOTS[1]
-    return np.asarray(disc._heights(distance, r, shape) * (1 + sum(powers[piece, c] * t**c for c in range(4))))
+    return np.asarray(1 + sum(powers[piece, c] * t**c for c in range(4)))
 
 
 class RadialShape(NamedTuple):

@@ -6,45 +6,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+# From distances in px (N, K), radii r (N,) and shape (S,) to numbers (N, K).
+Radial = Callable[[Array, Array, Array], Array]
 
 # Least and most radii of the rim over which a droplet's height is averaged, and the dip below the background, in
 # heights, of a rim that is nothing but a fringe.
 _CORE, _FRINGE = (0.25, 0.85), 0.5
 _SAMPLES = 600
+_HALVINGS = 40
 
 
-def rim_half_radius(heights: Callable[[Array, Array, Array], Array], r: Array, shape: Array) -> Array:
+def rim_half_radius(flat: Radial, curve: Radial, r: Array, shape: Array) -> Array:
     """Distance in px at which droplets fall to half of their height, (N,).
 
-    The height is the mean over the core, which ends half the rim's width before the steepest place: all of a flat
-    disc, the very middle of a dome, so that a dome does not read smaller for its top. Around a droplet whose rim dips
-    below the background, as light bent by it does, the edge is where the background is passed; between no dip and one
-    of half the height, in between.
+    The height is that of the flat droplet at its centre times the mean of the curve over the core, which ends half the
+    rim's width before the steepest place: all of a flat disc, the very middle of a dome, so that a dome does not read
+    smaller for its top. Around a droplet whose rim dips below the background, as light bent by it does, the edge is
+    where the background is passed; between no dip and one of half the height, in between.
 
     Args:
-        heights: from distances in px (N, K), radii r (N,) and shape to heights (N, K).
+        flat: height of the droplet without its curve.
+        curve: what that is multiplied by.
         r: radii in px, (N,).
         shape: shared numbers, the first of them the width of the edge in px.
     """
     distance = np.sqrt(r**2 + 10 * r * float(shape[0]))[:, None] * np.linspace(0, 1, _SAMPLES)
-    every = zip(distance, heights(distance, r, shape), r, strict=True)
-    return np.array([_half(*sampled) for sampled in every], dtype=np.float64)
+    flats, curves = flat(distance, r, shape), curve(distance, r, shape)
+    every = zip(distance, flats, curves, strict=True)
+    levels, low, high = np.array([_crossing(*sampled) for sampled in every], dtype=np.float64).reshape(-1, 3).T
+    for _ in range(_HALVINGS):
+        middle = ((low + high) / 2)[:, None]
+        over = (flat(middle, r, shape) * curve(middle, r, shape))[:, 0] > levels
+        low, high = np.where(over, middle[:, 0], low), np.where(over, high, middle[:, 0])
+    return np.where(np.isnan(levels), r, low)
 
 
-def _half(distance: Array, heights: Array, radius: float) -> float:
-    """Where heights sampled at distances from the centre fall to half; the radius where there is no height."""
+def _crossing(distance: Array, flat: Array, curve: Array) -> tuple[float, float, float]:
+    """The level of half height, and two distances between which it is passed; NaN where there is no height."""
+    nothing = (np.nan, 0.0, 0.0)
+    heights = flat * curve
     falling = -np.gradient(heights, distance)
     steepest = int(np.argmax(falling))
     rim = float(distance[steepest])
     height = float(heights[distance <= _CORE[0] * rim].mean())
     if height <= 0 or falling[steepest] <= 0:
-        return radius
+        return nothing
     core = distance <= rim * min(max(1 - height / (2 * rim * falling[steepest]), _CORE[0]), _CORE[1])
-    height = float(np.average(heights[core], weights=distance[core] + distance[1]))
+    height = float(flat[0] * np.average(curve[core], weights=distance[core] + distance[1]))
+    if height <= 0:
+        return nothing
     dip = max(-float(heights[steepest:].min()) / height, 0.0)
-    over = heights - height / 2 * max(0.0, 1 - dip / _FRINGE)
+    level = height / 2 * max(0.0, 1 - dip / _FRINGE)
+    over = heights - level
     crossings = np.flatnonzero((over[:-1] > 0) & (over[1:] <= 0))
     if not len(crossings):
-        return radius
-    at = distance[crossings] + distance[1] * over[crossings] / (over[crossings] - over[crossings + 1])
-    return float(at[np.argmin(np.abs(at - rim))])
+        return nothing
+    nearest = crossings[np.argmin(np.abs(distance[crossings] - rim))]
+    return level, float(distance[nearest]), float(distance[nearest + 1])

@@ -106,6 +106,22 @@ def test_a_support_that_is_searched_for_is_that_in_closed_form(profile: Profile)
     assert searched == pytest.approx(profile.support(r, shape, 1e-5), rel=1e-2)
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0, 2.0, 5.0, 20.0, 100.0])
+def test_the_half_radius_is_where_the_droplet_as_drawn_is_half_as_high(profile: Profile, share: float) -> None:
+    """To a thousandth of a pixel, for radii of half an edge to a hundred edges; of ``radial`` with a flat curve."""
+    fine = 16  # pixels to a px: only ratios of lengths matter
+    width = 1.5
+    shape = np.where(profile.log, width, 0.0)
+    half = float(profile.half_radius(np.array([share * width]), shape)[0])
+    r, zero = torch.tensor([fine * share * width], dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    length = int(fine * (4 * half + 10))
+    row = render(zero, zero, r, zero + 0.7, 0.0, (1, length), profile.name, "reference", torch.tensor(fine * shape))
+    heights = row[0].numpy() / (row.max() if profile.name == "ring" else row[0, 0]).numpy()
+    last = np.flatnonzero(heights > 0.5)[-1]
+    drawn = last + (heights[last] - 0.5) / (heights[last] - heights[last + 1])
+    assert half == pytest.approx(drawn / fine, abs=1e-3)
+
+
 @pytest.mark.parametrize("of", ["as it is", "without compiled code"])
 def test_columns_are_the_height_and_its_small_differences(profile: Profile, of: str) -> None:
     """What the joint fit is made of: height, and derivatives by x, y, log r and the unconstrained shared numbers."""
