@@ -182,6 +182,16 @@ def defocused(rng: Rng, d: Droplets, blur: float) -> None:
         d.gauss = rng.uniform(0.0, 0.7)
 
 
+def hologram(rng: Rng, d: Droplets, blur: float) -> None:
+    """A small body with many rings of interference about it, each weaker: its own edge is the innermost."""
+    d.body = rng.choice([-1.0, 1.0])
+    d.gauss = 1.0
+    d.fringe = rng.uniform(0.15, 0.5)
+    d.fringe_wave = np.maximum(2.5, rng.uniform(0.9, 1.8) * d.r)
+    d.fringe_out = d.fringe_wave * rng.uniform(0.5, 1.6)
+    d.fringe_phase = rng.uniform(0.5, 1.5) * math.pi
+
+
 def redcell(rng: Rng, d: Droplets, blur: float) -> None:
     """A dark ring-shaped body with a pale middle, its outline a little uneven; seen through each other."""
     n = len(d)
@@ -263,6 +273,7 @@ LOOKS = {
     "sphere": Look(sphere, 2.5, 1.2),
     "coin": Look(coin, 6.0, 0.5),
     "defocused": Look(defocused, 3.5, 0.8),
+    "hologram": Look(hologram, 2.5, 0.3),
     "redcell": Look(redcell, 5.0, 0.7),
     "condensed": Look(condensed, 3.0, 0.7),
     "grainy": Look(grainy, 3.0, 0.8),

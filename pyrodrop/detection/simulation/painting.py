@@ -103,9 +103,8 @@ def _curves(p, far, samples, inner, outer, cover):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _lit(p, ux, uy, q):
-    """Factor of the body's height by the light from a side; ux, uy in units of the radius, q their square."""
-    along = ux * math.cos(p[_LIGHT + 2]) + uy * math.sin(p[_LIGHT + 2])
+def _lit(p, along, q):
+    """Factor of the body's height by the light from a side: the place along it and its squared distance, in radii."""
     if p[_LIGHT] == LINEAR:
         g = along
     elif p[_LIGHT] == STEP:
@@ -164,6 +163,7 @@ def _paint(image, picture, rows):
         cosine, sine, root, r = math.cos(p[_ANGLE]), math.sin(p[_ANGLE]), math.sqrt(p[_RATIO]), p[_R]
         waves = p[_MODE1 + 1] != 0 or p[_MODE1 + 4] != 0
         mix = p[_MIX]
+        light_x, light_y = math.cos(p[_LIGHT + 2]) / r, math.sin(p[_LIGHT + 2]) / r
         at = spans[k, 4]
         for i in range(spans[k, 0], spans[k, 1]):
             for j in range(spans[k, 2], spans[k, 3]):
@@ -187,7 +187,7 @@ def _paint(image, picture, rows):
                     rings = outer[m] * (1 - t) + outer[m + 1] * t
                     a = cover[m] * (1 - t) + cover[m + 1] * t
                     if p[_LIGHT] != 0:
-                        body *= _lit(p, dx / r, dy / r, q)
+                        body *= _lit(p, dx * light_x + dy * light_y, q)
                     if p[_TEXTURE] != 0:
                         body += (
                             p[_TEXTURE]

@@ -63,7 +63,7 @@ def simulate_patch(seed: np.random.SeedSequence, size: int) -> Patch:
     if layer is not None and not above:
         image = laid(image, layer, height)
     bare = image.copy()
-    droplets, painted, depth, kind = painted_scene(rng, p, image, size)
+    droplets, painted, depth, kind = painted_scene(rng, p, image, layer, size)
     change = image - bare
     if layer is not None and above:
         image, bare = laid(image, layer, height), laid(bare, layer, height)

@@ -58,7 +58,7 @@ def curve(rng: Rng, size: int) -> NDArray[np.float64]:
 
 def bend(rng: Rng, size: int, width: float) -> NDArray[np.float64]:
     """The middle of a channel that goes straight, turns back on itself in half a circle and goes straight, (n, 2)."""
-    radius = width * rng.uniform(0.6, 1.5)
+    radius = max(width * rng.uniform(0.6, 1.5), 0.1 * size)
     turn = np.linspace(0, math.pi, 30)
     arc = radius * np.stack([np.cos(turn), np.sin(turn)], 1)
     far = np.linspace(2 * size, 0, 4)[:, None] * [[0.0, -1.0]]

@@ -50,9 +50,12 @@ def plan(rng: np.random.Generator, size: int) -> Plan:
 
 
 def painted_scene(
-    rng: np.random.Generator, p: Plan, image: Picture, size: int
+    rng: np.random.Generator, p: Plan, image: Picture, layer: Clutter | None, size: int
 ) -> tuple[Droplets, Painted, NDArray[np.int64], str]:
-    """Paint droplets into the image, in place: them, what painting told of them, their depths, and their kind."""
+    """Paint droplets into the image, in place: them, what painting told of them, their depths, and their kind.
+
+    Most of those that would lie on walls are left out, so that channels have droplets within and none across.
+    """
     if p.empty:
         droplets = Droplets(0)
         return droplets, paint(image, droplets, bank()[0, 0]), np.zeros(0, np.int64), "empty"
@@ -60,8 +63,24 @@ def painted_scene(
         droplets, painted = foam(rng, image, p.factor, size)
         return droplets, painted, np.zeros(len(droplets), np.int64), "foam"
     droplets, depth, kind = scene(rng, float(p.width), p.factor, p.blur, size)
+    if layer is not None and p.clutter in ("walls", "edges", "lines") and rng.random() < 0.7:
+        free = clear(layer, droplets)
+        droplets, depth = droplets.take(free), depth[free]
     picture = bank()[rng.integers(0, 7), rng.integers(0, 8)]
     return droplets, paint(image, droplets, picture), depth, kind
+
+
+def clear(layer: Clutter, droplets: Droplets) -> NDArray[np.bool_]:
+    """Which droplets lie on no line of a layer: neither the centre nor sixteen points of the outline, shape (n,)."""
+    steep = np.hypot(*np.gradient(layer.value)) > 0.15
+    turn = np.linspace(0, 2 * math.pi, 16, endpoint=False)[:, None]
+    last = layer.value.shape[0] - 1
+    on = np.zeros(len(droplets), np.bool_)
+    for share in (0.0, 0.5, 0.95):
+        x = np.rint(droplets.x + share * droplets.r * np.cos(turn)).astype(np.intp).clip(0, last)
+        y = np.rint(droplets.y + share * droplets.r * np.sin(turn)).astype(np.intp).clip(0, last)
+        on |= steep[y, x].any(0)
+    return ~on
 
 
 def laid(image: Picture, layer: Clutter, height: float) -> Picture:
