@@ -194,7 +194,7 @@ def edges(rng: Rng, size: int, blur: float) -> Clutter:
 
 def specks(rng: Rng, size: int, blur: float) -> Clutter:
     """Dust, rods, blades of grass or stones."""
-    kind = (dust, rods, blades, stones)[rng.integers(4)]
+    kind = (dust, rods, blades, stones, stones)[rng.integers(5)]
     return Clutter(kind(rng, size, blur))
 
 
@@ -205,10 +205,10 @@ CLUTTER: dict[str, tuple[Callable[[Rng, int, float], Clutter], float]] = {
     "polygons": (polygons, 1.0),
     "crystals": (crystals, 1.0),
     "leaves": (leaves, 0.7),
-    "tilings": (tilings, 1.3),
-    "lettering": (lettering, 1.5),
+    "tilings": (tilings, 2.0),
+    "lettering": (lettering, 2.0),
     "furniture": (furniture, 0.8),
     "tissue": (tissue, 1.2),
     "edges": (edges, 0.8),
-    "specks": (specks, 1.2),
+    "specks": (specks, 1.6),
 }

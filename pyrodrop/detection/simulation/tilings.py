@@ -61,6 +61,13 @@ def waves(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
     return value
 
 
+def crate(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
+    """Two sines across each other: as many bright places as dark, in rows, and flat nowhere."""
+    turn = np.float32(2 * math.pi)
+    one, two = np.sin(turn * u / 2), np.sin(turn * v / 2)
+    return 0.5 + (0.5 * one * two if rng.random() < 0.5 else 0.25 * (one + two))
+
+
 def hexagons(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
     """The walls of a honeycomb: near to as much as duty / 2 of the next centre as of the nearest."""
     root = np.float32(math.sqrt(3))
@@ -73,4 +80,4 @@ def hexagons(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
     return ranked[1] - ranked[0] < min(float(duty), 0.2) / 2
 
 
-TILINGS = (stripes, checkers, grid, bricks, waves, hexagons)
+TILINGS = (stripes, checkers, checkers, grid, bricks, waves, crate, hexagons)
