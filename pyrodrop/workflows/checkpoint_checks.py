@@ -18,6 +18,9 @@ CPU_RANDOM, CUDA_RANDOM = torch.Generator().get_state().numel(), 16
 _FARTHEST_LOGIT, _FARTHEST = 10_000.0, 50.0
 _LEAST_SIDE, _MOST_CHANNELS = 8, 16
 _DRAWN = ("x_px", "y_px", "radius_px", "amplitude")
+# Those of the model that was measured with, but for the profile's own, and what its priors are wide in.
+_SITES = ("x", "y", "r", "amplitude", "bg", "noise")
+_SCALES = ("amplitude", "level", "spread", "noise")
 _PLAIN = (int, float, str, bool, type(None))
 
 
@@ -132,20 +135,19 @@ def check_measurement(state: Mapping[str, Any]) -> None:
     for value in evidence.values():
         _check_number("evidence", value)
     (droplets,) = _numbers("presence", state["presence"], real, 1)
-    for name in ("background", "residual"):
-        _numbers(name, state[name], real, 3, size)
-    for name in ("noise", "reduced_chi_square"):
-        _numbers(name, state[name], real, 1, (count,))
-    for name in ("shape", "shape_sd"):
-        _numbers(name, state[name], real, 1, (known[profile].size,))
-    _numbers("at_bound", state["at_bound"], (torch.bool,), 1, (droplets,))
+    _numbers("residual", state["residual"], real, 3, size)
+    _numbers("reduced_chi_square", state["reduced_chi_square"], real, 1, (count,))
+    _numbers("shape_sd", state["shape_sd"], real, 1, (known[profile].size,))
+    _numbers("at_bounds", state["at_bounds"], (torch.bool,), 1, (droplets,))
     if not _numbers("losses", state["losses"], real, 1)[0]:
         raise DamagedError("'losses' are none")
-    _check_draws(state["draws"], count, droplets)
+    _check_scales(state["scales"], count)
+    _check_sites(state["sites"], known[profile], size, droplets, state["scales"]["spacing"])
+    _check_draws(state["draws"], count, droplets, known[profile].gaussian)
     if not bool(((state["presence"] >= 0) & (state["presence"] <= 1)).all()):
         raise DamagedError("'presence' is no probability")
-    if not bool((state["noise"] > 0).all()) or not bool((state["reduced_chi_square"] >= 0).all()):
-        raise DamagedError("'noise' or 'reduced_chi_square' is negative")
+    if not bool((state["reduced_chi_square"] >= 0).all()):
+        raise DamagedError("'reduced_chi_square' is negative")
     if state["pixel_size_um"] is not None:
         _check_number("pixel_size_um", state["pixel_size_um"], 0)
         if not state["pixel_size_um"]:
@@ -163,18 +165,51 @@ def _profile(name: Any) -> Profile:
         raise DamagedError(str(error)[:200].rstrip(".")) from error
 
 
-def _check_draws(draws: Mapping[Any, Any], channels: int, droplets: int) -> None:
-    if set(draws) != set(_DRAWN):
-        raise DamagedError(f"'draws' are not of {', '.join(_DRAWN)}")
+def _check_scales(scales: Any, channels: int) -> None:
+    if not isinstance(scales, dict) or scales.keys() != {*_SCALES, "radius_px", "spacing"}:
+        raise DamagedError("'scales' are not those of the priors")
+    for name in _SCALES:
+        _numbers("scales", scales[name], (torch.float64,), 1, (channels,))
+        if name != "level" and not bool((scales[name] > 0).all()):
+            raise DamagedError("'scales' are not positive")
+    for name in ("radius_px", "spacing"):
+        _check_number("scales", scales[name], 1e-3)
+
+
+def _check_sites(sites: Any, profile: Profile, size: tuple[int, ...], droplets: int, spacing: float) -> None:
+    """The first of the sites' droplets are those of the draws; after them come others of no account."""
+    count, height, width = size
+    own = {parameter.name: () if parameter.entries is None else (parameter.size,) for parameter in profile.parameters}
+    if not isinstance(sites, dict) or sites.keys() != {*_SITES, *own}:
+        raise DamagedError("'sites' are not those of the model")
+    (number,) = _numbers("sites", sites["x"], (torch.float64,), 1)
+    if number < droplets:
+        raise DamagedError("'sites' are of fewer droplets than there are")
+    # As many control points as ``models.bspline_background`` has.
+    grid = tuple(max(1, round(side / spacing)) + 3 for side in (height, width))
+    shapes = {"bg": (count, *grid), "noise": (count,), "amplitude": (count, number), **own}
+    for name, values in sites.items():
+        _numbers("sites", values, (torch.float64,), None, shapes.get(name, (number,)))
+        if values.numel() and values.abs().max() > 1e9:
+            raise DamagedError("'sites' lie where no droplet is")
+    positive = ("r", "noise", *(parameter.name for parameter in profile.parameters if parameter.log))
+    if not all(bool((sites[name] > 0).all()) for name in positive):
+        raise DamagedError("'sites' that are positive are not")
+
+
+def _check_draws(draws: Mapping[Any, Any], channels: int, droplets: int, gaussian: bool) -> None:
+    names = (*_DRAWN, "sigma_px") if gaussian else _DRAWN
+    if set(draws) != set(names):
+        raise DamagedError(f"'draws' are not of {', '.join(names)}")
     number = _numbers("draws", draws["x_px"], (torch.float32,), 2)[0]
     if not number:
         raise DamagedError("'draws' are none")
-    for name in _DRAWN:
+    for name in names:
         inner = (channels, droplets) if name == "amplitude" else (droplets,)
         _numbers("draws", draws[name], (torch.float32,), None, (number, *inner))
-    if droplets and draws["radius_px"].min() <= 0:
+    if droplets and min(draws[name].min() for name in names if name in ("radius_px", "sigma_px")) <= 0:
         raise DamagedError("'draws' have radii that are not positive")
-    if droplets and max(draws[name].abs().max() for name in _DRAWN) > 1e9:
+    if droplets and max(draws[name].abs().max() for name in names) > 1e9:
         raise DamagedError("'draws' lie where no droplet is")
 
 

@@ -64,7 +64,6 @@ def _layers_of(folder: Path) -> list[Layer]:
         "border_width": np.minimum(_LINE * _longest(run, table), _THICKEST * 2 * table["radius_px"].to_numpy()),
         "border_width_is_relative": False,
         "features": table,
-        "shown": (table["presence"] >= 0.5).to_numpy(),
     }
     layers.append((centres, {**common, **look, "name": f"{run.name}: droplets"}, "points"))
     return layers

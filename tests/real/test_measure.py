@@ -33,7 +33,7 @@ Table = npt.NDArray[np.float64]
 
 def found_and_true(path: Path) -> tuple[Table, Table]:
     table = pyrodrop.measure(pyrodrop.read_image(path, white="brightest").channel("gray")).table
-    found = table[table["presence"] >= 0.5][["x_px", "y_px", "radius_px"]].to_numpy()
+    found = table[["x_px", "y_px", "radius_px"]].to_numpy()
     with (path.parent / "annotations.csv").open(newline="") as handle:
         rows = [row for row in csv.DictReader(handle) if row["image"] == path.name]
     truth = np.array([[float(row["x"]), float(row["y"]), float(row["r"] or "nan")] for row in rows])

@@ -44,7 +44,6 @@ def test_a_folder_opens_as_image_residual_and_circles(folder: Path) -> None:
     table = pd.read_csv(folder / "droplets.csv")
     np.testing.assert_allclose(circles[0], table[["y_px", "x_px"]])
     np.testing.assert_allclose(circles[1]["size"], 2 * table["radius_px"])
-    assert circles[1]["shown"].tolist() == [True, True, False, True]
     assert circles[1]["features"]["id"].tolist() == [0, 1, 2, 3]
     # A line that hid the rim would hide whether the circle lies on it.
     assert (circles[1]["border_width"] <= 0.15 * circles[1]["size"]).all()

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,17 @@ Named = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 # Sites of the post's models that are images, whatever their size.
 _IMAGES = ("val", "diff", "obs")
 _UNITS = {"x": "widths of the image", "y": "heights of the image", "r": "px"}
-_UNITS |= dict.fromkeys(("x_px", "y_px", "radius_px"), "px")
+_UNITS |= dict.fromkeys(("x_px", "y_px", "radius_px", "sigma_px"), "px")
+
+
+class ResultWithDraws(Protocol):
+    """A fit or a measurement, which knows its draws and what was observed, (H, W) or (C, H, W)."""
+
+    def arviz_draws(self) -> tuple[Mapping[str, Tensor], Tensor]: ...
 
 
 def to_arviz(
-    draws: Mapping[str, Tensor],
+    draws: Mapping[str, Tensor] | ResultWithDraws,
     *,
     num_chains: int | None = None,
     observed: Tensor | None = None,
@@ -32,7 +38,8 @@ def to_arviz(
 
     Args:
         draws: by site name, (draws, *site shape), or (chains, draws, *site shape): what ``Fit.latent``,
-            ``Fit.sample``, ``Fit.nuts`` and ``pyrodrop.sample_nuts`` return, and ``Measurement.draws``.
+            ``Fit.sample``, ``Fit.nuts`` and ``pyrodrop.sample_nuts`` return, and ``Measurement.draws``. Or a fit or a
+            measurement itself, which brings what was observed.
         num_chains: the number of chains in the first dimension; 1 says that there is no such dimension. Draws of
             ``sample_nuts`` know it themselves, others are taken for one chain.
         observed: what was fitted, (H, W) or channels (C, H, W); it becomes ``obs`` in the group ``observed_data``.
@@ -57,6 +64,9 @@ def to_arviz(
     arviz = _arviz()
     import xarray
 
+    if not isinstance(draws, Mapping):
+        draws, own = draws.arviz_draws()
+        observed = own if observed is None else observed
     stats = getattr(draws, "stats", None)
     chains = getattr(stats, "num_chains", 1) if num_chains is None else num_chains
     values = {name: _by_chain(name, value, chains) for name, value in draws.items()}

@@ -19,7 +19,7 @@ Labels = UInt16[NDArray[np.uint16], "h w"] | UInt32[NDArray[np.uint32], "h w"]
 _BAND = 256
 
 
-def label_mask(table: pd.DataFrame, size: tuple[int, int], least_presence: float = 0.5) -> Labels:
+def label_mask(table: pd.DataFrame, size: tuple[int, int], least_presence: float = 0.0) -> Labels:
     """The label image of a droplet table: 0 is background, a droplet's label is its id + 1.
 
     A pixel belongs to a droplet whose circle holds its centre. Where circles overlap it goes to the droplet whose
@@ -41,7 +41,7 @@ def label_mask(table: pd.DataFrame, size: tuple[int, int], least_presence: float
 
 
 def label_bands(
-    table: pd.DataFrame, size: tuple[int, int], least_presence: float = 0.5, rows: int = _BAND
+    table: pd.DataFrame, size: tuple[int, int], least_presence: float = 0.0, rows: int = _BAND
 ) -> Iterator[Labels]:
     """The label image of ``label_mask`` from top to bottom, so many rows at a time: memory is that of one band."""
     droplets = likely(table, least_presence)
@@ -56,7 +56,7 @@ def label_bands(
         yield _labels(circles, np.zeros((bottom - top, size[1]), dtype=kind))
 
 
-def label_type(table: pd.DataFrame, least_presence: float = 0.5) -> np.dtype[Any]:
+def label_type(table: pd.DataFrame, least_presence: float = 0.0) -> np.dtype[Any]:
     """The smaller of uint16 and uint32 that holds every label."""
     droplets = likely(table, least_presence)
     large = len(droplets) and droplets["id"].max() >= np.iinfo(np.uint16).max
@@ -86,7 +86,7 @@ def write_labels(
     size: tuple[int, int],
     path: str | os.PathLike[str],
     pixel_size_um: float | None = None,
-    least_presence: float = 0.5,
+    least_presence: float = 0.0,
 ) -> None:
     """Write the label image of a droplet table as a TIFF, with the size of a pixel where it is known.
 

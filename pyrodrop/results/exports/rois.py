@@ -12,7 +12,7 @@ from pyrodrop.results.storage.atomic_write import atomic_write
 _TO_CORNERS = 0.5
 
 
-def imagej_rois(table: pd.DataFrame, least_presence: float = 0.5) -> "list[Any]":
+def imagej_rois(table: pd.DataFrame, least_presence: float = 0.0) -> "list[Any]":
     """One oval for each droplet, sub-pixel, named by the droplet's id.
 
     Args:
@@ -48,7 +48,7 @@ def imagej_rois(table: pd.DataFrame, least_presence: float = 0.5) -> "list[Any]"
     return rois
 
 
-def write_rois(table: pd.DataFrame, path: str | os.PathLike[str], least_presence: float = 0.5) -> None:
+def write_rois(table: pd.DataFrame, path: str | os.PathLike[str], least_presence: float = 0.0) -> None:
     """Write the droplets as a zip that ImageJ's ROI Manager opens; see ``imagej_rois``."""
     from roifile import roiwrite
 

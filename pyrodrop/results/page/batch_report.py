@@ -107,7 +107,7 @@ def batch_text(path: Path, named: Sequence[tuple[str, ResultFolder]], failed: Ma
 
 def _facts(runs: Sequence[ResultFolder], unit: str) -> list[Fact]:
     counted = [parts_of(run.summary.get("count")) for run in runs]
-    total = sum(len(run.table) if parts is None else parts[0] for run, parts in zip(runs, counted, strict=True))
+    total = sum(len(run.table) for run in runs)
     note = "sum over the images" + ("" if all(counted) else "; some were not counted")
     facts = [Fact("Images", show(float(len(runs)), 0)), Fact("Droplets", show(float(total), 0), note=note)]
     medians = [parts[0] for run in runs if (parts := parts_of(sizes_of(run).get("dn50")))]

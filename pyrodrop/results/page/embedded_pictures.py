@@ -77,7 +77,7 @@ def thumbnail(path: Path, longest: int = 240) -> str | None:
 
 
 def with_circles(pixels: NDArray[np.float32], table: "pd.DataFrame", longest: int) -> Image.Image:
-    """An image (H, W) in gray, and a circle for each droplet whose presence is at least one half.
+    """An image (H, W) in gray, and a circle for each droplet of the table.
 
     Its longer side has so many pixels; a small image is enlarged by a whole number, to at most that.
     """
@@ -87,8 +87,7 @@ def with_circles(pixels: NDArray[np.float32], table: "pd.DataFrame", longest: in
     factor = gray.width / pixels.shape[1]
     canvas = gray.resize((_FINER * gray.width, _FINER * gray.height), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(canvas)
-    present = table[table["presence"] >= 0.5] if "presence" in table else table
     to_corners = np.array([0.5, 0.5, 0.0])
-    for x, y, radius in _FINER * factor * (present[["x_px", "y_px", "radius_px"]].to_numpy() + to_corners):
+    for x, y, radius in _FINER * factor * (table[["x_px", "y_px", "radius_px"]].to_numpy() + to_corners):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(255, 75, 51), width=_LINE)
     return canvas.resize(gray.size, Image.Resampling.LANCZOS)

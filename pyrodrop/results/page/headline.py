@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pyrodrop.results.page.method_text import TOO_LARGE
+from pyrodrop.results.page.method_text import TOO_LARGE, number_of
 from pyrodrop.results.page.number_format import decimals_for, digits, parts_of, show, with_interval
 from pyrodrop.results.storage.result_folder import ResultFolder
 
@@ -39,7 +39,7 @@ def count_fact(run: ResultFolder) -> Fact:
     """How many droplets: counted with an interval, or as many as the fit was given."""
     if parts_of(run.summary.get("count")) is not None:
         estimate = with_interval(run.summary["count"])
-        return Fact("Droplets", estimate.value, interval=estimate.interval)
+        return Fact("Droplets", number_of(run), interval=estimate.interval)
     note = "rows of a table that was altered" if run.table_altered else "as many as the fit was given or started with"
     return Fact("Droplets", show(float(len(run.table)), 0), note=note)
 
@@ -50,8 +50,7 @@ def median_fact(run: ResultFolder) -> Fact:
     if parts_of(median) is not None:
         estimate = with_interval(median)
         return Fact("Median diameter", estimate.value, unit_of(run), estimate.interval, "by number")
-    present = run.table[run.table["presence"] >= 0.5]
-    value = 2 * float(present["radius_px"].median()) * (run.pixel_size_um or 1.0)
+    value = 2 * float(run.table["radius_px"].median()) * (run.pixel_size_um or 1.0)
     note = "of the droplets in the table, without an interval"
     return Fact("Median diameter", show(value, decimals_for(None, value)), unit_of(run), note=note)
 

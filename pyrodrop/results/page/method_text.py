@@ -6,21 +6,27 @@ from typing import Any
 from pyrodrop.results.page.number_format import digits, parts_of, show, with_interval
 from pyrodrop.results.storage.result_folder import ResultFolder
 
-# Where the circle of a profile lies; see ``pyrodrop.rendering``.
-RADII: dict[str, str] = {
-    "gaussian": "where the spot has fallen to 61 % of its height, one standard deviation from the centre",
-    "disc": "where the edge has fallen to half of the droplet's height",
-    "radial": "where the edge has fallen to half of the droplet's height",
-}
+# Where a droplet's circle lies: of a fit, whose spots are Gaussian, and of a measurement, whatever the profile.
+OF_A_FIT = "where the spot has fallen to 61 % of its height, one standard deviation from the centre"
+OF_A_MEASUREMENT = "where it has fallen to half of its height"
 _SHAPES = {"gaussian": "Gaussian spots", "disc": "discs with a soft edge", "radial": "discs with a radial profile"}
 # The misfit is then as large as the noise.
 TOO_LARGE = 2.0
 
 
 def radius_meaning(summary: Mapping[str, Any]) -> str:
-    """Where the radius of a droplet ends, in words; empty where the profile is not known. A fit's is Gaussian."""
-    profile = summary.get("profile", "gaussian" if "learning_rate" in summary else None)
-    return RADII.get(str(profile), "")
+    """Where the radius of a droplet ends, in words; empty where it is not known who has written the results."""
+    if isinstance(summary.get("profile"), str):
+        return OF_A_MEASUREMENT
+    return OF_A_FIT if "learning_rate" in summary else ""
+
+
+def number_of(run: ResultFolder) -> str:
+    """The number of droplets, n_droplets of the summary; of results that do not say it, the mean of the count."""
+    number = run.summary.get("n_droplets")
+    if isinstance(number, int) and not isinstance(number, bool):
+        return show(float(number), 0)
+    return with_interval(run.summary.get("count")).value
 
 
 def method_text(run: ResultFolder) -> str:
@@ -82,7 +88,7 @@ def _result_sentences(run: ResultFolder) -> list[str]:
             sizes_in_words.append(f"{meaning} of {estimate.value} {unit} ({estimate.interval})")
     with_sizes = f", with {' and '.join(sizes_in_words)}" if sizes_in_words else ""
     sentences = [
-        f"It found {count.value} droplets ({count.interval}){with_sizes}; in brackets, 90 % credible intervals."
+        f"It found {number_of(run)} droplets ({count.interval}){with_sizes}; in brackets, 90 % credible intervals."
     ]
     reduced = run.summary.get("reduced_chi_square")
     if isinstance(reduced, int | float) and reduced > TOO_LARGE:

@@ -113,3 +113,17 @@ def presences(presence: ArrayLike) -> Float64[Array, " n"]:
     if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"presence has shape {p.shape}: give one probability within [0, 1] a droplet.")
     return p
+
+
+def counted(presence: ArrayLike) -> NDArray[np.bool_]:
+    """Which droplets are counted, (N,): as many as the median of their number says, the most probable ones.
+
+    These are the rows of a table, of a figure and of an export. Of equally probable ones the first are taken.
+
+    Args:
+        presence: probability that each droplet is there, (N,), in [0, 1].
+    """
+    p = presences(presence)
+    chosen = np.zeros(len(p), bool)
+    chosen[np.argsort(-p, kind="stable")[: count_distribution(p).quantile(0.5)]] = True
+    return chosen

@@ -95,6 +95,7 @@ def size_statistics(
     pixel_size_um: float | None = None,
     cut: ArrayLike | None = None,
     size: tuple[int, int] | None = None,
+    counted: ArrayLike | None = None,
     replicates: int = 4_000,
     seed: int = 0,
 ) -> Sizes:
@@ -104,7 +105,9 @@ def size_statistics(
     probability, and weighs those that are by a Dirichlet draw: Rubin's Bayesian bootstrap (1981), whose
     concentration is (n - 2) / n for n droplets, so that the variance of a mean is s^2 / n with the unbiased s^2
     (one, as in Rubin's paper, gives too little for few droplets). Mean and quantiles are over replicates. So
-    the interval holds the uncertainty of each droplet and of having seen only so many.
+    the interval holds the uncertainty of each droplet and of having seen only so many. With ``counted`` the number
+    itself is that of the counted droplets alone, its mean over the posterior draws: that of ``d_1_0`` is then what
+    anyone gets who averages the diameters of the table's rows.
 
     Args:
         diameters_px: posterior draws, (draws, N), in px, positive; N may be 0. A single row (1, N) stands for
@@ -116,6 +119,7 @@ def size_statistics(
             W H / ((W - d) (H - d)). Needs ``size``. Without it all droplets count alike, which is right when a
             droplet is measured wherever its centre lies in the image.
         size: height and width (H, W) of the image in px.
+        counted: which droplets are counted, (N,), as ``counts.counted`` says; the others only widen the intervals.
         replicates: how many; more make the interval's ends steadier.
         seed: of all randomness.
 
@@ -134,7 +138,7 @@ def size_statistics(
         >>> sizes.unit, bool(sizes["dn50"].q05 < np.median(diameters) / 2 < sizes["dn50"].q95)
         ('um', True)
     """
-    sample = _Sample.of(diameters_px, presence, cut, size)
+    sample = _Sample.of(diameters_px, presence, cut, size, counted)
     scale = 1.0 if pixel_size_um is None else float(pixel_size_um)
     if not 0 < scale < np.inf:
         raise ValueError(f"pixel_size_um is {pixel_size_um}: give a positive number, or None.")
@@ -149,6 +153,11 @@ def size_statistics(
     for column, name in enumerate(STATISTICS):
         unit = 1.0 if name in _SPREAD else scale
         statistics[name] = _estimate(values[:, column] * unit, several)
+    if sample.counted is not None:
+        values = np.concatenate([_statistics(population) for population in sample.counted_alone()])
+        for column, name in enumerate(STATISTICS):
+            mean = _estimate(values[:, column] * (1.0 if name in _SPREAD else scale), False).mean
+            statistics[name] = statistics[name]._replace(mean=mean)
     edge = (
         "all droplets count alike"
         if cut is None
@@ -159,12 +168,15 @@ def size_statistics(
 
 
 class _Sample(NamedTuple):
-    """Checked input: draws (draws, N) and presence (N,) of the droplets that count, and the room they have."""
+    """Checked input: draws (draws, N) and presence (N,) of the droplets that matter, the room they have, how many there
+    are with those left out, and which are counted, where that is given.
+    """
 
     diameters: Array
     presence: Array
     room: Array
     total: int
+    counted: NDArray[np.bool_] | None
 
     @classmethod
     def of(
@@ -173,6 +185,7 @@ class _Sample(NamedTuple):
         presence: ArrayLike | None,
         cut: ArrayLike | None,
         size: tuple[int, int] | None,
+        counted: ArrayLike | None,
     ) -> "_Sample":
         d = np.asarray(diameters, dtype=np.float64)
         if d.ndim != 2 or len(d) == 0:
@@ -183,8 +196,11 @@ class _Sample(NamedTuple):
         p = np.ones(n) if presence is None else presences(presence)
         if len(p) != n:
             raise ValueError(f"presence has {len(p)} entries for {n} droplets: give one a droplet.")
+        chosen = None if counted is None else np.asarray(counted, dtype=bool)
+        if chosen is not None and chosen.shape != (n,):
+            raise ValueError(f"counted has shape {chosen.shape} for {n} droplets: give one a droplet.")
         if cut is None:
-            return cls(d, p, np.ones_like(d), n)
+            return cls(d, p, np.ones_like(d), n, chosen)
         if size is None:
             raise ValueError("cut is given without size: say (height, width) in px, or leave cut out.")
         left_out = np.asarray(cut, dtype=bool)
@@ -194,7 +210,17 @@ class _Sample(NamedTuple):
         room = np.ones_like(d)
         for side in size:
             room *= np.maximum(1 - d / side, _LEAST_ROOM)
-        return cls(d, p, room, n)
+        return cls(d, p, room, n, None if chosen is None else chosen[~left_out])
+
+    def counted_alone(self) -> Iterator[Population]:
+        """The counted droplets in every posterior draw, alike but for the room they have; some draws at a time."""
+        assert self.counted is not None
+        step = max(1, _CHUNK // max(int(self.counted.sum()), 1))
+        for begin in range(0, len(self.diameters), step):
+            diameters, room = (part[begin : begin + step][:, self.counted] for part in (self.diameters, self.room))
+            weights = 1 / room
+            total = weights.sum(1, keepdims=True)
+            yield Population(diameters, weights / np.where(total > 0, total, 1), np.ones(diameters.shape, bool))
 
     def populations(self, replicates: int, seed: int) -> Iterator[Population]:
         """Replicates of the population, some at a time."""

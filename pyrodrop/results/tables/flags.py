@@ -20,6 +20,7 @@ class MeasuredDroplets(NamedTuple):
         noise: standard deviation of a pixel's noise, in units of the amplitude.
         residuals: the residual inside each circle; None, where it is not known, raises no flag.
         at_bounds: droplets that the fit held back at an edge of where they may lie, (N,), or None.
+        sigma: of Gaussians whose radius is that of half height, their standard deviation in px, (N,); else None.
     """
 
     x: Array
@@ -30,6 +31,7 @@ class MeasuredDroplets(NamedTuple):
     noise: float
     residuals: DropletResiduals | None = None
     at_bounds: NDArray[np.bool_] | None = None
+    sigma: Array | None = None
 
 
 Flag = Callable[[MeasuredDroplets], NDArray[np.bool_]]
@@ -73,9 +75,10 @@ def _overlapping(c: MeasuredDroplets) -> NDArray[np.bool_]:
     return meets
 
 
-@flag("faint", "its signal to noise, amplitude * radius * sqrt(pi) / noise for a Gaussian, is below 5")
+@flag("faint", "its signal to noise, amplitude * radius * sqrt(pi) / noise, of a Gaussian by its sigma, is below 5")
 def _faint(c: MeasuredDroplets) -> NDArray[np.bool_]:
-    return np.abs(c.amplitude) * c.radius * np.sqrt(np.pi) < 5 * c.noise
+    radius = c.radius if c.sigma is None else c.sigma
+    return np.abs(c.amplitude) * radius * np.sqrt(np.pi) < 5 * c.noise
 
 
 @flag("prior_edge", "the fit held it back at an edge of what was allowed")

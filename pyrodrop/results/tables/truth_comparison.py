@@ -15,7 +15,8 @@ def compare_with_truth(table: "pd.DataFrame", truth: "pd.DataFrame") -> dict[str
     A pair can match when its centres are closer than half the true radius, or 2 px where that is less.
 
     Args:
-        table: a droplet table; rows whose presence is below one half are left out.
+        table: a droplet table, all of whose rows count. Where it has sigma_px, that is held against the true radius,
+            which is then a Gaussian's own.
         truth: columns x_px, y_px, radius_px, and amplitude where known.
 
     Returns:
@@ -26,7 +27,8 @@ def compare_with_truth(table: "pd.DataFrame", truth: "pd.DataFrame") -> dict[str
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    table = table[table["presence"] >= 0.5]
+    if "sigma_px" in table:
+        table = table.assign(radius_px=table["sigma_px"])
     distance = cdist(truth[["x_px", "y_px"]], table[["x_px", "y_px"]])
     reach = np.maximum(0.5 * truth["radius_px"].to_numpy(), 2.0)
     far = 1e6

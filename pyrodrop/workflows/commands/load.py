@@ -5,7 +5,7 @@ import os
 from pyrodrop.results.storage.checkpoint import load_state
 from pyrodrop.workflows.fitting import fit
 from pyrodrop.workflows.fitting import fit_result as fitted
-from pyrodrop.workflows.measuring import measurement
+from pyrodrop.workflows.measuring import measurement, saved
 
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> fitted.Fit | measurement.Measurement:
@@ -32,7 +32,7 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> fitted.Fit | mea
         >>> len(further.losses)
         30
     """
-    state = load_state(path, (fitted.KIND, measurement.KIND), {})
-    if state["kind"] == measurement.KIND:
+    state = load_state(path, (fitted.KIND, saved.KIND), {})
+    if state["kind"] == saved.KIND:
         return measurement.load_measurement(path)
     return fit.load_fit(path, device)

@@ -157,6 +157,7 @@ def write_measurement(measurement: Measurement, subject: Subject, folder: Path) 
     begin_run(folder, _FILES)
     measurement.save(folder / "fit.pt")
     write_table(measurement.table, folder / "droplets.csv")
+    write_table(measurement.candidates, folder / "candidates.csv")
     losses = pd.DataFrame({"iteration": range(1, len(measurement.losses) + 1), "loss": measurement.losses.tolist()})
     write_table(losses, folder / "losses.csv", digits=9)
     for file, pixels in (("image.tif", measurement.channels), ("residual.tif", measurement.residual_in_noise)):
@@ -184,7 +185,7 @@ def summarise(measurement: Measurement, name: str, channel: str) -> dict[str, An
     return run_summary(
         SummarisedImage(name, measurement.size, channel, measurement.pixel_size_um),
         SummarisedRun(measurement.seed, "cpu", measurement.seconds, measurement.losses),
-        int((measurement.presence >= 0.5).sum()),
+        measurement.n_droplets,
         results,
     )
 
@@ -194,8 +195,7 @@ def _overlay(measurement: Measurement, image: Micrograph) -> Figure:
     figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
     pixels = image.pixels
     shown = pixels if pixels.shape[-1] == 3 and not image.channel_names else measurement.channels[0]
-    likely = measurement.table[measurement.table["presence"] >= 0.5]
-    plots.overlay(axes[0], shown, likely)
+    plots.overlay(axes[0], shown, measurement.table)
     return figure
 
 
@@ -254,4 +254,5 @@ _FIGURES: dict[str, Callable[[Measurement, Micrograph], Figure]] = {
     "amplitudes": _amplitudes,
     "loss": _loss,
 }
-_FILES = ("fit.pt", "droplets.csv", "losses.csv", "image.tif", "residual.tif", *(f"{name}.png" for name in _FIGURES))
+_TABLES = ("droplets.csv", "candidates.csv", "losses.csv")
+_FILES = ("fit.pt", *_TABLES, "image.tif", "residual.tif", *(f"{name}.png" for name in _FIGURES))

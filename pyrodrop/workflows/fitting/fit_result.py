@@ -207,11 +207,15 @@ class Fit:
         chains = (num_warmup, num_samples, num_chains)
         return nuts_around(density, loc, scale, *chains, dense=dense, rounds=rounds, **how)
 
+    def arviz_draws(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Draws of the guide and the channel, (H, W), as ``pyrodrop.to_arviz`` takes them from a result."""
+        return self.latent(_TABLE_DRAWS), self.channel
+
     def table(self, pixel_size_um: float | None = None) -> "pd.DataFrame":
         """The droplet table, one row per droplet, from 1,000 draws of the guide.
 
         Args:
-            pixel_size_um: side of a pixel in micrometres; adds the columns x_um, y_um and radius_um.
+            pixel_size_um: side of a pixel in micrometres; adds the columns x_um, y_um, radius_um and diameter_um.
 
         Returns:
             id, then x_px, y_px, radius_px and amplitude, each with _sd, _q05 and _q95 beside it, presence (one for

@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images import ImageError, Micrograph, as_channel
-from pyrodrop.joint.draws import draws
-from pyrodrop.models.support import in_image
-from pyrodrop.recognition.recognise import LEAST, Recognised, recognise
+from pyrodrop.recognition.recognise import recognise
+from pyrodrop.workflows.measuring.assembly import measurement_of
+from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.settings import positive, profiles_to_try, whole
 
 Array = NDArray[np.float64]
 
-_DRAWS = 1_000
 _LEAST_SIDE = 8
 _MOST_CHANNELS = 16
 
@@ -74,7 +73,7 @@ def measure(
 
     pixels = channels.double().numpy()
     seen = recognise(pixels, in_one(pixels), profiles)
-    return measurement_of(channels, names, seen, pixel_size_um, seed, started)
+    return measurement_of(MeasuredImage(channels, names, pixel_size_um), seen, seed, started)
 
 
 def channels_of(image: Any) -> tuple[tuple[str, ...], Tensor]:
@@ -118,47 +117,3 @@ def in_one(channels: Array) -> Array:
 def _names(image: Micrograph) -> tuple[str, ...]:
     own = getattr(image, "channel_names", ())
     return own or (("gray",) if image.pixels.shape[-1] == 1 else ("red", "green", "blue"))
-
-
-def measurement_of(
-    channels: Tensor,
-    names: tuple[str, ...],
-    seen: Recognised,
-    pixel_size_um: float | None,
-    seed: int,
-    started: float,
-) -> Measurement:
-    """The droplets that may be there, from top to bottom, with draws of their posterior, of what was recognised.
-
-    Those that the border cuts and whose centres lie beyond it are no droplets of this image: they would be counted in
-    the next picture, too (``models.support``).
-    """
-    fit, presence = seen.fit, seen.presence
-    height, width = channels.shape[1:]
-    kept = np.flatnonzero(in_image(fit.x, fit.y, (height, width)) & (presence >= LEAST))
-    kept = kept[np.lexsort((fit.x[kept], fit.y[kept]))]
-    drawn = draws(fit, _DRAWS, torch.Generator().manual_seed(seed))
-    if drawn["amplitude"].ndim == 2:
-        drawn["amplitude"] = drawn["amplitude"][:, None]
-    half = drawn.pop("half_radius_px")
-    if fit.profile == "radial":  # of whose own r little is known where edge and curve are soft
-        drawn["radius_px"] = half
-    return Measurement(
-        channels=channels,
-        names=names,
-        profile=fit.profile,
-        evidence=seen.evidence,
-        shape=torch.from_numpy(fit.shape),
-        shape_sd=torch.from_numpy(fit.posterior.shape_sd),
-        draws={name: torch.from_numpy(values[..., kept].astype(np.float32)) for name, values in drawn.items()},
-        presence=torch.from_numpy(presence[kept]),
-        at_bound=torch.from_numpy(fit.convergence.at_bounds[kept]),
-        noise=torch.from_numpy(fit.noise),
-        background=torch.from_numpy(fit.background),
-        residual=torch.from_numpy(fit.residuals.image),
-        losses=torch.from_numpy(fit.convergence.losses),
-        reduced_chi_square=torch.from_numpy(fit.residuals.reduced_chi_square),
-        pixel_size_um=pixel_size_um,
-        seed=seed,
-        seconds=time.perf_counter() - started,
-    )

@@ -1,15 +1,18 @@
-"""A measurement: the droplets of one image and all that is made of them; saved and loaded."""
+"""A measurement: the droplets of one image and all that is made of them."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.rendering.profiles import profile_named
+from pyrodrop.joint.pyro_sites import background_of, model_of
+from pyrodrop.rendering import profile_named
 from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.page.number_format import with_interval
@@ -17,59 +20,48 @@ from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state
 from pyrodrop.results.tables.droplet_table import droplet_table
-from pyrodrop.workflows.checkpoint_checks import DamagedError, check_measurement
+from pyrodrop.workflows.checkpoint_checks import DamagedError
+from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+from pyrodrop.workflows.measuring.saved import KIND, NEEDS, parts_of, state_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KIND = "pyrodrop measurement"
 Array = NDArray[np.float64]
 
-_TENSORS = ("channels", "shape", "presence", "at_bound", "noise", "background", "residual", "losses")
-_NEEDS: dict[str, type] = dict.fromkeys(_TENSORS, Tensor) | {"names": list, "draws": dict, "profile": str}
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Measurement:
-    """The droplets of one image, as ``pyrodrop.measure`` returns them: N droplets, in an image of C channels.
+    """The droplets of one image, as ``pyrodrop.measure`` returns them.
 
     Attributes:
-        channels: what was measured, (C, H, W), float32.
-        names: names of the channels, C of them.
-        profile: the profile that explains the image best, of those that were tried.
-        evidence: log evidence of each profile that was tried.
-        shape, shape_sd: what the profile has beside the radius, and its standard deviation: for a disc the width
-            of its edge in px, for "radial" that and the heights of its curve.
-        draws: posterior draws x_px, y_px, radius_px, (draws, N), and amplitude, (draws, C, N).
-        presence: probability that each droplet is there, (N,).
-        at_bound: droplets that the fit held back at an edge of where it looked, (N,).
-        noise: standard deviation of a pixel's noise, (C,).
-        background: the smooth background, (C, H, W).
-        residual: channels less all that the model says, (C, H, W).
-        losses: negative log density at the start of the last joint fit and after each of its steps, (steps + 1,).
-        reduced_chi_square: mean squared residual over the square of the white noise that the image itself shows.
-        pixel_size_um: side of a pixel in micrometres, None where it is not known.
+        image: what was measured.
+        droplets: the candidates and how probable each is.
+        fitted: the model that was fitted.
         seed: of the draws.
         seconds: time it took.
     """
 
-    channels: Tensor = field(repr=False)
-    names: tuple[str, ...]
-    profile: str
-    evidence: dict[str, float]
-    shape: Tensor
-    shape_sd: Tensor
-    draws: dict[str, Tensor] = field(repr=False)
-    presence: Tensor = field(repr=False)
-    at_bound: Tensor = field(repr=False)
-    noise: Tensor
-    background: Tensor = field(repr=False)
-    residual: Tensor = field(repr=False)
-    losses: Tensor = field(repr=False)
-    reduced_chi_square: Tensor
-    pixel_size_um: float | None
+    image: MeasuredImage
+    droplets: CandidateDroplets
+    fitted: FittedModel
     seed: int
     seconds: float
+
+    @property
+    def channels(self) -> Tensor:
+        """What was measured, (C, H, W), float32."""
+        return self.image.channels
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the channels, C of them."""
+        return self.image.names
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Side of a pixel in micrometres, None where it is not known."""
+        return self.image.pixel_size_um
 
     @property
     def size(self) -> tuple[int, int]:
@@ -77,14 +69,77 @@ class Measurement:
         return self.channels.shape[1], self.channels.shape[2]
 
     @property
-    def prediction(self) -> Tensor:
-        """The image that the model says, (C, H, W)."""
-        return self.channels - self.residual
+    def draws(self) -> dict[str, Tensor]:
+        """Posterior draws of all candidates, the counted ones first: see ``CandidateDroplets``."""
+        return self.droplets.draws
+
+    @property
+    def presence(self) -> Tensor:
+        """Probability that each candidate is there, (N,), the counted ones first."""
+        return self.droplets.presence
+
+    @property
+    def profile(self) -> str:
+        """The profile that explains the image best, of those that were tried."""
+        return self.fitted.profile
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """Log evidence of each profile that was tried."""
+        return self.fitted.evidence
+
+    @property
+    def model(self) -> Callable[[], None]:
+        """The Pyro model that was fitted, of no arguments: ``measured`` with its data. ``sites`` are its mode."""
+        return model_of(self.channels, self.fitted.scales, self.profile, self.sites)
+
+    @property
+    def sites(self) -> dict[str, Tensor]:
+        """Values of the model's sites at its mode, by their names, float64; the first droplets are the candidates."""
+        return self.fitted.sites
+
+    @property
+    def shape(self) -> Tensor:
+        """What the profile has beside the radius, (S,): for a disc the width of its edge in px, for "radial" that and
+        the heights of its curve.
+        """
+        parts = [self.sites[parameter.name].reshape(-1) for parameter in profile_named(self.profile).parameters]
+        return torch.cat([self.noise.new_zeros(0), *parts])
 
     @property
     def shape_by_name(self) -> dict[str, float]:
         """``shape`` by the names of its numbers; empty for a Gaussian."""
         return dict(zip(profile_named(self.profile).shape_names, self.shape.tolist(), strict=True))
+
+    @property
+    def noise(self) -> Tensor:
+        """Standard deviation of a pixel's noise, (C,)."""
+        return self.sites["noise"]
+
+    @cached_property
+    def background(self) -> Tensor:
+        """The smooth background, (C, H, W)."""
+        return background_of(self.sites, self.size, self.fitted.scales.spacing).float()
+
+    @property
+    def residual(self) -> Tensor:
+        """Channels less all that the model says, (C, H, W)."""
+        return self.fitted.residual
+
+    @property
+    def prediction(self) -> Tensor:
+        """The image that the model says, (C, H, W)."""
+        return self.channels - self.residual
+
+    @property
+    def losses(self) -> Tensor:
+        """Negative log density at the initial state of the last joint fit and after each of its steps, (steps + 1,)."""
+        return self.fitted.losses
+
+    @property
+    def reduced_chi_square(self) -> Tensor:
+        """Mean squared residual over the square of the white noise that the image itself shows, (C,)."""
+        return self.fitted.reduced_chi_square
 
     @property
     def residual_in_noise(self) -> Tensor:
@@ -107,29 +162,41 @@ class Measurement:
         white = (self.reduced_chi_square.sqrt()).mean().item()
         return image_fit(self.residual_map * white, min(parameters, self.residual_map.size - 1))
 
-    @cached_property
+    @property
+    def n_droplets(self) -> int:
+        """How many droplets there are: the median of the count."""
+        return self.count.quantile(0.5)
+
+    @property
     def table(self) -> "pd.DataFrame":
-        """One row per droplet, as ``droplets.csv``; with several channels also each one's amplitude, the colour."""
+        """One row per droplet, as ``droplets.csv``: the ``n_droplets`` most probable candidates, from top to bottom.
+
+        With several channels it has also each one's amplitude, the colour.
+        """
+        return self.candidates.head(self.n_droplets).copy()
+
+    @cached_property
+    def candidates(self) -> "pd.DataFrame":
+        """One row per candidate, as ``candidates.csv``: the rows of ``table``, and then the less probable ones."""
         heights = self.draws["amplitude"]
         mean = {**self.draws, "amplitude": heights.mean(1)}
         x, y, radius = (self.draws[name].double().mean(0).numpy() for name in ("x_px", "y_px", "radius_px"))
-        misfit = droplet_residuals(self.residual_map, x, y, radius)
-        made = droplet_table(
+        table = droplet_table(
             mean,
             self.size,
             float(self.noise.square().mean().sqrt() / len(self.noise) ** 0.5),
             self.presence,
             self.pixel_size_um,
-            residuals=misfit,
-            at_bounds=self.at_bound.numpy(),
+            residuals=droplet_residuals(self.residual_map, x, y, radius),
+            at_bounds=self.droplets.at_bounds.numpy(),
         )
         if len(self.names) > 1:
             for c, name in enumerate(self.names):
                 values = heights[:, c].double().numpy()
                 low, high = np.quantile(values, [0.05, 0.95], axis=0)
                 parts = {"": values.mean(0), "_sd": values.std(0), "_q05": low, "_q95": high}
-                made = made.assign(**{f"amplitude_{name}{end}": part for end, part in parts.items()})
-        return made
+                table = table.assign(**{f"amplitude_{name}{end}": part for end, part in parts.items()})
+        return table
 
     @cached_property
     def count(self) -> Count:
@@ -143,6 +210,7 @@ class Measurement:
             2 * self.draws["radius_px"].double().numpy(),
             self.presence.numpy(),
             pixel_size_um=self.pixel_size_um,
+            counted=np.arange(len(self.presence)) < self.n_droplets,
             seed=self.seed,
         )
 
@@ -151,21 +219,34 @@ class Measurement:
         """What to be wary of, in words; empty where nothing is."""
         return self.image_fit.warnings + self.sizes.warnings
 
-    def _repr_html_(self) -> str:
+    def arviz_draws(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Draws and what was observed, (C, H, W), as ``pyrodrop.to_arviz`` takes them from a result."""
+        return self.draws, self.channels
+
+    def _facts(self) -> dict[str, str]:
         height, width = self.size
         unit = "px" if self.pixel_size_um is None else "µm"
         facts: dict[str, str] = {"image": f"{width} × {height} px", "profile": self.profile}
-        median = self.sizes["dn50"]._asdict()
-        for name, estimate, of in (("droplets", self.count.as_dict(), ""), ("median diameter", median, f" {unit}")):
-            shown = with_interval(estimate)
-            facts[name] = f"{shown.value}{of}" + (f" ({shown.interval})" if shown.interval else "")
-        likely = self.table[self.table["presence"] >= 0.5]
-        return notebook_html("pyrodrop measurement", facts, self.channels[0].numpy(), likely, self.warnings)
+        low, high = (self.count.quantile(level) for level in (0.05, 0.95))
+        facts["droplets"] = f"{self.n_droplets}" + (f" ({low} to {high})" if low < high else "")
+        median = with_interval(self.sizes["dn50"]._asdict())
+        facts["median diameter"] = f"{median.value} {unit}" + (f" ({median.interval})" if median.interval else "")
+        return facts
+
+    def __repr__(self) -> str:
+        facts = self._facts()
+        doubts = f"{len(self.warnings)} warnings, see .warnings" if self.warnings else "no warnings"
+        return (
+            f"Measurement: {facts['droplets']} droplets, median diameter {facts['median diameter']}\n"
+            f"  of {facts['image']}, profile {self.profile}; {doubts}"
+        )
+
+    def _repr_html_(self) -> str:
+        return notebook_html("pyrodrop measurement", self._facts(), self.channels[0].numpy(), self.table, self.warnings)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as one file of plain tensors, which ``pyrodrop.load`` reads."""
-        state = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        save_state(state | {"kind": KIND, "names": list(self.names)}, path)
+        save_state(state_of(self.image, self.droplets, self.fitted, self.seed, self.seconds), path)
 
 
 def load_measurement(path: str | os.PathLike[str]) -> Measurement:
@@ -174,11 +255,9 @@ def load_measurement(path: str | os.PathLike[str]) -> Measurement:
     Raises:
         CheckpointError: if the file is missing, damaged or something else.
     """
-    found = load_state(path, KIND, _NEEDS)
+    state = load_state(path, KIND, NEEDS)
     try:
-        check_measurement(found)
-        kept = {name: found[name] for name in Measurement.__dataclass_fields__}
-        return Measurement(**kept | {"names": tuple(kept["names"])})
+        return Measurement(*parts_of(state))
     except (KeyError, DamagedError) as error:
         raise CheckpointError(
             f"{path} is of another version of pyrodrop or damaged ({error}); give the fit.pt that measure has written"

@@ -18,8 +18,9 @@ from pyrodrop.detection.population import Population, pooled
 from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.recognition.recognise import Known as Known
 from pyrodrop.recognition.recognise import Recognised, recognise, recognised_again
+from pyrodrop.workflows.measuring.assembly import measurement_of
+from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.cut_droplets import filled, unexplained_pixels
-from pyrodrop.workflows.measuring.measure import measurement_of
 from pyrodrop.workflows.measuring.measurement import Measurement
 
 # Of the population so many circles are remembered; more say nothing new.
@@ -105,7 +106,7 @@ def measure_part(
         values = filled(values, unexplained, recognised.fit, seed + again)
         pixels = torch.from_numpy(values.astype(np.float32))
         recognised = recognised_again(values[None], recognised)
-    return measurement_of(pixels[None], (channel,), recognised, None, seed, started)
+    return measurement_of(MeasuredImage(pixels[None], (channel,), None), recognised, seed, started)
 
 
 def _radii(recognised: Recognised) -> Float[ndarray, " n"]:

@@ -133,7 +133,7 @@ def measure_tiles(
     summary = run_summary(
         SummarisedImage(image.path or "array", image.size, channel, image.pixel_size_um),
         SummarisedRun(seed, "cpu", time.perf_counter() - started),
-        int((whole_image.table["presence"] >= 0.5).sum()),
+        whole_image.n_droplets,
         results,
     )
     finish_run(folder, summary)

@@ -67,7 +67,7 @@ def measure_tile(image: LargeImage, tile: Tile, plan: Plan, channel: str, seed: 
         x, y, radius = (measurement.draws[name].double().mean(0).numpy() for name in ("x_px", "y_px", "radius_px"))
         x, y = x + left, y + top
         own = tile.owns(x, y)
-        counted = own & (measurement.presence.numpy() >= 0.5)
+        counted = own & (np.arange(len(own)) < measurement.n_droplets)
         needed = int(np.ceil(2 * radius[counted].max())) if counted.any() else 0
         if needed <= halo or halo >= max(image.size):
             break
@@ -149,5 +149,5 @@ def _table(measurement: Measurement, image: LargeImage, top: int, left: int) -> 
         measurement.presence,
         image.pixel_size_um,
         residuals=misfit,
-        at_bounds=measurement.at_bound.numpy(),
+        at_bounds=measurement.droplets.at_bounds.numpy(),
     )

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
+from pyrodrop.results.statistics.counts import counted
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
 from pyrodrop.results.storage.file_writers import write_figure, write_table
 from pyrodrop.workflows.tiles.grid import Tile
@@ -25,20 +26,26 @@ from pyrodrop.workflows.tiles.tile_results import DRAWS, Facts, number_reported,
 _DRAWS_HELD, _REPLICATES = 5_000_000, 40_000_000
 _LEAST_DRAWS, _LEAST_REPLICATES, _MOST_REPLICATES = 20, 400, 4_000
 
-WHOLE_IMAGE_FILES = ("droplets.csv", "overlay.png", "count.png")
+WHOLE_IMAGE_FILES = ("droplets.csv", "candidates.csv", "overlay.png", "count.png")
 
 
 class WholeImage(NamedTuple):
-    """The droplets of all tiles, N of them, each once, from top to bottom.
+    """The candidates of all tiles, N of them, each once: those that are counted, then the others, from top to bottom.
 
-    table: as ``droplets.csv``. diameters_px: draws. facts: of each tile. seams: how many estimates near seams were
-    another tile's, too, and were left out.
+    table: as ``candidates.csv``. n_droplets: how many of them are counted. diameters_px: draws. facts: of each tile.
+    seams: how many estimates near seams were another tile's, too, and were left out.
     """
 
     table: pd.DataFrame
+    n_droplets: int
     diameters_px: Float32[ndarray, "draws n"]
     facts: list[Facts]
     seams: int
+
+    @property
+    def counted(self) -> pd.DataFrame:
+        """The rows of ``droplets.csv``."""
+        return self.table.head(self.n_droplets)
 
 
 def join_tiles(tiles: Sequence[Tile], paths: Sequence[Path]) -> WholeImage:
@@ -61,10 +68,12 @@ def join_tiles(tiles: Sequence[Tile], paths: Sequence[Path]) -> WholeImage:
     keep = own.copy()
     keep[near] = reconciled(Estimates(x[near], y[near], radius[near], spread[near], tile[near], depth[near], own[near]))
     order = np.flatnonzero(keep)
-    order = order[np.lexsort((x[order], y[order]))]
+    droplets = counted(table["presence"].to_numpy()[order])
+    order = order[np.lexsort((x[order], y[order], ~droplets))]
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "id", np.arange(len(table)))
-    return WholeImage(table, diameters[:, order], [result.facts for result in results], int(count - len(order)))
+    facts = [result.facts for result in results]
+    return WholeImage(table, int(droplets.sum()), diameters[:, order], facts, int(count - len(order)))
 
 
 def sizes_of(whole: WholeImage, pixel_size_um: float | None, seed: int) -> Sizes:
@@ -75,24 +84,27 @@ def sizes_of(whole: WholeImage, pixel_size_um: float | None, seed: int) -> Sizes
         whole.diameters_px,
         whole.table["presence"].to_numpy(),
         pixel_size_um=pixel_size_um,
+        counted=np.arange(n) < whole.n_droplets,
         replicates=replicates,
         seed=seed,
     )
 
 
 def write_whole_image(whole: WholeImage, sizes: Sizes, seen: Survey, image: LargeImage, folder: Path) -> None:
-    """Write ``droplets.csv``, and the figures overlay, on the image in means over squares of pixels, and count."""
-    table = whole.table
+    """Write ``droplets.csv``, ``candidates.csv``, and the figures overlay, on the image in means over squares of
+    pixels, and count.
+    """
+    table = whole.counted
     write_table(table, folder / "droplets.csv", digits=9)
+    write_table(whole.table, folder / "candidates.csv", digits=9)
     height, width = image.size
     figure, axes = plots.figure(panel=(8.0, min(max(8.0 * height / width, 0.5), 40.0) + 0.3))
-    likely = table[table["presence"] >= 0.5]
     # Pixel (j, i) of the small picture is centred on (step j + (step - 1) / 2, ...) of the image.
     shrunk = pd.DataFrame(
         {
-            "x_px": (likely["x_px"] - (seen.step - 1) / 2) / seen.step,
-            "y_px": (likely["y_px"] - (seen.step - 1) / 2) / seen.step,
-            "radius_px": likely["radius_px"] / seen.step,
+            "x_px": (table["x_px"] - (seen.step - 1) / 2) / seen.step,
+            "y_px": (table["y_px"] - (seen.step - 1) / 2) / seen.step,
+            "radius_px": table["radius_px"] / seen.step,
         }
     )
     plots.overlay(axes[0], torch.from_numpy(seen.small), shrunk)

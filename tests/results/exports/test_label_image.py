@@ -44,7 +44,8 @@ def droplets(ids: list[int], presence: float = 1.0) -> pd.DataFrame:
 
 def test_labels_are_ids_and_one() -> None:
     assert label_mask(droplets([0, 5, 3]), (2, 4)).tolist() == [[1, 6, 4, 0], [0, 0, 0, 0]]
-    assert not label_mask(droplets([0, 5, 3], presence=0.4), (2, 4)).any()
+    assert label_mask(droplets([0, 5, 3], presence=0.4), (2, 4)).any()
+    assert not label_mask(droplets([0, 5, 3], presence=0.4), (2, 4), least_presence=0.5).any()
 
 
 @pytest.mark.parametrize(("largest", "kind"), [(65_534, np.uint16), (65_535, np.uint32)])

@@ -43,9 +43,10 @@ def test_they_come_back_from_the_zip_as_ovals_by_id(tmp_path: Path) -> None:
         assert roi.right >= roi.xd + roi.widthd - 0.5
 
 
-def test_what_is_rather_not_there_is_left_out() -> None:
-    assert [roi.name for roi in imagej_rois(TABLE.assign(presence=[0.49, 0.5, 1.0]))] == ["07", "12"]
-    assert len(imagej_rois(TABLE.assign(presence=0.0), least_presence=0.0)) == 3
+def test_all_rows_are_drawn_unless_a_least_presence_is_asked_for() -> None:
+    doubtful = TABLE.assign(presence=[0.49, 0.5, 1.0])
+    assert len(imagej_rois(doubtful)) == 3
+    assert [roi.name for roi in imagej_rois(doubtful, least_presence=0.5)] == ["07", "12"]
     assert len(imagej_rois(TABLE.drop(columns="presence"))) == 3
 
 

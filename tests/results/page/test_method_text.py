@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from pyrodrop.rendering.profiles import PROFILES
 from pyrodrop.rendering.profiles.gaussian import height as gaussian
-from pyrodrop.results.page.method_text import RADII, method_text, radius_meaning
+from pyrodrop.results.page.method_text import OF_A_FIT, OF_A_MEASUREMENT, method_text, radius_meaning
 from pyrodrop.results.storage.result_folder import read_results
 
 FIT = {"count": None, "sizes": None, "learning_rate": 0.01, "steps": 20_000, "noise": 0.05}
@@ -34,7 +33,7 @@ def test_a_measurement(make_results: Any, tmp_path: Path) -> None:
     assert "Sauter" not in text  # nobody has measured it
     assert "chi-square" not in text
     assert "tiles" not in text
-    assert RADII["disc"] in text
+    assert OF_A_MEASUREMENT in text
 
 
 def test_a_misfit_and_tiles_are_told(make_results: Any, tmp_path: Path) -> None:
@@ -49,7 +48,7 @@ def test_a_fit(make_results: Any, tmp_path: Path) -> None:
     assert text.startswith("12 Gaussian spots on a uniform background were fitted to the gray channel of drops.tif")
     assert "(20000 iterations of Adam, learning rate 0.01, standard deviation of the noise 0.05)" in text
     assert "How sure their number is, the fit does not say." in text
-    assert RADII["gaussian"] in text
+    assert OF_A_FIT in text
 
 
 @pytest.mark.parametrize("summary", [{"count": None}, {"count": None, "profile": ["odd"]}])
@@ -66,6 +65,5 @@ def test_odd_summaries_do_no_harm(make_results: Any, tmp_path: Path, odd: Any) -
 def test_every_profile_has_its_meaning_and_that_of_a_gaussian_is_true() -> None:
     import torch
 
-    assert set(RADII) == set(PROFILES)
     one = torch.ones(1, dtype=torch.float64)
-    assert f"{100 * gaussian(one, one).item():.0f} %" in RADII["gaussian"]
+    assert f"{100 * gaussian(one, one).item():.0f} %" in OF_A_FIT

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
-from pyrodrop.results.statistics.counts import count_distribution
+from pyrodrop.results.statistics.counts import count_distribution, counted
 
 
 @settings(max_examples=50, deadline=None)
@@ -69,3 +69,11 @@ def test_no_probabilities_are_refused(presence: object) -> None:
 def test_a_level_outside_is_refused() -> None:
     with pytest.raises(ValueError, match=r"level is 1\.5"):
         count_distribution([0.5]).quantile(1.5)
+
+
+def test_as_many_are_counted_as_the_median_says_the_most_probable_ones() -> None:
+    assert counted([0.9, 0.2, 1.0, 0.6]).tolist() == [True, False, True, True]
+    assert counted([0.4] * 10).sum() == count_distribution([0.4] * 10).quantile(0.5) == 4
+    assert counted([0.4] * 10)[:4].all()  # of equals the first
+    assert counted([]).tolist() == []
+    assert not counted([0.1, 0.2]).any()

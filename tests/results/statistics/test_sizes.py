@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from pyrodrop.results.statistics.counts import counted
 from pyrodrop.results.statistics.sizes import STATISTICS, Sizes, size_statistics
 
 Array = NDArray[np.float64]
@@ -197,3 +198,17 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
 def test_what_makes_no_sense_is_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         size_statistics(**arguments)  # type: ignore[arg-type]
+
+
+def test_the_mean_that_is_told_is_that_of_the_counted_droplets() -> None:
+    """And their own, whatever else may be there, which only widens the interval."""
+    generator = np.random.default_rng(5)
+    diameters, presence = generator.lognormal(2.0, 0.2, (50, 20)), np.r_[np.ones(15), np.full(5, 0.3)]
+    chosen = counted(presence)
+    sizes = size_statistics(diameters, presence, counted=chosen)
+    assert sizes["d_1_0"].mean == pytest.approx(diameters[:, chosen].mean(), rel=1e-12)
+    assert sizes["d_1_0"].q05 == size_statistics(diameters, presence)["d_1_0"].q05
+    known = size_statistics(diameters[:1], presence, counted=chosen)
+    assert known["dn50"].mean == pytest.approx(np.median(diameters[0, chosen]), rel=0.02)
+    with pytest.raises(ValueError, match="counted has shape"):
+        size_statistics(diameters, presence, counted=[True])

@@ -18,6 +18,8 @@ for quantity in QUANTITIES:
     COLUMNS += [quantity, f"{quantity}_sd", f"{quantity}_q05", f"{quantity}_q95"]
 COLUMNS += ["presence", "flags"]
 
+IN_UM = ("x_um", "y_um", "radius_um", *(f"diameter_um{end}" for end in ("", "_sd", "_q05", "_q95")))
+
 
 def certain(rows: list[tuple[float, float, float, float]]) -> dict[str, Tensor]:
     """Draws that are all alike, of droplets (x, y, radius, amplitude)."""
@@ -33,7 +35,7 @@ def test_columns_are_those_that_scripts_rely_on() -> None:
     draws = certain([(5, 6, 2, 0.5)])
     assert droplet_table(draws, (20, 20), 0.1).columns.tolist() == COLUMNS
     with_size = droplet_table(draws, (20, 20), 0.1, pixel_size_um=0.5).columns.tolist()
-    assert with_size == [*COLUMNS, "x_um", "y_um", "radius_um"]
+    assert with_size == [*COLUMNS, *IN_UM]
 
 
 def test_statistics_are_those_of_the_draws() -> None:
@@ -55,6 +57,20 @@ def test_micrometres_are_pixels_times_their_size() -> None:
     assert table["x_um"].tolist() == [1.25, 0.375]
     assert table["y_um"].tolist() == [1.5, 0.0]
     assert table["radius_um"].tolist() == [0.5, 1.0]
+    assert table["diameter_um"].tolist() == table["diameter_um_q05"].tolist() == [1.0, 2.0]
+
+
+def test_the_sigma_of_gaussians_stands_beside_their_radius_and_says_how_faint_they_are() -> None:
+    draws = certain([(5, 6, 2.36, 0.5)])
+    table = droplet_table(draws | {"sigma_px": draws["radius_px"] / 1.18}, (20, 20), 0.32)
+    assert table.columns.tolist()[9:17] == [
+        *(f"radius_px{end}" for end in ("", "_sd", "_q05", "_q95")),
+        *(f"sigma_px{end}" for end in ("", "_sd", "_q05", "_q95")),
+    ]
+    # Signal to noise is 5.5 by sigma and 6.5 by the radius; with a noise of 0.37 it is 4.8 and 5.7.
+    assert "faint" not in table["flags"][0]
+    assert "faint" in droplet_table(draws | {"sigma_px": draws["radius_px"] / 1.18}, (20, 20), 0.37)["flags"][0]
+    assert "faint" not in droplet_table(draws, (20, 20), 0.37)["flags"][0]
 
 
 def test_presence_is_certain_unless_given() -> None:
@@ -155,7 +171,7 @@ def test_several_flags_stand_side_by_side_and_a_mean_decides() -> None:
 
 def test_an_empty_table_has_the_same_columns(tmp_path_factory: pytest.TempPathFactory) -> None:
     table = droplet_table({name: torch.empty(5, 0) for name in QUANTITIES}, (20, 20), 0.1, pixel_size_um=1.0)
-    assert table.columns.tolist() == [*COLUMNS, "x_um", "y_um", "radius_um"]
+    assert table.columns.tolist() == [*COLUMNS, *IN_UM]
     assert len(table) == 0
     path = tmp_path_factory.mktemp("empty") / "droplets.csv"
     table.to_csv(path, index=False)

@@ -58,10 +58,15 @@ def test_all_that_can_be_matched_is_matched_at_the_least_distance() -> None:
     assert figures["centre_rmse_px"] == pytest.approx(math.sqrt((3.5**2 + 3**2) / 2))
 
 
-def test_a_droplet_that_is_hardly_there_is_not_found() -> None:
-    found = pd.concat([TRUTH.assign(presence=[0.5, 0.49, 1.0, 0.0])])
-    assert compare_with_truth(found, TRUTH)["n_found"] == 2
-    assert compare_with_truth(found, TRUTH)["n_matched"] == 2
+def test_every_row_of_the_table_is_a_droplet() -> None:
+    found = TRUTH.assign(presence=[0.5, 0.49, 1.0, 0.0])
+    assert compare_with_truth(found, TRUTH)["n_found"] == 4
+    assert compare_with_truth(found, TRUTH)["n_matched"] == 4
+
+
+def test_a_gaussians_own_radius_is_held_against_the_truth() -> None:
+    found = TRUTH.assign(sigma_px=TRUTH["radius_px"], radius_px=1.18 * TRUTH["radius_px"])
+    assert compare_with_truth(found, TRUTH)["radius_median_abs_rel"] == 0
 
 
 def test_nothing_found_or_nothing_there() -> None:

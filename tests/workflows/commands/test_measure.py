@@ -15,7 +15,16 @@ from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.workflows.commands.measure import measure_image, measure_images
 
 FIGURES = ("overlay", "residual", "sizes", "count", "prediction", "amplitudes", "loss")
-FILES = ("droplets.csv", "summary.json", "manifest.json", "fit.pt", "losses.csv", "image.tif", "residual.tif")
+FILES = (
+    "droplets.csv",
+    "candidates.csv",
+    "summary.json",
+    "manifest.json",
+    "fit.pt",
+    "losses.csv",
+    "image.tif",
+    "residual.tif",
+)
 
 
 @pytest.fixture
@@ -33,7 +42,9 @@ def test_the_folder_holds_everything(picture: Path, tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert {**summary, "results": str(tmp_path / "out")} == said
     table = pd.read_csv(tmp_path / "out" / "droplets.csv", keep_default_na=False)
-    assert summary["n_droplets"] == 8 == int((table["presence"] >= 0.5).sum())
+    assert summary["n_droplets"] == 8 == len(table)
+    assert len(pd.read_csv(tmp_path / "out" / "candidates.csv")) >= 8
+    assert summary["sizes"]["d_1_0"]["mean"] == pytest.approx(table["diameter_um"].mean(), rel=1e-4)
     assert summary["count"]["q05"] <= 8 <= summary["count"]["q95"]
     assert summary["sizes"]["unit"] == "um"
     assert set(summary["sizes"]["dn50"]) == {"mean", "q05", "q95"}

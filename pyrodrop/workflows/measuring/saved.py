@@ -1,0 +1,53 @@
+"""A measurement as one flat dict of plain tensors, and back."""
+
+from typing import Any
+
+import torch
+
+from pyrodrop.models.prior_scales import PriorScales
+from pyrodrop.workflows.checkpoint_checks import check_measurement
+from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+
+KIND = "pyrodrop measurement"
+# The entries that say what a file is, before all of them are looked at.
+NEEDS: dict[str, type] = {"channels": torch.Tensor, "names": list, "draws": dict, "profile": str, "sites": dict}
+
+
+def state_of(
+    image: MeasuredImage, droplets: CandidateDroplets, fitted: FittedModel, seed: int, seconds: float
+) -> dict[str, Any]:
+    """What a file of a measurement holds."""
+    scales = {
+        name: torch.from_numpy(value.copy()) if hasattr(value, "shape") else float(value)
+        for name, value in vars(fitted.scales).items()
+    }
+    return {
+        "kind": KIND,
+        **image._asdict(),
+        "names": list(image.names),
+        **droplets._asdict(),
+        **fitted._asdict(),
+        "scales": scales,
+        "seed": seed,
+        "seconds": seconds,
+    }
+
+
+def parts_of(state: dict[str, Any]) -> tuple[MeasuredImage, CandidateDroplets, FittedModel, int, float]:
+    """The parts of a measurement that ``state_of`` made, in its order.
+
+    Raises:
+        KeyError, Wrong: the state is not that of a measurement.
+    """
+    check_measurement(state)
+    scales: dict[str, Any] = {
+        name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in state["scales"].items()
+    }
+    whole: dict[str, Any] = state | {"names": tuple(state["names"]), "scales": PriorScales(**scales)}
+    return (
+        MeasuredImage(*(whole[name] for name in MeasuredImage._fields)),
+        CandidateDroplets(*(whole[name] for name in CandidateDroplets._fields)),
+        FittedModel(*(whole[name] for name in FittedModel._fields)),
+        state["seed"],
+        state["seconds"],
+    )
