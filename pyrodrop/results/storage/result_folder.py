@@ -24,7 +24,7 @@ _WHATEVER_THE_DROPLETS = (
     *("version", "seed", "device", "image", "width", "height", "channel", "pixel_size_um", "profile", "shape"),
     *("start", "learning_rate", "background", "noise", "seconds", "steps", "iterations_per_second"),
 )
-_SUMMARY_ALTERED = "summary.json is not as the run wrote it: the numbers here may not be the run's"
+_SUMMARY_ALTERED = "the file summary.json is not as the run wrote it: the numbers here may not be the run's"
 
 
 class ResultError(ValueError):
@@ -148,8 +148,8 @@ def _without_droplets(summary: Mapping[str, Any], rows: int) -> dict[str, Any]:
     number = summary.get("n_droplets")
     of = f" of {number} droplets" if _is_number(number) else ""
     warning = (
-        f"droplets.csv is not as the run wrote it: its {rows} rows are shown, and nothing that the run found{of}, such "
-        "as their count, sizes and residual; these no longer hold, run again to have them"
+        f"the table droplets.csv is not as the run wrote it: its {rows} rows are shown, and nothing that the run "
+        f"found{of}, such as their count, sizes and residual; these no longer hold, run again to have them"
     )
     return {name: summary[name] for name in _WHATEVER_THE_DROPLETS if name in summary} | {"warnings": [warning]}
 

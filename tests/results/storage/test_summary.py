@@ -28,6 +28,12 @@ def test_the_last_tenth_of_few_steps_is_the_last(steps: int) -> None:
     assert summary["mean_loss_last_tenth"] == steps - 1
 
 
+def test_a_black_level_below_0_is_said() -> None:
+    summary = run_summary(IMAGE._replace(black_level=-3.5), SummarisedRun(0, "cpu", 1.0), 0, {})
+    assert summary["black_level"] == -3.5
+    assert "black_level" not in run_summary(IMAGE, SummarisedRun(0, "cpu", 1.0), 0, {})
+
+
 def test_a_run_without_losses_has_no_steps() -> None:
     summary = run_summary(IMAGE, SummarisedRun(0, "cpu", 1.0), 0, {})
     assert "steps" not in summary

@@ -36,9 +36,11 @@ def picture(tmp_path: Path) -> Path:
 
 def test_the_folder_holds_everything(picture: Path, tmp_path: Path) -> None:
     said = measure_image(str(picture), str(tmp_path / "out"), profile="gaussian", pixel_size_um=2.0, progress=False)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
-        [*FILES, *(f"{name}.png" for name in FIGURES)]
-    )
+    losses = pd.read_csv(tmp_path / "out" / "losses.csv")["loss"]
+    figures = {f"{name}.png" for name in FIGURES} - (
+        {"loss.png"} if len(losses) < 5 else set()
+    )  # no curve of few points
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES, *figures}
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert {**summary, "results": str(tmp_path / "out")} == said
     table = pd.read_csv(tmp_path / "out" / "droplets.csv", keep_default_na=False)
@@ -49,7 +51,6 @@ def test_the_folder_holds_everything(picture: Path, tmp_path: Path) -> None:
     assert summary["sizes"]["unit"] == "um"
     assert set(summary["sizes"]["dn50"]) == {"mean", "q05", "q95"}
     assert np.allclose(table["radius_um"], 2 * table["radius_px"], rtol=1e-4)
-    losses = pd.read_csv(tmp_path / "out" / "losses.csv")["loss"]
     assert losses.iloc[-1] <= losses.iloc[0]
     residual = tifffile.imread(tmp_path / "out" / "residual.tif")
     assert residual.shape == (90, 120)
