@@ -22,10 +22,10 @@ def noise(rng: Rng, image: Picture, sd: float) -> Picture:
     size = image.shape[0]
     field = rng.standard_normal((size, size), dtype=np.float32)
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.2:
         sigma = choose(rng, 0.4, 2.0)
         field = blurred(field, sigma) * np.float32(math.sqrt(1 + 4 * math.pi * sigma**2 * min(1, sigma**2)))
-    elif kind < 0.37:
+    elif kind < 0.27:
         field = 0.8 * field + 0.6 * texture(rng, size, 1.0, exponent=int(rng.integers(0, 3)))
     if rng.random() < 0.3:
         low, high = float(image.min()), float(image.max())

@@ -45,7 +45,7 @@ def highlights(rng: Rng, d: Droplets, n: int) -> None:
         setattr(d, name, vary(rng, len(d), choose(rng, 0.3, 2.0), 0.2))
         setattr(d, f"{name}_x", place * math.cos(turn) + 0.04 * rng.standard_normal(len(d)))
         setattr(d, f"{name}_y", place * math.sin(turn) + 0.04 * rng.standard_normal(len(d)))
-        setattr(d, f"{name}_w", np.maximum(vary(rng, len(d), choose(rng, 0.05, 0.35), 0.1), 0.4 / d.r))
+        setattr(d, f"{name}_w", np.maximum(vary(rng, len(d), choose(rng, 0.05, 0.22), 0.1), 0.4 / d.r))
 
 
 def fringes(rng: Rng, d: Droplets, inwards: bool) -> None:

@@ -26,14 +26,11 @@ class Exposed(NamedTuple):
     added: Floats
 
 
-def noise_level(rng: np.random.Generator, droplets: Droplets, kind: str, clutter: bool) -> float:
+def noise_level(rng: np.random.Generator, droplets: Droplets, clutter: bool) -> float:
     """Standard deviation of the noise for contrast 1.
 
-    From a ratio of 1.5 to 150, half of the time of 10 at least, as most images have; less noise on small droplets;
-    particles on a film, whose grain is as high as they are, often down to 0.8.
+    From a ratio of 1.5 to 150, half of the time of 10 at least, as most images have; less noise on small droplets.
     """
-    if kind == "grainy" and rng.random() < 0.6:
-        return 1 / choose(rng, 0.8, 6)
     small = len(droplets) > 0 and float(np.median(droplets.r)) < 2.5
     lowest = 4.0 if small or clutter else 1.5
     return 1 / choose(rng, 10.0 if rng.random() < 0.5 else lowest, 150)

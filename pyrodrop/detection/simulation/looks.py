@@ -275,8 +275,8 @@ LOOKS = {
     "defocused": Look(defocused, 3.5, 0.8),
     "hologram": Look(hologram, 2.5, 0.3),
     "redcell": Look(redcell, 5.0, 0.7),
-    "condensed": Look(condensed, 3.0, 1.1),
-    "grainy": Look(grainy, 3.0, 1.1),
+    "condensed": Look(condensed, 3.0, 0.7),
+    "grainy": Look(grainy, 3.0, 0.8),
     "star": Look(star, 0.8, 0.9),
     "cone": Look(cone, 1.2, 0.7),
 }

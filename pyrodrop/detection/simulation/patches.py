@@ -74,7 +74,7 @@ def simulate_patch(seed: np.random.SeedSequence, size: int) -> Patch:
     # What lettering covers and shadows dim is the less seen.
     shown, _ = surviving(change, image - bare, droplets.x, droplets.y, droplets.r)
     image, bare = blurred(image, p.blur), blurred(bare, p.blur)
-    sd = noise_level(rng, droplets, kind, bool(p.clutter) and p.empty)
+    sd = noise_level(rng, droplets, bool(p.clutter) and p.empty)
     grain = camera.noise(rng, image, sd)
     if rng.random() < 0.06:
         camera.hot(rng, grain, choose(rng, 1, 10))
