@@ -23,7 +23,7 @@ from pyrodrop.images.reading.tiff_metadata import (
     ome_images,
     tiff_pixel_size_um,
 )
-from pyrodrop.images.reading.tiff_page import RGB, check_page, check_segments, interpret, read_page
+from pyrodrop.images.reading.tiff_page import check_page, check_segments, interpret, planes_of, read_page
 
 # How tifffile groups pages where that has been tried; the others are formats of single vendors.
 KINDS = ("uniform", "generic", "shaped", "imagej", "ome")
@@ -130,14 +130,6 @@ def _refuse_guessed_colours(stacks: list[Stack], path: Path) -> None:
         )
 
 
-def _planes_of(series: TiffPageSeries) -> int:
-    """Planes of a page of which tifffile took the first axis, of length 3 or 4, for colours; else 1."""
-    page = series.keyframe
-    planes_apart = page.planarconfig == 2 and page.samplesperpixel in (3, 4)
-    is_guess = series.kind == "shaped" and planes_apart and page.photometric == RGB
-    return int(page.samplesperpixel) if is_guess else 1
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[TiffFile]:
     """The file, whose pages tifffile groups by a description only if that is of them."""
@@ -207,7 +199,13 @@ def _stack(series: TiffPageSeries, path: Path) -> Stack:
         raise ImageError(f"{path} has two axes of channels: save the one to be measured as a gray file.")
     # Channels of which each is in colour are pictures of their own.
     gray = series.keyframe.samplesperpixel == 1
-    stack = Stack(series, axes, lengths, axes.index("C") if gray and "C" in axes else None, _planes_of(series))
+    stack = Stack(
+        series,
+        axes,
+        lengths,
+        axes.index("C") if gray and "C" in axes else None,
+        planes_of(series.keyframe) if series.kind == "shaped" else 1,
+    )
     pages = int(np.prod(lengths, dtype=np.int64)) if series.is_truncated else len(series.pages)
     if series.shape[len(lengths) :] != series.keyframe.shape or pages != np.prod(lengths, dtype=np.int64):
         raise ImageError(

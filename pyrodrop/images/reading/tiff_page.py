@@ -123,6 +123,12 @@ def _damaged(path: Path, reason: str) -> ImageError:
     return ImageError(f"{path} is cut short or damaged ({reason}): copy or export it again.")
 
 
+def planes_of(page: TiffPage) -> int:
+    """Planes of a page written by tifffile that took the first axis, of length 3 or 4, for colours; else 1."""
+    is_guess = page.planarconfig == 2 and page.samplesperpixel in (3, 4) and page.photometric == RGB
+    return int(page.samplesperpixel) if is_guess else 1
+
+
 def read_page(page: TiffPage, path: Path, as_planes: bool = False) -> RawImage:
     """The samples of a page: colours, or channels of brightness.
 
