@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
 from torch import Tensor
 
 from pyrodrop.detection.network.architecture import FIELD, CircleNetwork
@@ -98,8 +97,7 @@ def propose(
             for cells in _cells(reduced.pixels, trained.network, torch.device(device), tile)
         ]
     found = peaks(joined(parts)) if parts else Cells(*[np.zeros(0)] * len(Cells._fields))
-    presence = expit(trained.calibration.slope * logit(found.presence.clip(1e-4, 1 - 1e-4)) + trained.calibration.shift)
-    return _proposals(found, presence, view, inside, least_presence)
+    return _proposals(found, trained.calibration(found.presence), view, inside, least_presence)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> Path:
             torch.nn.init.constant_(head.bias[:2], -4.0)
             torch.nn.init.zeros_(head.weight[2:8])
     path = tmp_path_factory.mktemp("weights") / "weights.pt"
-    torch.save(to_data(TrainedNetwork(network, Calibration(1.1, 0.1))), path)
+    torch.save(to_data(TrainedNetwork(network, Calibration((0.0, 0.5, 1.0), (0.0, 0.6, 1.0)))), path)
     return path
 
 

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.optimize import isotonic_regression
 
 from pyrodrop.detection.learning.augmentation import make_batch
 from pyrodrop.detection.learning.patches import Block
@@ -16,6 +15,7 @@ from pyrodrop.detection.network.architecture import CircleNetwork
 from pyrodrop.detection.network.peaks import cells_of, joined, peaks
 from pyrodrop.detection.network.weights import Calibration
 
+MOST_GROUPS, LEAST_GROUP = 24, 40  # of proposals, for the calibration
 LEAST_PRESENCE = 0.05  # proposals under this are not counted in the calibration error: nearly all would be right
 
 
@@ -66,26 +66,28 @@ def evaluate(
             circles = np.stack([found.x, found.y, np.exp(found.log_radius)], 1)
             inside = (np.abs(table[:, :2] + 0.5 - block.images.shape[-1] / 2) < block.images.shape[-1] / 2).all(1)
             weight = detectability_weight(torch.tensor(table[:, COLUMN.detectability])).numpy() * inside
-            presence = calibrated(found.presence, calibration)
+            presence = calibration(found.presence)
             judged.append(judge(circles, presence, table[:, :3].astype(float), weight))
     return HeldOut(judged, block.kinds)
 
 
-def calibrated(presence: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
-    """Presence as it is said, from the sum over cells."""
-    return expit(calibration.slope * logit(presence.clip(1e-4, 1 - 1e-4)) + calibration.shift)
-
-
 def learn_calibration(result: HeldOut) -> Calibration:
-    """The slope and shift with the least cross-entropy, from proposals that were not calibrated."""
-    x = logit(result.presence.clip(1e-4, 1 - 1e-4))
-    y = result.correct.astype(float)
-    if y.sum() < 20 or y.sum() > len(y) - 20:
+    """The share of proposals that are right as a rising function of their presence, from an uncalibrated result.
+
+    Proposals in order of presence are cut into groups of equal size, at least `LEAST_GROUP` and at most `MOST_GROUPS`
+    many; isotonic regression of the shares (with half a right and half a wrong proposal more in each group) gives the
+    points of the function.
+    """
+    order = np.argsort(result.presence, kind="stable")
+    order = order[result.presence[order] > LEAST_PRESENCE / 5]
+    n_groups = min(MOST_GROUPS, len(order) // LEAST_GROUP)
+    if n_groups < 2:
         return Calibration()
-
-    def cross_entropy(theta: NDArray[np.float64]) -> float:
-        z = theta[0] * x + theta[1]
-        return float(np.mean(np.logaddexp(0, z) - y * z))
-
-    slope, shift = minimize(cross_entropy, np.array([1.0, 0.0]), method="Nelder-Mead").x
-    return Calibration(float(slope), float(shift))
+    groups = np.array_split(order, n_groups)
+    summed = np.array([result.presence[g].mean() for g in groups])
+    share = np.array([(result.correct[g].sum() + 0.5) / (len(g) + 1) for g in groups])
+    said = isotonic_regression(share).x
+    rising = np.concatenate([[True], np.diff(summed) > 1e-9])
+    summed, said = summed[rising], said[rising]
+    # Beyond the last group's mean its share holds, at 0 there is nothing.
+    return Calibration((0.0, *summed.tolist(), 1.0 + 1e-9), (0.0, *said.tolist(), float(said[-1])))

@@ -48,7 +48,7 @@ class Schedule(NamedTuple):
 
     def keep_at(self, step: int) -> float:
         """The share of the averaged weights that a step keeps."""
-        return min(0.999, (step + 1) / (step + 10))
+        return min(0.998, (step + 1) / (step + 10))
 
 
 class StepLoss(NamedTuple):

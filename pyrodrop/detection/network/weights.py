@@ -4,20 +4,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.detection.network.architecture import CircleNetwork
 
 SHIPPED = Path(__file__).parents[1] / "weights.pt"
-FORMAT = 1
+FORMAT = 2
 
 
 class Calibration(NamedTuple):
-    """Presence as it is said, sigmoid(slope logit + shift), of what the cells sum to; learnt on held-out patches."""
+    """Presence as it is said, from what the cells sum to: straight lines between points learnt on held-out patches.
 
-    slope: float = 1.0
-    shift: float = 0.0
+    summed, said: rising numbers from 0 to 1, as many of both.
+    """
+
+    summed: tuple[float, ...] = (0.0, 1.0)
+    said: tuple[float, ...] = (0.0, 1.0)
+
+    def __call__(self, presence: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.interp(presence, self.summed, self.said)
 
 
 class TrainedNetwork(NamedTuple):
@@ -59,8 +67,8 @@ def from_data(data: dict[str, Tensor]) -> TrainedNetwork:
         raise ValueError(
             f"these weights lack {missing[:3]} and have {unknown[:3]} besides: they are of another network"
         )
-    slope, shift = data["calibration"].tolist()
-    return TrainedNetwork(network, Calibration(slope, shift))
+    summed, said = data["calibration"].tolist()
+    return TrainedNetwork(network, Calibration(tuple(summed), tuple(said)))
 
 
 def read_weights(path: Path) -> TrainedNetwork:

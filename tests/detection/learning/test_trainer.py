@@ -82,10 +82,10 @@ def test_the_last_weights_are_an_average() -> None:
 
 def test_weights_are_small_and_come_back(tmp_path: Path) -> None:
     network = CircleNetwork()
-    torch.save(to_data(TrainedNetwork(network, Calibration(0.9, -0.1))), tmp_path / "weights.pt")
+    torch.save(to_data(TrainedNetwork(network, Calibration((0.0, 0.5, 1.0), (0.0, 0.6, 0.9)))), tmp_path / "weights.pt")
     assert (tmp_path / "weights.pt").stat().st_size < 2e6
     back = read_weights(tmp_path / "weights.pt")
-    assert back.calibration == pytest.approx((0.9, -0.1))
+    assert back.calibration == Calibration((0.0, 0.5, 1.0), (0.0, 0.6, 0.9))
     for name, value in back.network.state_dict().items():
         torch.testing.assert_close(value, network.state_dict()[name], rtol=1e-3, atol=1e-4)
 
