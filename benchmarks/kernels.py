@@ -99,7 +99,7 @@ def multiply_add_rate(seconds: float) -> float:
 def stream_time(size: tuple[int, int], seconds: float) -> float:
     """Seconds to read an image of that size once."""
     image = torch.rand(size)
-    return shortest(lambda: image.sum(), seconds)
+    return shortest(image.sum, seconds)
 
 
 def touched(droplets: int, radius: float, size: tuple[int, int], cut: float = 5.4) -> float:

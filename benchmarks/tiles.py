@@ -130,7 +130,8 @@ def command(image: Path, out: Path) -> list[str]:
 def plain(image: Path, out: Path, truth: pd.DataFrame) -> dict[str, Any]:
     """The same image measured whole, with one thread."""
     begun = time.perf_counter()
-    ran = subprocess.run([*command(image, out), "--quiet"], env={**os.environ, **ONE_THREAD}, stdout=subprocess.DEVNULL)
+    argv, environment = [*command(image, out), "--quiet"], {**os.environ, **ONE_THREAD}
+    ran = subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, check=False)
     if ran.returncode:  # it has said why on standard error; the tiles' numbers stand without it
         return {"failed": ran.returncode}
     seconds = time.perf_counter() - begun

@@ -20,12 +20,12 @@ from pyrodrop.joint.problem import Problem, State
 from pyrodrop.models import multichannel_fit
 from pyrodrop.models.multichannel_fit import measured
 from pyrodrop.models.prior_scales import PriorScales
-from pyrodrop.rendering import PROFILES, SHAPES, render
+from pyrodrop.rendering import PROFILES, render
 
 Array = NDArray[np.float64]
 SIZE, N = (10, 12), 3
 # What is left out of a droplet, as a share of its height, and of its derivatives, in units of height and px; see
-# ``normal_equations.CUT``. Derivatives are kept in single precision.
+# ``Profile.left_out``. Derivatives are kept in single precision.
 LEFT_OUT, SLOPE_LEFT_OUT, ROUNDING = 1.3e-5, 2e-4, 1e-6
 
 
@@ -57,7 +57,7 @@ def place(problem: Problem, seed: int) -> Place:
         y=generator.uniform(0, SIZE[0] - 1, N),
         log_r=np.log(generator.uniform(4.0, 6.0, N)),
         amplitude=generator.normal(0, 1, (count, N)),
-        shape=generator.normal(0, 0.5, SHAPES[problem.profile]),
+        shape=generator.normal(0, 0.5, problem.drawn.size),
         bg=generator.normal(0.5, 1, (count, problem.points)),
     )
     return Place(state, generator.uniform(0.6, 3.0, count))
@@ -77,7 +77,7 @@ class Model:
         self.channels = torch.tensor(problem.channels)
 
     def trace(self, unknowns: Tensor) -> poutine.Trace:
-        problem, count, shapes = self.problem, len(self.problem.channels), SHAPES[self.problem.profile]
+        problem, count, shapes = self.problem, len(self.problem.channels), self.problem.drawn.size
         droplets = unknowns[: N * (3 + count)].reshape(N, 3 + count)
         shape, bg = unknowns[N * (3 + count) :].split([shapes, unknowns.numel() - N * (3 + count) - shapes])
         sites = {
@@ -88,10 +88,10 @@ class Model:
             "bg": bg.reshape(count, problem.down.shape[1], problem.along.shape[1]),
             "noise": self.noise,
         }
-        if shapes:
-            sites["edge"] = shape[0].exp()
-        if shapes > 1:
-            sites["curve"] = shape[1:]
+        parameters = problem.drawn.parameters
+        for parameter, own in zip(parameters, shape.split([p.size for p in parameters]), strict=True):
+            value = own.exp() if parameter.log else own
+            sites[parameter.name] = value[0] if parameter.entries is None else value
         model = poutine.condition(measured, sites)
         trace = poutine.trace(model).get_trace(self.channels, N, problem.scales, problem.profile)
         trace.compute_log_prob()
@@ -106,11 +106,11 @@ class Model:
         """Negative log density of the priors in transformed space."""
         nodes = self.trace(unknowns).nodes
         total = unknowns.new_zeros(())
-        for name in ("x", "y", "r", "amplitude", "bg", "noise", "edge", "curve"):
-            if name in nodes:
-                total = total - nodes[name]["log_prob_sum"]
-                if name in ("r", "noise", "edge"):  # of the logarithm, whose density is that times the value
-                    total = total - nodes[name]["value"].log().sum()
+        logs = {"r": True, "noise": True} | {p.name: p.log for p in self.problem.drawn.parameters}
+        for name in {"x", "y", "amplitude", "bg", *logs}:
+            total = total - nodes[name]["log_prob_sum"]
+            if logs.get(name):  # the density of the logarithm is that times the value
+                total = total - nodes[name]["value"].log().sum()
         return total
 
     def energy(self, unknowns: Tensor) -> Tensor:

@@ -14,10 +14,21 @@ def test_a_summary_says_what_ran_on_what_and_what_came_of_it() -> None:
     summary = run_summary(IMAGE, SummarisedRun(7, "cpu", 4.0, losses), 12, {"background": 0.1, "noise": 0.02})
     assert summary == {
         "version": pyrodrop.__version__,
-        **{"seed": 7, "device": "cpu", "image": "a.png", "width": 60, "height": 40},
-        **{"channel": "hue", "pixel_size_um": 0.5, "n_droplets": 12, "background": 0.1, "noise": 0.02},
-        **{"seconds": 4.0, "steps": 100, "iterations_per_second": 25.0},
-        **{"first_loss": 8.0, "mean_loss_last_tenth": 2.0},
+        "seed": 7,
+        "device": "cpu",
+        "image": "a.png",
+        "width": 60,
+        "height": 40,
+        "channel": "hue",
+        "pixel_size_um": 0.5,
+        "n_droplets": 12,
+        "background": 0.1,
+        "noise": 0.02,
+        "seconds": 4.0,
+        "steps": 100,
+        "iterations_per_second": 25.0,
+        "first_loss": 8.0,
+        "mean_loss_last_tenth": 2.0,
     }
 
 

@@ -28,8 +28,8 @@ def test_every_droplet_is_told_once_however_tiles_differ_about_its_centre(seed: 
     for number, tile in enumerate(tiles):
         u, v = x + generator.normal(0, error, len(x)), y + generator.normal(0, error, len(y))
         depth, own = tile.depth(u, v), tile.owns(u, v)
-        for k in np.flatnonzero(own | (depth > -halo / 2)):
-            rows.append((u[k], v[k], 6.0, error, number, depth[k], own[k], k))
+        near = np.flatnonzero(own | (depth > -halo / 2))
+        rows += [(u[k], v[k], 6.0, error, number, depth[k], own[k], k) for k in near]
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     kept = reconciled(Estimates(*columns[:7]))
     assert sorted(columns[7][kept]) == list(range(len(x)))
