@@ -79,6 +79,20 @@ def test_val_and_diff_are_the_rendered_image_wherever_the_centres_lie(s: Scene) 
 
 
 @WITH_VAL
+def test_an_image_that_is_not_observed_has_the_gradient_of_the_density(with_val: bool) -> None:
+    """Under ``uncondition`` the image is a site like others, as in denoising: by a pixel the log density falls as
+    (pixel - image) / error_scale^2.
+    """
+    s = SCENE
+    obs = torch.tensor(s.channel).mul(1.1).requires_grad_()
+    free = poutine.condition(poutine.uncondition(model(s, with_val)), data=s.sites() | {"obs": obs})
+    (by_obs,) = torch.autograd.grad(poutine.trace(free).get_trace().log_prob_sum(), obs)
+    image, _, _ = closed_form(s)
+    expected = -(obs.detach().numpy() - image) / s.error_scale**2
+    np.testing.assert_allclose(by_obs.numpy(), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+
+
+@WITH_VAL
 @pytest.mark.global_rng
 def test_the_posts_sites_shapes_and_supports(with_val: bool) -> None:
     trace = poutine.trace(model(SCENE, with_val)).get_trace()

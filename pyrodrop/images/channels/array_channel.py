@@ -19,13 +19,19 @@ def as_channel(array: object) -> Float32[Tensor, "h w"]:
         A copy, float32, shape (H, W), on the device of the argument, without gradient.
 
     Raises:
-        ImageError: it is no array of numbers, or its shape or its values cannot be those of a channel.
+        ImageError: it is no array of numbers, it has masked pixels, or its shape or its values cannot be those of a
+            channel.
     """
     if isinstance(array, Tensor):
         pixels = array.detach()
     else:
         if hasattr(array, "channel") and hasattr(array, "pixels"):
             raise ImageError("the channel is a whole Micrograph: take one, for example image.channel('hue').")
+        if np.ma.is_masked(array):
+            raise ImageError(
+                "the channel is a masked array, and masks are not taken into account yet: crop it, or fill what is "
+                "masked, for example array.filled(numpy.ma.median(array))."
+            )
         try:
             numbers = np.asarray(array)
             pixels = torch.from_numpy(np.array(numbers, dtype=numbers.dtype.newbyteorder("="), order="C"))

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from pyrodrop.images import as_channel
+from pyrodrop.images import ImageError, as_channel
 from pyrodrop.inference import svi
 from pyrodrop.pursuit.count import counted_peaks
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state
@@ -20,6 +20,9 @@ from pyrodrop.workflows.fitting.initial_state import initial_state
 from pyrodrop.workflows.fitting.restarts import Agreement
 from pyrodrop.workflows.fitting.target_density import density_of
 from pyrodrop.workflows.settings import pick_device
+
+# What background and one droplet of the model reach, and how far noise goes beyond it, in standard deviations.
+_HIGHEST, _DEVIATIONS = 2.0, 5.0
 
 
 def fit(
@@ -88,12 +91,30 @@ def fit(
         device=device,
         **rare,
     )
+    check_range(pixels, settings.error_scale)
     number_of_steps(steps)  # before the search for peaks, which takes its time
     if settings.n_droplets == 0:
         counted = counted_peaks(pixels, settings.error_scale)
         settings = replace(settings, n_droplets=max(len(counted.x), 1))
     fresh = begin(pixels, settings, time.monotonic() - begun)
     return fresh.resume(steps, progress=progress, checkpoint=checkpoint)
+
+
+def check_range(pixels: Tensor, error_scale: float) -> None:
+    """Refuse a channel that the post's model cannot describe, as one of floats from 0 to 255.
+
+    The model's background and the height of a droplet are at most 1, so that one droplet reaches 2, and noise 5
+    standard deviations further in one of a million pixels.
+
+    Raises:
+        ImageError: pixels above that.
+    """
+    highest = float(pixels.max())
+    if highest > _HIGHEST + _DEVIATIONS * error_scale:
+        raise ImageError(
+            f"the channel reaches {highest:.4g}, but background and droplets of the model are at most 1 each: scale it "
+            "to [0, 1] first, for example channel / 255 or channel / channel.max()."
+        )
 
 
 def begin(pixels: Tensor, settings: FitSettings, seconds: float = 0.0) -> Fit:

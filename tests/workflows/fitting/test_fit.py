@@ -245,6 +245,8 @@ def test_resuming_for_no_steps_is_refused(fitted: Fit, steps: Any) -> None:
 def test_a_channel_that_is_not_finite_is_refused(bad: float) -> None:
     pixels = channel()
     pixels[3, 4] = bad
+    with pytest.raises(pyrodrop.ImageError, match=r"reaches 255, but .*: scale it to \[0, 1\] first, for example"):
+        pyrodrop.fit(255 * torch.eye(30), 3, steps=1, progress=False)
     with pytest.raises(pyrodrop.ImageError, match="1 NaN or infinite pixels"):
         fit(pixels, N, steps=3, progress=False)
 

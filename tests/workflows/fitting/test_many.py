@@ -142,6 +142,8 @@ def test_the_image_that_is_not_finite_is_named() -> None:
     pixels = channels()
     pixels[2] = pixels[2].clone()
     pixels[2][3, 4] = float("nan")
+    with pytest.raises(pyrodrop.ImageError, match=r"channel 1: the channel reaches 255"):
+        fit_many([torch.eye(30), 255 * torch.eye(30)], 3, steps=1, progress=False)
     with pytest.raises(pyrodrop.ImageError, match=r"channel 2: .*1 NaN or infinite pixels"):
         fit_many(pixels, N, steps=3, progress=False)
 

@@ -244,6 +244,8 @@ def test_the_channel_to_look_in_is_what_the_channels_share() -> None:
         ({"image": torch.zeros(40, 30, 20)}, pyrodrop.ImageError, "channels to the front"),
         ({"image": torch.full((20, 20), torch.nan)}, pyrodrop.ImageError, "NaN"),
         ({"image": torch.zeros(5, 5)}, pyrodrop.ImageError, "needs at least 8"),
+        ({"image": np.ma.masked_equal(np.eye(20), 1.0)}, pyrodrop.ImageError, "masks are not taken into account"),
+        ({"image": np.ma.masked_equal(np.ones((2, 20, 20)), 1.0)}, pyrodrop.ImageError, "masks are not taken"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(given: dict[str, object], error: type[Exception], says: str) -> None:
