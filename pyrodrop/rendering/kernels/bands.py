@@ -10,23 +10,26 @@ exact for the interpolated image. In all the image is within 4e-6 of the sum of 
 pixel, and what float32 rounds. float64 stays at full resolution.
 
 The sums are made in the same order whatever the number of threads: equal arguments give equal bits. The operators
-run on ``torch.get_num_threads()`` threads; for their second derivatives see ``further``. Numba compiles them at their
-first call (about half a minute for each dtype) and keeps the result on disk.
+run on up to ``torch.get_num_threads()`` threads, none of which is waited for where the machine is busy (see
+``thread_team``); for their second derivatives see ``double_backward``. Numba compiles them at their first call (about
+half a minute for each dtype) and keeps the result on disk.
 """
 
 import math
 import threading
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyrodrop.rendering.double_backward import half_square_gradients, image_gradients
+from pyrodrop.rendering.kernels.thread_team import Team
 from pyrodrop.rendering.vmap import map_as_leading
 
 CUT = {torch.float32: 5.4, torch.float64: 8.5}
 BROAD = {torch.float32: 12.0, torch.float64: math.inf}
+WORTH_A_THREAD = 1 << 14  # pixels below which waking a second thread costs more than it saves
 
 
 def render_bands(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, size: tuple[int, int]) -> Tensor:
@@ -152,53 +155,49 @@ def _store(count: int, dtype: torch.dtype) -> Tensor:
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
     """The compiled module. Numba takes a third of a second to import: only who draws pays for it."""
-    from numba.np.ufunc import parallel
+    from pyrodrop.rendering.kernels import bands_call
 
-    from pyrodrop.rendering.kernels import bands_sweep as sweep
+    return bands_call
 
-    # Code that Numba loads from its cache calls into its pool of threads, but does not see to it that there is one
-    # when the parallel loop sits in a callee: without this a first call on one thread would crash.
-    launch: Any = parallel._launch_threads
-    threads = torch.get_num_threads()
-    launch()
-    # Starting the pool sets OpenMP's number of threads, which is also torch's. Setting it without need would have
-    # torch's smallest operations wait for all threads ever after.
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-    return sweep
+
+_team = Team()
 
 
 def _sweep(
     job: str, x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, picture: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Half the sums of squares and the five gradients; what the job does not ask for is left unwritten."""
-    sweep = _compiled()
+    compiled = _compiled()
     from pyrodrop.rendering.kernels.bands_reach import GRID, REST, levels
 
     height, width = picture.shape[-2:]
-    images, droplets = bg.numel(), x.shape[-1]
-    results = tuple(torch.empty(t.shape, dtype=t.dtype) for t in (bg, x, y, r, amplitude, bg))
-    rows = [t.detach().reshape(images, droplets).contiguous().numpy() for t in (x, y, r, amplitude)]
-    half_squares, by_x, by_y, by_r, by_amplitude, by_bg = results
-    cut, broad = CUT[x.dtype], BROAD[x.dtype]
-    table = levels(height, width, broad < math.inf)
-    run: Any = sweep.sweep
-    threads = torch.get_num_threads()
-    run(
-        threads,
-        getattr(sweep, job),
-        *rows,
+    images, number = bg.numel(), x.shape[-1]
+    half_squares, by_x, by_y, by_r, by_amplitude, by_bg = results = _unwritten(bg, x, y, r, amplitude, bg)
+    table = levels(height, width, BROAD[x.dtype] < math.inf)
+    arguments = (
+        getattr(compiled, job),
+        *(t.detach().reshape(images, number).contiguous().numpy() for t in (x, y, r, amplitude)),
         bg.detach().reshape(images).contiguous().numpy(),
         picture.detach().contiguous().numpy(),
-        cut,
-        broad,
+        CUT[x.dtype],
+        BROAD[x.dtype],
         table,
         _store(images * int(table[-1, GRID] + table[-1, REST]), x.dtype).numpy(),
-        half_squares.view(images).numpy(),
-        *(t.view(images, droplets).numpy() for t in (by_x, by_y, by_r, by_amplitude)),
-        by_bg.view(images).numpy(),
     )
-    # Numba, when it starts its threads, sets OpenMP's number of threads, which is also torch's.
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-    return half_squares, by_x, by_y, by_r, by_amplitude, by_bg
+    written = [t.view(images, number).numpy() for t in (by_x, by_y, by_r, by_amplitude)]
+    written = [half_squares.view(images).numpy(), *written, by_bg.view(images).numpy()]
+    threads = torch.get_num_threads() if images * height * width >= WORTH_A_THREAD else 1
+    if threads == 1:
+        compiled.sweep(*arguments, *written)
+        return results
+    top, counters, droplets, planes, reach, sums = compiled.prepare(*arguments)
+    part = (arguments[0], top, counters, droplets, planes, CUT[x.dtype], table, reach, sums)
+    _team.with_help(threads, partial(compiled.take_part, True, *part), partial(compiled.take_part, False, *part))
+    if job != "DRAW":
+        compiled.add_up(droplets, reach, sums, *written[1:5], written[0], written[5])
+    return results
+
+
+def _unwritten(*like: Tensor) -> Any:
+    """Tensors of the shapes and types of these, whatever they hold."""
+    return tuple(torch.empty(t.shape, dtype=t.dtype) for t in like)

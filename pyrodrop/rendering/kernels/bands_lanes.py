@@ -225,14 +225,3 @@ def close_moments(typingctx: Any, columns: Any, across: Any, count: Any, moments
         return context.make_tuple(builder, signature.return_type, [v.sum(part) for part in parts])
 
     return types.UniTuple(first, 4)(*[types.intp] * 4, first), build
-
-
-@intrinsic
-def take_ticket(typingctx: Any, counter: Any) -> Any:
-    """The counter's value, which is then one more: hands each task to exactly one thread."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", pointer, ir.Constant(ir.IntType(64), 1), "monotonic")
-
-    return types.int64(types.intp), build
