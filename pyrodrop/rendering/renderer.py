@@ -1,4 +1,4 @@
-"""The one door to the renderer: checks its arguments, picks the kernel and calls it.
+"""Droplets to an image, and its likelihood: checks the arguments, picks the kernel and calls it.
 
 Every kernel keeps the same contract, that of ``render_reference``: forward and backward, batched over leading
 dimensions, float32 and float64. The fast ones import their compiler, which is slow to import, when they first draw.
@@ -198,9 +198,9 @@ def _with_shape(tensors: Tensors, profile: Profile, shape: Tensor | None) -> tup
 
 def _together(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor | float) -> Tensors:
     """The five tensors with their leading dimensions broadcast, or a ValueError that names the odd one."""
-    for name, given in (("x", x), ("y", y), ("r", r), ("amplitude", amplitude)):
-        if not isinstance(given, Tensor):
-            raise ValueError(f"{name} is of type {type(given).__name__}: give a tensor, one entry a droplet.")
+    for name, argument in (("x", x), ("y", y), ("r", r), ("amplitude", amplitude)):
+        if not isinstance(argument, Tensor):
+            raise ValueError(f"{name} is of type {type(argument).__name__}: give a tensor, one entry a droplet.")
     if not isinstance(bg, Tensor):
         bg = x.new_tensor(bg)
     same = x.shape == y.shape == r.shape == amplitude.shape and x.dim() > 0 and bg.shape == x.shape[:-1]

@@ -32,7 +32,7 @@ def map_as_leading(op: CustomOpDef, shared: int | None = None) -> None:
             ones = (1,) * (len(leading) - images.dim() + 2)
             images = images.reshape(info.batch_size, *ones, *images.shape[1:])
             moved[shared] = images.expand(*leading, *images.shape[-2:])
-        made = op(*moved)
-        return made, tuple(0 for _ in made) if isinstance(made, tuple) else 0
+        results = op(*moved)
+        return results, tuple(0 for _ in results) if isinstance(results, tuple) else 0
 
     torch.library.register_vmap(op, mapped)

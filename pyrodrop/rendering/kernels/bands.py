@@ -1,13 +1,13 @@
 """The CPU kernel as torch operators: only the pixels that a droplet reaches, in bands that stay in cache.
 
-A Gaussian is cut at a distance of ``CUT`` radii. In float32, 5.4: what is left out is at most 4.7e-7 of a droplet's
-amplitude at any pixel, and at most 8e-6 of the whole sum (over an even residual) in the gradient by its radius, less
-in the others. In float64, 8.5: 2.1e-16 and 8e-15.
+A Gaussian ends at a distance of ``SUPPORT_RADII`` radii. In float32, 5.4: what is left out is at most 4.7e-7 of a
+droplet's amplitude at any pixel, and at most 8e-6 of the whole sum (over an even residual) in the gradient by its
+radius, less in the others. In float64, 8.5: 2.1e-16 and 8e-15.
 
 In float32 a droplet of ``BROAD`` px or more is drawn, and its gradient taken, on a grid 2^l times coarser, with 6 to
-12 points a radius (see ``pyramid``): interpolation adds at most 3.2e-6 of its amplitude at any pixel. The gradient is
-exact for the interpolated image. In all the image is within 4e-6 of the sum of the amplitudes' sizes that meet at a
-pixel, and what float32 rounds. float64 stays at full resolution.
+12 points a radius (see ``bands_pyramid``): interpolation adds at most 3.2e-6 of its amplitude at any pixel. The
+gradient is exact for the interpolated image. In all the image is within 4e-6 of the sum of the amplitudes' sizes that
+meet at a pixel, and what float32 rounds. float64 stays at full resolution.
 
 The sums are made in the same order whatever the number of threads: equal arguments give equal bits. The operators
 run on up to ``torch.get_num_threads()`` threads, none of which is waited for where the machine is busy (see
@@ -27,7 +27,7 @@ from pyrodrop.rendering.double_backward import half_square_gradients, image_grad
 from pyrodrop.rendering.kernels.thread_team import Team
 from pyrodrop.rendering.vmap import map_as_leading
 
-CUT = {torch.float32: 5.4, torch.float64: 8.5}
+SUPPORT_RADII = {torch.float32: 5.4, torch.float64: 8.5}
 BROAD = {torch.float32: 12.0, torch.float64: math.inf}
 WORTH_A_THREAD = 1 << 14  # pixels below which waking a second thread costs more than it saves
 
@@ -59,17 +59,17 @@ def _(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, height: in
     return x.new_empty((*bg.shape, height, width))
 
 
-@torch.library.custom_op("pyrodrop::bands_pull", mutates_args=(), device_types="cpu")
-def _pull(
+@torch.library.custom_op("pyrodrop::bands_vjp", mutates_args=(), device_types="cpu")
+def _vjp(
     x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, by_image: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Vector-Jacobian product of ``_image``."""
     height, width = by_image.shape[-2:]
-    _, *gradients = _sweep("PULL", x, y, r, amplitude, bg, by_image.reshape(-1, height, width))
+    _, *gradients = _sweep("VJP", x, y, r, amplitude, bg, by_image.reshape(-1, height, width))
     return gradients[0], gradients[1], gradients[2], gradients[3], gradients[4]
 
 
-@_pull.register_fake
+@_vjp.register_fake
 def _(
     x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, by_image: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -101,7 +101,7 @@ def _keep_parameters(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _image_backward(ctx: Any, by_image: Tensor) -> tuple[Tensor | None, ...]:
     if torch.is_grad_enabled():  # the gradient is to be differentiated, too
         return (*image_gradients(ctx.saved_tensors, by_image), None, None)
-    return (*_pull(*ctx.saved_tensors, by_image), None, None)
+    return (*_vjp(*ctx.saved_tensors, by_image), None, None)
 
 
 def _keep_gradient(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -123,7 +123,7 @@ def _half_squares_backward(ctx: Any, by_half_squares: Tensor | None, *_: None) -
 _image.register_autograd(_image_backward, setup_context=_keep_parameters)
 _half_squares.register_autograd(_half_squares_backward, setup_context=_keep_gradient)
 map_as_leading(_image)
-map_as_leading(_pull)
+map_as_leading(_vjp)
 map_as_leading(_half_squares, shared=5)
 
 
@@ -179,7 +179,7 @@ def _sweep(
         *(t.detach().reshape(images, number).contiguous().numpy() for t in (x, y, r, amplitude)),
         bg.detach().reshape(images).contiguous().numpy(),
         picture.detach().contiguous().numpy(),
-        CUT[x.dtype],
+        SUPPORT_RADII[x.dtype],
         BROAD[x.dtype],
         table,
         _store(images * int(table[-1, GRID] + table[-1, REST]), x.dtype).numpy(),
@@ -191,7 +191,7 @@ def _sweep(
         compiled.sweep(*arguments, *written)
         return results
     top, counters, droplets, planes, reach, sums = compiled.prepare(*arguments)
-    part = (arguments[0], top, counters, droplets, planes, CUT[x.dtype], table, reach, sums)
+    part = (arguments[0], top, counters, droplets, planes, SUPPORT_RADII[x.dtype], table, reach, sums)
     _team.with_help(threads, partial(compiled.take_part, True, *part), partial(compiled.take_part, False, *part))
     if job != "DRAW":
         compiled.add_up(droplets, reach, sums, *written[1:5], written[0], written[5])

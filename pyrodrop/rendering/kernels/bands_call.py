@@ -3,11 +3,11 @@
 import numba
 import numpy as np
 
-from pyrodrop.rendering.kernels.bands_data import BOTH, CLAIMS, DRAW, PULL, Droplets, Planes, Sums, steps_of
+from pyrodrop.rendering.kernels.bands_data import BOTH, CLAIMS, DRAW, VJP, Droplets, Planes, Sums, steps_of
 from pyrodrop.rendering.kernels.bands_reach import BANDS, GRID, REST, Reach, find_reach
 from pyrodrop.rendering.kernels.bands_sweep import take_part
 
-__all__ = ["BOTH", "DRAW", "PULL", "add_up", "prepare", "sweep", "take_part"]
+__all__ = ["BOTH", "DRAW", "VJP", "add_up", "prepare", "sweep", "take_part"]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

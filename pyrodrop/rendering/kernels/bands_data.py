@@ -12,7 +12,7 @@ from pyrodrop.rendering.kernels.bands_reach import ROWS, WIDTH
 from pyrodrop.rendering.kernels.bands_visit import LANES
 from pyrodrop.rendering.kernels.tickets import APART
 
-BOTH, DRAW, PULL = 0, 1, 2  # the loss and its gradient; the image; the gradient for a given one by the image
+BOTH, DRAW, VJP = 0, 1, 2  # the loss and its gradient; the image; the gradient for a given one by the image
 
 WEIGHTS = lanes.WEIGHTS
 
@@ -67,11 +67,11 @@ class Scratch(NamedTuple):
 @numba.njit(cache=True, nogil=True)
 def step_of(step, job, top):
     """Level and job of a step of a call whose coarsest level in use is ``top``."""
-    if job == PULL:
-        return step, PULL
+    if job == VJP:
+        return step, VJP
     if step <= top:
         return top - step, (job if step == top else DRAW)
-    return step - top, PULL
+    return step - top, VJP
 
 
 @numba.njit(cache=True, nogil=True)

@@ -18,7 +18,7 @@ from pyrodrop.rendering.kernels.bands_data import (
     DONE,
     DRAW,
     NEXT,
-    PULL,
+    VJP,
     scratch_of,
     step_of,
     steps_of,
@@ -41,7 +41,7 @@ from pyrodrop.rendering.kernels.bands_reach import (
     WIDTH,
     on_level,
 )
-from pyrodrop.rendering.kernels.bands_visit import subtract_row, sum_row, visit
+from pyrodrop.rendering.kernels.bands_visit import Droplet, Rows, subtract_row, sum_row, visit
 from pyrodrop.rendering.kernels.tickets import CAN_YIELD, count_done, number_done, sched_yield, take_ticket
 
 # A thread that finds a step unfinished looks so often before it does something about it: about a tenth of a
@@ -53,7 +53,7 @@ PATIENCE = 100_000
 def work_out(task, level, job, droplets, planes, cut, table, reach, scratch):
     """One band of a level, into a thread's own memory; returns half its sum of squares and its sum."""
     x, y, r, amplitude, bg = droplets
-    buffer, sums, across, columns, down, moments, mixed, _ = scratch
+    buffer, sums, mixed = scratch.buffer, scratch.sums, scratch.mixed
     number = bg.dtype.type
     height, width, bands = table[level, HEIGHT], table[level, WIDTH], table[level, BANDS]
     above = min(level + 1, table.shape[0] - 2)
@@ -62,11 +62,11 @@ def work_out(task, level, job, droplets, planes, cut, table, reach, scratch):
     b, t = task // bands, task % bands
     top = reach.top[b]
     top_row, bottom_row = t * ROWS, min(t * ROWS + ROWS, height)
-    rows = bottom_row - top_row
+    rows, own_rows = bottom_row - top_row, Rows(top_row, bottom_row, width)
     first = b * table[-1, FIRST_BAND] + table[level, FIRST_BAND] + t
     half_squares, total = 0.0, 0.0
     buffer[rows : rows + 4] = 0
-    if job != PULL:
+    if job != VJP:
         base = number(0)
         if level == 0:
             base = bg[b] if reach.sound[b] else number(np.nan)
@@ -81,16 +81,13 @@ def work_out(task, level, job, droplets, planes, cut, table, reach, scratch):
             n = reach.entries[e]
             xs, ys, rs = on_level(level, x[b, n], y[b, n], r[b, n])
             if amplitude[b, n] != 0:
-                visit(
-                    False, xs, ys, rs, amplitude[b, n], cut, top_row, bottom_row, width,
-                    buffer, across, columns, down, moments, sums[0],
-                )  # fmt: skip
+                visit(False, Droplet(xs, ys, rs, amplitude[b, n]), cut, own_rows, scratch, sums[0])
         if job == DRAW:
             return half_squares, total
     if level == 0:
         seen = planes.picture[min(b, planes.picture.shape[0] - 1)]
         for j in range(rows):
-            if job == PULL:
+            if job == VJP:
                 copy_row(planes.picture[b, top_row + j], buffer[j, :width])
                 total += sum_row(buffer[j, :width])
             else:
@@ -107,10 +104,8 @@ def work_out(task, level, job, droplets, planes, cut, table, reach, scratch):
     for e in range(reach.start[first], reach.start[first + 1]):
         n = reach.entries[e]
         xs, ys, rs = on_level(level, x[b, n], y[b, n], r[b, n])
-        visit(
-            True, xs, ys, rs, amplitude[b, n], cut, top_row, bottom_row, width, buffer, across, columns, down,
-            moments, sums[e - reach.start[first]],
-        )  # fmt: skip
+        into = sums[e - reach.start[first]]
+        visit(True, Droplet(xs, ys, rs, amplitude[b, n]), cut, own_rows, scratch, into)
     return half_squares, total
 
 
@@ -166,7 +161,7 @@ def take_part(leads, job, top, counters, droplets, planes, cut, table, reach, su
 
     Args:
         leads: whether to see to it that all is done; who does not lead goes when there seems to be nothing left to do.
-        job: BOTH, DRAW or PULL.
+        job: BOTH, DRAW or VJP.
         top: coarsest level in use.
         counters: of each step, (steps, 2 APART + most bands of a level), zero at first.
     """

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.rendering.profiles import Profile
+from pyrodrop.rendering.profiles.gaussian import GAUSSIAN
 
 
 def render_reference(
@@ -13,8 +14,8 @@ def render_reference(
     amplitude: Tensor,
     bg: Tensor,
     size: tuple[int, int],
-    profile: Profile,
-    shape: Tensor,
+    profile: Profile = GAUSSIAN,
+    shape: Tensor | None = None,
 ) -> Tensor:
     """Image bg + sum_k amplitude_k f(((i - x_k)^2 + (j - y_k)^2) / r_k^2) at pixel column i and row j.
 
@@ -25,7 +26,7 @@ def render_reference(
         bg: background level, shape (...).
         size: height and width (H, W) of the image in px.
         profile: the profile f.
-        shape: the S numbers that the droplets of an image share, shape (..., S); S is 0 for a profile without any.
+        shape: the S numbers that the droplets of an image share, shape (..., S); nothing for a profile without.
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable.
@@ -36,5 +37,6 @@ def render_reference(
     dx = x[..., None] - torch.arange(width, dtype=x.dtype, device=x.device)
     dy = y[..., None] - torch.arange(height, dtype=y.dtype, device=y.device)
     squared = (dx[..., None, :] ** 2 + dy[..., :, None] ** 2) / r[..., None, None] ** 2
+    shape = x.new_empty((*x.shape[:-1], 0)) if shape is None else shape
     heights = profile.height(squared, r[..., None, None], shape[..., None, None, None, :])
     return bg[..., None, None] + (amplitude[..., None, None] * heights).sum(-3)

@@ -1,7 +1,7 @@
 """Gaussian droplets drawn in tiles on CUDA by Triton: the image, the half sum of squares, and their gradients.
 
 The kernels have run under Triton's interpreter on the CPU only, and been compiled for a GPU, but NOT YET RUN ON
-one. How they work, and why so, stands in ``tile_kernels.py``; it is imported, with Triton, when first needed.
+one. How they work, and why so, stands in ``tiles_triton``; it is imported, with Triton, when first needed.
 """
 
 from types import ModuleType
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pyrodrop.rendering.double_backward import half_square_gradients, image_gradients
 
-# How many radii a droplet reaches along x and along y. What is left out at a pixel is under exp(-k^2 / 2) of the
-# amplitude: 4e-6 in float32; float64 is for checks and leaves out nothing that counts (3e-18). Of the gradients, the
-# one by the radius loses most: at a pixel under k^2 exp(-k^2 / 2) amplitude / r, 1e-4 of it in float32, and over an
-# even residual 1.6e-5 of the whole.
-CUTOFF = {torch.float32: 5.0, torch.float64: 9.0}
+# How many radii a droplet's support reaches along x and along y. What is left out at a pixel is under exp(-k^2 / 2)
+# of the amplitude: 4e-6 in float32; float64 is for checks and leaves out nothing that counts (3e-18). Of the
+# gradients, the one by the radius loses most: at a pixel under k^2 exp(-k^2 / 2) amplitude / r, 1e-4 of it in float32,
+# and over an even residual 1.6e-5 of the whole.
+SUPPORT_RADII = {torch.float32: 5.0, torch.float64: 9.0}
 
 # Rows of a band, a whole number of tiles; droplets that are tested for a band at once; warps to a droplet's box.
 BAND, CHUNK, STRIPS = 64, 1024, 8
@@ -81,18 +81,18 @@ def half_squares_tiles(x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: T
 
 def _kernels(x: Tensor) -> ModuleType:
     """The kernels, once it is sure that they can draw from tensors like x."""
-    if x.dtype not in CUTOFF:
+    if x.dtype not in SUPPORT_RADII:
         raise ValueError(f"kernel 'tiles' draws in float32 or float64 and got {x.dtype}: convert with .to().")
     try:
-        from pyrodrop.rendering.kernels import tiles_triton as tile_kernels
+        from pyrodrop.rendering.kernels import tiles_triton
     except ImportError as error:
         raise ImportError(
             "kernel 'tiles' needs Triton, which comes with torch's CUDA builds for Linux and is not here: "
             "install triton, or choose kernel 'separable'."
         ) from error
-    if x.device.type != "cuda" and not tile_kernels.INTERPRETED:
+    if x.device.type != "cuda" and not tiles_triton.INTERPRETED:
         raise ValueError(f"kernel 'tiles' is for CUDA and x is on {x.device}: choose 'bands' or 'separable'.")
-    return tile_kernels
+    return tiles_triton
 
 
 def _draw(
@@ -109,7 +109,7 @@ def _draw(
     image = x.new_empty(*bg.shape, height, width)
     sums = x.new_empty(2, *bg.shape, tiles)
     stride = height * width if channel is not None and channel.dim() > 2 else 0
-    cut = CUTOFF[x.dtype]
+    cut = SUPPORT_RADII[x.dtype]
     # Triton launches on the current device, which need not be the tensors'; -1 (the CPU's) changes nothing.
     # Whether a * b + c is rounded once is said outright, as Triton's default is about to change.
     with torch.cuda.device(x.get_device()):
@@ -137,7 +137,7 @@ def _gather(gradient: Tensor, droplets: tuple[Tensor, ...]) -> tuple[Tensor, Ten
         with torch.cuda.device(x.get_device()):
             kernels.gather_gradients[(x.numel(), STRIPS)](
                 gradient, *droplets, partial, *gradient.shape[-2:], x.shape[-1], x.numel(),
-                CUT=CUTOFF[x.dtype], ROWS=ROWS, COLUMNS=COLUMNS, STRIPS=STRIPS,
+                CUT=SUPPORT_RADII[x.dtype], ROWS=ROWS, COLUMNS=COLUMNS, STRIPS=STRIPS,
                 num_warps=1, enable_fp_fusion=True,
             )  # fmt: skip
     return partial[0].sum(0), partial[1].sum(0), partial[2].sum(0), partial[3].sum(0)
@@ -210,8 +210,8 @@ def _half_squares_backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple
         return (None,) * 6
     *by_droplets, by_bg = ctx.saved_tensors[:5]
     if torch.is_grad_enabled():
-        *given, channel = ctx.saved_tensors[5:]
-        return *half_square_gradients(tuple(given), channel, gradient), None
+        *arguments, channel = ctx.saved_tensors[5:]
+        return *half_square_gradients(tuple(arguments), channel, gradient), None
     return *(gradient[..., None] * part for part in by_droplets), gradient * by_bg, None
 
 

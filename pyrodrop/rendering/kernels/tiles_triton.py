@@ -1,9 +1,11 @@
-"""The Triton kernels behind ``tiles.py``; importing this imports Triton.
+"""Gaussian droplets on a GPU, in Triton: lists of droplets, tiles of the image, sums over droplets' boxes.
+
+Importing this imports Triton; ``tiles`` has the operators around it.
 
 They have run under Triton's interpreter on the CPU only, and been compiled for a GPU, but NOT YET RUN ON one: the
 sizes of tiles and the numbers of warps are reasoned, not measured.
 
-A droplet reaches CUT radii from its centre along x and along y; beyond, it is not drawn. All three kernels
+A droplet's support is CUT radii from its centre along x and along y; beyond, it is not drawn. All three kernels
 gather: each output is summed by one program in a fixed order, so the same input gives the same bits.
 
 1. ``list_bands``: for each band of BAND rows, the indices of the droplets that reach it, ascending. A list has

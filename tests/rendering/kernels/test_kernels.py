@@ -236,7 +236,7 @@ class TestBands(KernelContract):
         plain = [t.detach() for t in leaves]
         torch.library.opcheck(bands._half_squares, (*leaves, channel))
         torch.library.opcheck(bands._image, (*leaves, 20, 22))
-        torch.library.opcheck(bands._pull, (*plain, torch.ones(2, 20, 22, dtype=dtype)))
+        torch.library.opcheck(bands._vjp, (*plain, torch.ones(2, 20, 22, dtype=dtype)))
 
     @pytest.mark.global_rng
     def test_whole_under_compile(self) -> None:

@@ -23,7 +23,7 @@ def scene() -> list[torch.Tensor]:
     return [x * SIZE[1], y * SIZE[0], r, amplitude - 0.3, torch.tensor(0.1), image]
 
 
-@pytest.mark.parametrize("job", ["BOTH", "DRAW", "PULL"])
+@pytest.mark.parametrize("job", ["BOTH", "DRAW", "VJP"])
 def test_a_thread_that_takes_a_band_and_never_comes_back_is_made_up_for(job: str) -> None:
     *leaves, image = scene()
     expected_image = image.clone()
@@ -32,7 +32,7 @@ def test_a_thread_that_takes_a_band_and_never_comes_back_is_made_up_for(job: str
     rows = [t.reshape(1, N).numpy() for t in leaves[:4]]
     picture = image.clone().numpy()
     store = np.empty(int(table[-1, GRID] + table[-1, REST]), np.float32)
-    cut, broad = bands.CUT[torch.float32], bands.BROAD[torch.float32]
+    cut, broad = bands.SUPPORT_RADII[torch.float32], bands.BROAD[torch.float32]
     what = getattr(bands_call, job)
     prepared = bands_call.prepare(what, *rows, leaves[4].reshape(1).numpy(), picture, cut, broad, table, store)
     top, counters, droplets, planes, reach, sums = prepared

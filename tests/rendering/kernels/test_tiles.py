@@ -22,9 +22,9 @@ from pyrodrop.rendering.kernels.tiles import (
     BAND,
     CHUNK,
     COLUMNS,
-    CUTOFF,
     ROWS,
     STRIPS,
+    SUPPORT_RADII,
     half_squares_tiles,
     render_tiles,
 )
@@ -255,7 +255,7 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here(
     from pyrodrop.rendering.kernels import tiles_triton as tile_kernels
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    constants: dict[str, Any] = {"CUT": CUTOFF[torch.float32], "BAND": BAND, "CHUNK": CHUNK, "ROWS": ROWS}
+    constants: dict[str, Any] = {"CUT": SUPPORT_RADII[torch.float32], "BAND": BAND, "CHUNK": CHUNK, "ROWS": ROWS}
     constants |= {"COLUMNS": COLUMNS, "STRIPS": STRIPS, "RESIDUAL": True}
     numbers = {"height": "i32", "width": "i32", "droplets": "i32", "channel_stride": "i32", "total": "i32"}
     whole = {"listed": "*i32", "counts": "*i32", **numbers, **dict.fromkeys(constants, "constexpr")}
@@ -292,8 +292,7 @@ def test_a_channel_of_another_batch_is_refused() -> None:
 def test_without_triton_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
     monkeypatch.delitem(sys.modules, "pyrodrop.rendering.kernels.tiles_triton", raising=False)
-    # Found by its name in sys.modules: the attribute pyrodrop.render is the public function.
-    monkeypatch.delattr(sys.modules["pyrodrop.render"], "tile_kernels", raising=False)
+    monkeypatch.delattr(sys.modules["pyrodrop.rendering.kernels"], "tiles_triton", raising=False)
     of = CASES["one image"]
     with pytest.raises(ImportError, match="needs Triton"):
         render_tiles(*of.droplets, of.size)
