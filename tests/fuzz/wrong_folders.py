@@ -139,7 +139,7 @@ def damaged_tiles(whole: Path, chance: random.Random, folder: Path) -> str:
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     elif path.suffix == ".json" and how < 0.6:
         plan = json.loads(path.read_text())
-        part = plan if chance.random() < 0.5 else plan[chance.choice(["scales", "population", "evidence"])]
+        part = plan if chance.random() < 0.5 else plan[chance.choice(["scales", "evidence"])]
         part[chance.choice(sorted(name for name in part if name != "key"))] = anything_in_json(chance)
         path.write_text(json.dumps(plan))
     else:

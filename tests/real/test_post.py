@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pyrodrop.detection.finder import find
 from skimage import color
 
 import pyrodrop
-from pyrodrop.detection.finder import find
 
 pytestmark = pytest.mark.shared
 

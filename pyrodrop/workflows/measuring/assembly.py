@@ -11,6 +11,7 @@ from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.pyro_sites import sites_of
 from pyrodrop.models.support import in_image
+from pyrodrop.recognition.agreement import combined_draws
 from pyrodrop.recognition.recognise import LEAST, Recognised
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.statistics.counts import counted
@@ -40,7 +41,7 @@ def measurement_of(image: MeasuredImage, seen: Recognised, seed: int, started: f
     return Measurement(
         image=image,
         droplets=CandidateDroplets(
-            _draws(fit, order[:n], seed),
+            _draws(seen, order[:n], seed),
             torch.from_numpy(presence[order[:n]]),
             torch.from_numpy(fit.convergence.at_bounds[order[:n]]),
         ),
@@ -67,13 +68,18 @@ def _in_order(fit: JointFit, presence: NDArray[np.float64], candidate: NDArray[n
     return np.lexsort((fit.x, fit.y, kind))
 
 
-def _draws(fit: JointFit, order: NDArray[np.intp], seed: int) -> dict[str, Tensor]:
-    """Draws of these droplets; the radius is that of half height, whatever the profile."""
+def _draws(seen: Recognised, order: NDArray[np.intp], seed: int) -> dict[str, Tensor]:
+    """Draws of these droplets; the radius is that of half height, whatever the profile.
+
+    Centre and radius are the joint fit's as often as that has them right, and else the network's.
+    """
+    fit = seen.fit
     drawn = draws(fit, _DRAWS, torch.Generator().manual_seed(seed))
     if drawn["amplitude"].ndim == 2:
         drawn["amplitude"] = drawn["amplitude"][:, None]
-    own = drawn["radius_px"]
     drawn["radius_px"] = drawn.pop("half_radius_px")
-    if profile_named(fit.profile).gaussian:
-        drawn["sigma_px"] = own
+    drawn = combined_draws(drawn, seen.joint_is_right, seen.candidates, np.random.default_rng(seed))
+    profile = profile_named(fit.profile)
+    if profile.gaussian:
+        drawn["sigma_px"] = drawn["radius_px"] / profile.half_share
     return {name: torch.from_numpy(values[..., order].astype(np.float32)) for name, values in drawn.items()}

@@ -30,11 +30,11 @@ def measure(
 ) -> Measurement:
     """Find the droplets of an image, and measure how large they are and how sure all of it is.
 
-    No threshold, no radius and no polarity are asked for. Candidates are circles whose rims the image shows
-    (``detection.finder``); all of them are then fitted jointly with a smooth background, the noise and the shape of
-    their profile (``joint.joint_fit``), whose Laplace posterior gives the intervals. A droplet's presence is the
-    probability that it is one of the image's droplets at all, rather than clutter, times the probability that the
-    image needs it at all, by the evidence with and without it.
+    No threshold, no radius and no polarity are asked for. A small network that has seen simulations only proposes
+    circles (``detection.propose``); all of them are then fitted jointly with a smooth background, the noise and the
+    shape of their profile (``joint.joint_fit``), whose Laplace posterior gives the intervals. A droplet's presence is
+    the posterior of what the network and the fit's evidence say (``recognition.presence``). Where the profile
+    misplaces a rim, centre and radius are the network's, with its own, wider intervals (``recognition.agreement``).
 
     Args:
         image: a channel, an array or tensor of shape (H, W) as for ``fit``; several of them, (C, H, W), which then

@@ -1,7 +1,6 @@
 """A part of a larger image: looked at before anything is known of the whole, then measured with what is known of it.
 
-All parts are measured with the same scales of the priors and the same population of droplets, so that two parts say
-the same of what both see.
+All parts are measured with the same scales of the priors, so that two parts say the same of what both see.
 """
 
 import time
@@ -14,17 +13,14 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from pyrodrop.detection.population import Population, pooled
-from pyrodrop.models.prior_scales import PriorScales, image_scales
-from pyrodrop.recognition.recognise import Known as Known
+from pyrodrop.models.prior_scales import PriorScales as PriorScales
+from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.recognise import Recognised, recognise, recognised_again
 from pyrodrop.workflows.measuring.assembly import measurement_of
 from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.cut_droplets import filled, unexplained_pixels
 from pyrodrop.workflows.measuring.measurement import Measurement
 
-# Of the population so many circles are remembered; more say nothing new.
-_REMEMBERED = 4_000
 # A part is fitted so many times more where its halo cuts droplets that the fit cannot explain.
 _REFITS = 2
 # Radius in px that the scales are made for where no droplet was seen.
@@ -34,71 +30,58 @@ _USUAL_RADIUS = 8.0
 class Look(NamedTuple):
     """What a close look at a part has shown.
 
-    evidence: log evidence of each profile. scales: of the priors. radii: of the droplets, px. population: of its
-    circles.
+    evidence: log evidence of each profile. scales: of the priors. radii: of the droplets, px.
     """
 
     evidence: dict[str, float]
     scales: PriorScales
     radii: Float[ndarray, " n"]
-    population: Population
 
 
 def look_at(pixels: Float[ndarray, "h w"], profiles: Sequence[str]) -> Look:
     """Recognise the droplets of a part of an image that nothing is known of yet."""
     recognised = recognise(pixels[None], pixels, profiles)
-    return Look(recognised.evidence, recognised.fit.scales, _radii(recognised), recognised.population)
+    return Look(recognised.evidence, recognised.fit.scales, _radii(recognised))
 
 
-def known_of(looks: Sequence[Look], part_px: int) -> Known:
-    """What some parts say of the whole: the widest scales of their priors, and their populations taken together.
-
-    The population tells droplets from clutter in parts that hold few or none.
+def scales_of(looks: Sequence[Look], part_px: int) -> PriorScales:
+    """What some parts say of the whole: the widest scales of their priors.
 
     Args:
         looks: at the parts.
         part_px: longest side of a part in px.
     """
     radii = np.concatenate([look.radii for look in looks])
-    population = pooled([look.population for look in looks])
-    rows = np.linspace(0, len(population.features) - 1, min(_REMEMBERED, len(population.features))).astype(int)
-    radius_px = float(np.median(radii)) if len(radii) else _USUAL_RADIUS
-    scales = _widest([look.scales for look in looks], radius_px, part_px)
-    return Known(scales, population._replace(features=population.features[rows]))
+    return _widest([look.scales for look in looks], float(np.median(radii)) if len(radii) else _USUAL_RADIUS, part_px)
 
 
-def known_as_dict(known: Known) -> dict[str, Any]:
-    """What is known of an image, as JSON has it."""
-    return {
-        "scales": {name: np.asarray(value).tolist() for name, value in vars(known.scales).items()},
-        "population": {name: value.tolist() for name, value in known.population._asdict().items()},
-    }
+def scales_as_dict(scales: PriorScales) -> dict[str, Any]:
+    """The scales of the priors, as JSON has them."""
+    return {name: np.asarray(value).tolist() for name, value in vars(scales).items()}
 
 
-def known_of_dict(stored: dict[str, Any]) -> Known:
-    """What ``known_as_dict`` wrote."""
-    scales: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in stored["scales"].items()}
-    features = np.array(stored["population"]["features"], dtype=np.float64).reshape(-1, 2)
-    return Known(PriorScales(**scales), Population(features, np.array(stored["population"]["worth"])))
+def scales_of_dict(stored: dict[str, Any]) -> PriorScales:
+    """What ``scales_as_dict`` wrote."""
+    return PriorScales(**{name: np.array(v) if isinstance(v, list) else v for name, v in stored.items()})
 
 
 def measure_part(
-    pixels: Float[Tensor, "h w"], channel: str, profile: str, known: Known, inner: tuple[slice, slice], seed: int
+    pixels: Float[Tensor, "h w"], channel: str, profile: str, scales: PriorScales, inner: tuple[slice, slice], seed: int
 ) -> Measurement:
-    """Measure a part of an image with its halo, of which something is known.
+    """Measure a part of an image with its halo, the scales of whose priors are known.
 
     Args:
         pixels: the part with its halo.
         channel: name of the channel.
         profile: of the droplets.
-        known: of the whole image.
+        scales: of the priors, those of the whole image.
         inner: rows and columns that count; what lies outside of them and is not explained, as a droplet that the halo
             cuts, is filled in, and the part is fitted again.
         seed: of the posterior draws, and of what is filled in.
     """
     started = time.perf_counter()
     values = pixels.double().numpy()
-    recognised = recognise(values[None], values, (profile,), known)
+    recognised = recognise(values[None], values, (profile,), scales)
     for again in range(_REFITS):
         unexplained = unexplained_pixels(recognised.fit, inner)
         if not unexplained.any():

@@ -1,4 +1,4 @@
-"""What all tiles share, chosen from a few of them before any is measured: profile, scales, population and halo."""
+"""What all tiles share, chosen from a few of them before any is measured: profile, scales of the priors and halo."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
-from pyrodrop.workflows.measuring.parts import Known, Look, known_as_dict, known_of, known_of_dict, look_at
+from pyrodrop.workflows.measuring.parts import Look, PriorScales, look_at, scales_as_dict, scales_of, scales_of_dict
 from pyrodrop.workflows.tiles.grid import Box, Tile
 from pyrodrop.workflows.tiles.large_image import LargeImage
 from pyrodrop.workflows.tiles.survey import Survey
@@ -25,13 +25,13 @@ _WIDTHS, _NEARLY_ALL, _LEAST_HALO = 2, 0.99, 64
 class Plan(NamedTuple):
     """What all tiles share, so that two tiles say the same of what both see.
 
-    profile: of a droplet. evidence: log evidence of each profile tried, added up over the sampled tiles. known: scales
-    and population. halo: px that a tile looks beyond its own on each side. white: the level that is 1.
+    profile: of a droplet. evidence: log evidence of each profile tried, added up over the sampled tiles. scales: of
+    the priors. halo: px that a tile looks beyond its own on each side. white: the level that is 1.
     """
 
     profile: str
     evidence: dict[str, float]
-    known: Known
+    scales: PriorScales
     halo: int
     white: float
 
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
         return {
             "profile": self.profile,
             "evidence": self.evidence,
-            **known_as_dict(self.known),
+            "scales": scales_as_dict(self.scales),
             "halo": self.halo,
             "white": self.white,
         }
@@ -48,7 +48,9 @@ class Plan(NamedTuple):
     @classmethod
     def of_dict(cls, stored: dict[str, Any]) -> "Plan":
         """The plan that ``as_dict`` wrote."""
-        return cls(stored["profile"], stored["evidence"], known_of_dict(stored), stored["halo"], stored["white"])
+        return cls(
+            stored["profile"], stored["evidence"], scales_of_dict(stored["scales"]), stored["halo"], stored["white"]
+        )
 
 
 def plan_tiles(
@@ -62,8 +64,8 @@ def plan_tiles(
 ) -> Plan:
     """Look closely at a few tiles, from the one of median contrast to the busiest, and choose what all are to share.
 
-    The profile is that with the greatest evidence over them; for scales and population see ``parts.known_of``, for the
-    halo ``halo_of``. ``progress`` shows it on standard error.
+    The profile is that with the greatest evidence over them; for the scales see ``parts.scales_of``, for the halo
+    ``halo_of``. ``progress`` shows it on standard error.
     """
     order = np.argsort(survey.contrast, kind="stable")
     places = np.linspace((len(tiles) - 1) / 2, len(tiles) - 1, min(_SAMPLES, len(tiles)))
@@ -75,9 +77,14 @@ def plan_tiles(
     looks = [look for _, look in sorted(done, key=lambda numbered: numbered[0])]
     evidence = {name: float(sum(look.evidence[name] for look in looks)) for name in profiles}
     profile = max(evidence, key=lambda name: evidence[name])
-    known = known_of(looks, max(tiles[0].box.size))
     radii = np.concatenate([look.radii for look in looks])
-    return Plan(profile, evidence, known, halo_of(radii) if halo_px is None else halo_px, survey.white)
+    return Plan(
+        profile,
+        evidence,
+        scales_of(looks, max(tiles[0].box.size)),
+        halo_of(radii) if halo_px is None else halo_px,
+        survey.white,
+    )
 
 
 def look_at_box(image: LargeImage, box: Box, white: float, channel: str, profiles: tuple[str, ...]) -> Look:

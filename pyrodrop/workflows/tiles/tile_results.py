@@ -132,7 +132,7 @@ def _measured(
     inner = tile.box.widened(halo // 2, image.size)
     rows, columns = (inner.top - box.top, inner.bottom - box.top), (inner.left - box.left, inner.right - box.left)
     within = slice(*rows), slice(*columns)
-    return measure_part(pixels, channel, plan.profile, plan.known, within, own_seed), box.top, box.left
+    return measure_part(pixels, channel, plan.profile, plan.scales, within, own_seed), box.top, box.left
 
 
 def _table(measurement: Measurement, image: LargeImage, top: int, left: int) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def test_a_member_that_has_no_processor_is_not_waited_for() -> None:
     release.set()
     # What was withdrawn is never begun; what is offered next is.
     done = threading.Event()
-    team.with_help(2, lambda: done.wait(), done.set)
+    team.with_help(2, done.wait, done.set)
     assert late == []
 
 

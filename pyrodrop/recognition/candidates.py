@@ -1,0 +1,45 @@
+"""Circles that may be droplets: those that the network proposes, and those that stand out of a joint fit's residual."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.detection.propose import Proposals
+
+Array = NDArray[np.float64]
+
+
+class Candidates(NamedTuple):
+    """N circles, and what the network says of each.
+
+    x, y: centre in px. radius: where the height has fallen to half, px. proposed: the network's probability that there
+    is such a droplet; 0 for a candidate from a residual, which it has not proposed. sd: standard deviations of x and y
+    in px and of log radius as the network has them, (N, 3); NaN for what it has not proposed.
+    """
+
+    x: Array
+    y: Array
+    radius: Array
+    proposed: Array
+    sd: Array
+
+    @classmethod
+    def of_proposals(cls, proposals: Proposals) -> "Candidates":
+        """What the network proposes."""
+        circles, sd = proposals.circles.numpy(), proposals.sd.numpy()
+        x, y, r = circles.T
+        return cls(x, y, r, proposals.presence.numpy(), np.stack([sd[:, 0], sd[:, 1], sd[:, 2] / r], 1))
+
+    @classmethod
+    def of_residual(cls, x: Array, y: Array, radius: Array) -> "Candidates":
+        """What stands out of a residual."""
+        return cls(x, y, radius, np.zeros(len(x)), np.full((len(x), 3), np.nan))
+
+    def those(self, kept: NDArray[np.bool_] | NDArray[np.intp]) -> "Candidates":
+        """Some of them."""
+        return Candidates(*(values[kept] for values in self))
+
+    def and_those(self, others: "Candidates") -> "Candidates":
+        """These, and after them the others."""
+        return Candidates(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))

@@ -1,0 +1,102 @@
+"""How likely each candidate is a droplet: one posterior of what the network and the joint fit say of it.
+
+The network's probability p is calibrated on broad simulations, but it looks at an image once and from afar. The joint
+fit knows the likelihood, but only of droplets of one profile. How far each is to be believed is itself learnt from
+simulations: the posterior log odds are a sum of signs, weighted by a logistic regression (``recognition.learn``, which
+wrote ``presence.json``). For a candidate that the network proposes the signs are
+
+    1,  logit p,  e,  e a(w),  (1 - e) a(w),  a(b)
+
+and for one that stands out of a residual
+
+    1,  e,  e a(w),  a(b),  log chi^2,  m
+
+with w and b the log odds with and without the droplet against white noise and against all that is left over, a =
+arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8), which is 1 where
+the mean squared residual c at the droplet is that of the white noise and 0 where the profile does not describe it;
+chi^2 the reduced one of the image; m the log odds of being like the other droplets (``membership``).
+"""
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from pyrodrop.joint.joint_fit import JointFit
+from pyrodrop.models.bspline_background import spline_basis
+from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.membership import log_membership
+from pyrodrop.rendering import profile_named
+
+Array = NDArray[np.float64]
+
+# Mean squared residual of a droplet, in units of the image's own white noise, up to which the model explains it: by
+# then the misfit is as large as the noise, which is what "does not fit" means for the image as a whole, too.
+EXPLAINED = 2.0
+SIGNS_OF_PROPOSALS = ("constant", "network", "explained", "white evidence", "white evidence unexplained", "evidence")
+SIGNS_OF_RESIDUALS = ("constant", "explained", "white evidence", "evidence", "image", "membership")
+
+
+def presence_of(fit: JointFit, candidates: Candidates, white: Array) -> Array:
+    """Probability that each candidate is a droplet, (N,).
+
+    Args:
+        fit: the joint fit of the candidates.
+        candidates: what was fitted, N of them.
+        white: standard deviation of the white noise that the image itself shows, (C,).
+    """
+    of_proposals, of_residuals = _weights()
+    proposed = candidates.proposed > 0
+    from_network, from_residual = signs(fit, candidates, white)
+    return np.asarray(expit(np.where(proposed, from_network @ of_proposals, from_residual @ of_residuals)))
+
+
+def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, Array]:
+    """What speaks for each candidate if the network proposes it, and if it stands out of a residual: (N, 6) twice."""
+    explained = explained_share(fit, white)
+    prior = np.log(max(float(candidates.proposed.sum()), 1.0)) - log_rivals(fit)
+    against_white = np.arcsinh(fit.evidence.log_bayes_white + prior)
+    against_all = np.arcsinh(fit.evidence.log_bayes + prior)
+    one = np.ones(len(explained))
+    image = np.full(len(explained), np.log(max(float(np.mean(fit.residuals.reduced_chi_square)), 1e-6)))
+    network = logit(np.clip(candidates.proposed, 1e-4, 1 - 1e-4))
+    alike = np.clip(log_membership(fit, candidates.proposed >= 0.5), -20.0, 20.0)
+    unexplained = (1 - explained) * against_white
+    return (
+        np.stack([one, network, explained, explained * against_white, unexplained, against_all], 1),
+        np.stack([one, explained, explained * against_white, against_all, image, alike], 1),
+    )
+
+
+def explained_share(fit: JointFit, white: Array) -> Array:
+    """How far the model explains each droplet to within the noise, 0 to 1, (N,)."""
+    return np.asarray(1 / (1 + (misfit_of(fit, white) / EXPLAINED) ** 8))
+
+
+def misfit_of(fit: JointFit, white: Array) -> Array:
+    """Mean squared residual at each droplet in units of the image's white noise, (N,)."""
+    return np.asarray(fit.residuals.at_droplets * np.mean(np.square(fit.noise / white)))
+
+
+def log_rivals(fit: JointFit) -> Array:
+    """Log of how many bumps of the background could each stand in a droplet's place, (N,); 0 where none could.
+
+    The background's splines, h apart, carry all that varies over 2 h or more: of a Gaussian of radius r the share
+    erf(pi r / h)^2 of its square, which is 95 % at h / 2. Such a droplet has the image's evidence against level ground,
+    but is no likelier than any of the bumps that a background may have. What has a rim is told apart by its rim.
+    """
+    spacing = fit.scales.spacing
+    height, width = fit.residuals.image.shape[1:]
+    bumps = spline_basis(height, spacing).shape[1] * spline_basis(width, spacing).shape[1]
+    carried = (fit.r > spacing / 2) & (not profile_named(fit.profile).rim)
+    return np.where(carried, np.log(bumps), 0.0)
+
+
+@lru_cache(maxsize=1)
+def _weights() -> tuple[Array, Array]:
+    """Weights of the signs of proposals and of residuals, (6,) each."""
+    stored = json.loads((files("pyrodrop.recognition") / "presence.json").read_text(encoding="utf-8"))
+    return np.array(stored["proposals"], dtype=np.float64), np.array(stored["residuals"], dtype=np.float64)

@@ -1,0 +1,56 @@
+"""One posterior of network and joint fit: what makes a droplet more likely, and what was learnt."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.learn import weights_of
+from pyrodrop.recognition.presence import presence_of
+from pyrodrop.rendering.pixel_noise import pixel_noise
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    image, _ = simulate(1, (64, 64), seed=1, kind="gray", radius_px=(7.0, 7.5), noise=0.05, profile="disc")
+    return image.pixels[..., 0].double().numpy()
+
+
+@pytest.fixture(scope="module")
+def fit(pixels: np.ndarray) -> JointFit:
+    return fit_jointly(pixels, [20.0], [20.0], [7.0], profile="disc")
+
+
+def candidate(fit: JointFit, proposed: float) -> Candidates:
+    return Candidates(fit.x, fit.y, fit.half_radius, np.array([proposed]), np.full((1, 3), 0.1))
+
+
+def with_evidence(fit: JointFit, log_bayes: float) -> JointFit:
+    evidence = fit.evidence._replace(log_bayes=np.array([log_bayes]), log_bayes_white=np.array([log_bayes]))
+    return replace(fit, evidence=evidence)
+
+
+def test_the_surer_the_network_the_likelier(pixels: np.ndarray, fit: JointFit) -> None:
+    white = pixel_noise(pixels[None])
+    presence = [presence_of(fit, candidate(fit, p), white)[0] for p in (0.1, 0.3, 0.6, 0.9)]
+    assert presence == sorted(presence)
+    assert presence[-1] > presence[0]
+
+
+def test_the_more_evidence_the_likelier_where_the_model_explains_the_droplet(pixels: np.ndarray, fit: JointFit) -> None:
+    white = pixel_noise(pixels[None])
+    presence = [presence_of(with_evidence(fit, e), candidate(fit, 0.5), white)[0] for e in (-8.0, 0.0, 8.0, 800.0)]
+    assert presence == sorted(presence)
+    assert presence[0] < 0.1
+    assert presence[-1] > 0.95
+
+
+def test_weights_of_a_logistic_regression_are_found_again() -> None:
+    rng = np.random.default_rng(0)
+    true = np.array([-0.5, 1.2, -0.7])
+    signs = np.column_stack([np.ones(20_000), rng.standard_normal((20_000, 2))])
+    correct = rng.random(20_000) < 1 / (1 + np.exp(-signs @ true))
+    assert weights_of(signs, correct) == pytest.approx(true, abs=0.06)
