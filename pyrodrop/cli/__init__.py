@@ -2,16 +2,17 @@
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from pyrodrop.cli.options import JOBS
 from pyrodrop.cli.parser import command_parser, flags_of
 from pyrodrop.cli.printing import one_line, show, with_flags
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 # What a disk may answer that is no fault of the program.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
@@ -19,6 +20,9 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, err
 _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENXIO)
 # What torch says without memory, on the CPU and on a GPU, in place of a MemoryError.
 _NO_MEMORY = ("can't allocate memory", "out of memory")
+
+# Exit status, as shells have it, of what SIGINT and SIGTERM have ended.
+_INTERRUPTED, _TERMINATED = 130, 143
 
 # Where the workflow of a command is written. It is imported when the command is run, so that --help answers at once.
 _WORKFLOWS = {
@@ -44,17 +48,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = parser.parse_args(argv)
     if words.command is None:
         parser.error("no command was given; to begin, run pyrodrop measure, which needs no image")
+    from pyrodrop.workflows.output_folder import no_empty_folder_left
+    from pyrodrop.workflows.settings import SettingError
     from pyrodrop.workflows.termination import Terminated, terminated_by_signal
 
     try:
         with terminated_by_signal():
             _check_names(words)
-            results = _run(words)
+            with no_empty_folder_left(getattr(words, "out", None)):
+                results = _run(words)
             show(results, words.json)
+    except SettingError as error:  # known without an import of torch, and so at once
+        return _refuse(words, with_flags(error, flags_of(words.command)), 2)
     except KeyboardInterrupt as error:
-        return _refuse(words, str(error) or "interrupted", 130)
+        return _refuse(words, str(error) or "interrupted", _INTERRUPTED)
     except Terminated as error:
-        return _refuse(words, str(error), 143)
+        return _refuse(words, str(error), _TERMINATED)
     except BrokenPipeError:  # whoever read the results has read enough
         sys.stderr.close()
         return 0
@@ -72,6 +81,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _input_errors() as error:
         return _refuse(words, with_flags(error, flags_of(words.command)), 2)
     return 1 if results.get("failed") else 0
+
+
+def run() -> NoReturn:
+    """Run the command line of this process, and end the process with the exit status."""
+    status = main()
+    if status in (_INTERRUPTED, _TERMINATED):
+        # Whoever ended it waits for the end, and to take torch apart can take seconds on a busy machine. All that is
+        # to be kept is on the disk, and all processes of its own are gone.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _run(words: argparse.Namespace) -> dict[str, Any]:

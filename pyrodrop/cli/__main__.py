@@ -1,8 +1,6 @@
 """``python -m pyrodrop.cli``."""
 
-import sys
-
-from pyrodrop.cli import main
+from pyrodrop.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -35,9 +35,7 @@ def channel_fit(
     Raises:
         ValueError: if the channel is not of shape (h, w) or not of floating point numbers, or for no droplets.
     """
-    if not (isinstance(channel, Tensor) and channel.is_floating_point()):
-        kind = channel.dtype if hasattr(channel, "dtype") else type(channel).__name__
-        raise ValueError(f"the channel is {kind}, expected a tensor of floating point numbers; make one of it")
+    _check_numbers(channel)
     if tuple(channel.shape) != (h, w):
         raise ValueError(f"the channel has shape {tuple(channel.shape)}, expected (h, w) = ({h}, {w})")
     bg = pyro.sample("bg", dist.Uniform(channel.new_zeros(()), 1.0))
@@ -54,6 +52,15 @@ def channel_fit(
         pyro.sample("obs", dist.Normal(val, image.noise).to_event(2), obs=channel)
     else:
         pyro.sample("obs", image, obs=channel)
+
+
+def _check_numbers(channel: object) -> None:
+    """Raise ``ValueError`` for what is no tensor of floating point numbers."""
+    if not isinstance(channel, Tensor):
+        kind = f"{type(channel).__module__.partition('.')[0]}.{type(channel).__qualname__}"
+        raise ValueError(f"the channel is a {kind} and no tensor; make one of it, as in torch.as_tensor(channel)")
+    if not channel.is_floating_point():
+        raise ValueError(f"the channel is a tensor of {channel.dtype}; make it floating point, as in channel.float()")
 
 
 class DropletImage(TorchDistribution):

@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyrodrop.workflows.settings import SettingError
@@ -29,3 +31,22 @@ def open_folder(path: str | os.PathLike[str]) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SettingError(f"out {folder} cannot be written to; name another folder or change its permissions", "out")
     return folder
+
+
+@contextmanager
+def no_empty_folder_left(path: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Where what happens in here is broken off, take away the folders that it made on the way to ``path`` and in it.
+
+    Only those that are empty: what holds a file stays. None stands for no folder.
+    """
+    folder = None if path is None else Path(path)
+    missing = [] if folder is None else [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        yield
+    except BaseException:
+        if missing:
+            within = [Path(root) for root, _, _ in os.walk(missing[0], topdown=False)]
+            for each in [*within, *missing]:
+                with suppress(OSError):  # it holds something, or was never made
+                    each.rmdir()
+        raise

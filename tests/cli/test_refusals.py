@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from cli.asked import files
 from PIL import Image
@@ -253,3 +254,25 @@ def test_two_dashes_are_no_value_of_an_option(
 def test_behind_two_dashes_a_name_may_look_like_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["channels", f"--out={tmp_path}", "--", "--scale=--"]) == 2
     assert "--scale=-- does not exist" in capsys.readouterr().err
+
+
+def test_a_folder_of_images_is_answered_with_the_command_that_takes_it(
+    image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(Path(image).parent)
+    for command in ("measure", "fit"):
+        assert f"pyrodrop batch {folder}" in refused([command, folder], capsys, tmp_path / "out")
+
+
+def test_a_camera_of_12_bits_and_a_stack_are_answered_with_the_flags(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    levels = np.random.default_rng(0).integers(0, 4_000, (30, 40)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "camera.tif", levels)
+    line = refused(["fit", str(tmp_path / "camera.tif"), "--channel", "gray"], capsys, tmp_path / "out")
+    assert "--white-level 4095" in line
+    assert "white=" not in line
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((5, 30, 40), np.uint8), photometric="minisblack")
+    line = refused(["measure", str(tmp_path / "stack.tif")], capsys, tmp_path / "out")
+    assert "--frame" in line
+    assert "frame=" not in line

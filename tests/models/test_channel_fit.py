@@ -251,8 +251,8 @@ def test_a_plate_that_takes_the_place_of_the_droplets_is_refused() -> None:
     ("n_droplets", "channel", "message"),
     [
         (0, torch.zeros(4, 5), "n_droplets is 0, expected at least 1"),
-        (2, np.zeros((4, 5)), "the channel is float64, expected a tensor"),
-        (2, torch.zeros(4, 5, dtype=torch.uint8), r"the channel is torch\.uint8, expected a tensor of floating"),
+        (2, np.zeros((4, 5), np.float32), r"the channel is a numpy\.ndarray and no tensor"),
+        (2, torch.zeros(4, 5, dtype=torch.uint8), r"the channel is a tensor of torch\.uint8; make it floating point"),
     ],
 )
 @pytest.mark.global_rng

@@ -14,6 +14,7 @@ from typing import Any
 import pyrodrop
 from pyrodrop.workflows.batch.ledger import Ledger
 from pyrodrop.workflows.batch.run_folders import clear_dead_runs, run_folder
+from pyrodrop.workflows.batch.scheduler_address import check_scheduler
 from pyrodrop.workflows.batch.sources import find_sources
 from pyrodrop.workflows.batch.tables import put_together
 from pyrodrop.workflows.output_folder import open_folder
@@ -67,6 +68,8 @@ def batch(
     begun = time.monotonic()
     settings = {name: value for name, value in settings.items() if value is not None}
     sources = find_sources(paths, Path(out))
+    if scheduler is not None:
+        check_scheduler(scheduler)
     folder = open_folder(out)
     ledger = Ledger(sources, folder.absolute(), job, settings, progress)
     try:

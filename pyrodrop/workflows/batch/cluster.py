@@ -1,6 +1,8 @@
 """Dask workers, of this machine or of a cluster's scheduler, and tasks handed to them a few at a time."""
 
+import asyncio
 import itertools
+import json
 import logging
 import math
 import os
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pyrodrop.workflows.batch.grouped_tasks import do_together
+from pyrodrop.workflows.batch.scheduler_address import CONNECT_SECONDS, no_answer
 from pyrodrop.workflows.batch.tasks import MOST_ATTEMPTS, Outcome, Task, attempts, killed
 from pyrodrop.workflows.settings import SettingError
 
@@ -111,17 +114,25 @@ def workers_of(scheduler: str) -> Iterator[Any]:
     """
     _silence()
     from distributed import Client
+    from distributed.comm.core import connect
+
+    where: dict[str, Any] = {"address": scheduler}
+    if Path(scheduler).is_file():
+        where = {"scheduler_file": scheduler}
+        scheduler_address = json.loads(Path(scheduler).read_text())["address"]
+    else:
+        scheduler_address = scheduler
+
+    async def greet() -> None:
+        """Whoever else listens there is found out before a client is made, which would go on trying."""
+        comm = await connect(scheduler_address, timeout=CONNECT_SECONDS)
+        await comm.close()
 
     try:
-        if Path(scheduler).is_file():
-            client = Client(scheduler_file=scheduler, set_as_default=False)
-        else:
-            client = Client(scheduler, set_as_default=False)
-    except (OSError, ValueError, ImportError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SettingError(
-            f"--scheduler {scheduler} does not answer ({reason}); give its address, as tcp://host:8786, or its file"
-        ) from error
+        asyncio.run(asyncio.wait_for(greet(), CONNECT_SECONDS))
+        client = Client(**where, set_as_default=False)
+    except Exception as error:  # whatever it is that listens there may answer anything
+        raise no_answer(scheduler, " ".join(str(error).split()) or type(error).__name__) from error
     with client:
         yield client
 

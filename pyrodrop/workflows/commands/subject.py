@@ -1,5 +1,6 @@
 """The image that a command works on: read from a file, or the micrograph that pyrodrop makes, with its truth."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -7,7 +8,7 @@ from typing import Any, TypedDict
 import pandas as pd
 from torch import Tensor
 
-from pyrodrop.images import Micrograph, read_image
+from pyrodrop.images import ImageError, Micrograph, read_image
 from pyrodrop.images.reading.pixel_size import positive_pixel_size
 from pyrodrop.images.reading.white_level import positive_white
 from pyrodrop.images.scaling import positive_scale
@@ -81,6 +82,8 @@ def read_subject(
         SettingError: something about a file was asked of the embedded micrograph.
     """
     if path is not None:
+        if os.path.isdir(path):
+            raise ImageError(f"{path} is a folder: give one image file, or do all in it with pyrodrop batch {path}.")
         image = read_image(path, **file)
         return Subject(image, path, channel or usual(image))
     asked = [name for name, value in file.items() if value not in (None, 1.0)]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 KIND = "pyrodrop fit of channel_fit"
 _TABLE_DRAWS = 1_000
+_LATEST = 100  # iterations whose mean loss is shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +231,25 @@ class Fit:
             "amplitude": latent["amplitude"],
         }
         return droplet_table(draws, self.size, self.settings.error_scale, pixel_size_um=pixel_size_um)
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        count = self.settings.n_droplets
+        several = "" if self.losses.dim() == 1 else f", {self.losses.shape[1]} starts under way"
+        return (
+            f"Fit: {count} droplet{'' if count == 1 else 's'} in {width} x {height} px, {self._loss()}{several}\n"
+            f"  noise {self.settings.error_scale:g}, start {self.settings.start}, seed {self.settings.seed}; "
+            ".table() has a row for each droplet"
+        )
+
+    def _loss(self) -> str:
+        """How many iterations were done, where the loss is, and whether it has stopped falling."""
+        if not len(self.losses):
+            return "not begun"
+        latest = float(self.losses[-_LATEST:].double().mean())
+        state = {True: ", converged", False: ", still falling: resume it", None: ""}[self.converged]
+        last = min(_LATEST, len(self.losses))
+        return f"{len(self.losses):,} iterations, mean loss of the last {last} {latest:,.1f}{state}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

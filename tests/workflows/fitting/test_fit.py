@@ -283,3 +283,11 @@ def test_a_fit_from_a_gpu_goes_on_on_a_cpu_and_says_that_its_random_numbers_are_
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # from here on it is a fit of this machine
         ended[0].resume(10, progress=False)
+
+
+def test_a_fit_says_in_two_lines_what_it_is(fitted: Fit) -> None:
+    first, second = repr(fitted).split("\n")
+    assert first.startswith(f"Fit: {N} droplets in {W} x {H} px, 300 iterations, mean loss of the last 100 -")
+    assert second == "  noise 0.05, start peaks, seed 1; .table() has a row for each droplet"
+    assert "still falling: resume it" in repr(replace(fitted, converged=False))
+    assert "not begun" in repr(replace(fitted, losses=fitted.losses[:0]))
