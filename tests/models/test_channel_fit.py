@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.distributions import biject_to, constraints
 
 from pyrodrop.models import channel_fit
-from pyrodrop.rendering.kernels.definition import render_reference
+from pyrodrop.rendering import render
 
 WITH_VAL = pytest.mark.parametrize("with_val", [True, False], ids=["with val", "in one pass"])
 
@@ -275,8 +275,8 @@ def test_stock_laplace_finds_the_curvature_at_the_mode(with_val: bool) -> None:
     def log_density(z: Tensor) -> Tensor:
         values = {name: transform(part) for name, transform, part in guide_parts(guide, z)}
         jacobian = sum(t.log_abs_det_jacobian(part, t(part)).sum() for _, t, part in guide_parts(guide, z))
-        image = render_reference(
-            values["x"] * 7, values["y"] * 6, values["r"], values["amplitude"], values["bg"], s.size
+        image = render(
+            values["x"] * 7, values["y"] * 6, values["r"], values["amplitude"], values["bg"], s.size, kernel="reference"
         )
         likelihood = -(image - torch.tensor(s.channel)).square().sum() / (2 * s.error_scale**2)
         prior = -((values["r"].log() - 1.5) ** 2 / (2 * 0.75**2) + values["r"].log()).sum()

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.pursuit.start import Start, peaks, rearrange, residual_peaks
-from pyrodrop.rendering.kernels.definition import render_reference
+from pyrodrop.rendering import render
 
 
 def image_of(start: Start, size: tuple[int, int]) -> Tensor:
     columns = (column.double() for column in (start.x, start.y, start.r, start.amplitude))
-    return render_reference(*columns, torch.tensor(start.bg, dtype=torch.float64), size)
+    return render(*columns, torch.tensor(start.bg, dtype=torch.float64), size, kernel="reference")
 
 
 def droplets(rows: list[tuple[float, float, float, float]], bg: float = 0.2) -> Start:

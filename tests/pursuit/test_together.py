@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from pyrodrop.pursuit import deaths, together
 from pyrodrop.pursuit.arrangement import Arrangement, Bounds
 from pyrodrop.pursuit.search import Search
-from pyrodrop.rendering.kernels.definition import render_reference
+from pyrodrop.rendering import render
 
 SIZE = (50, 60)
 NOISE = 0.02
@@ -33,7 +33,7 @@ Doubles = npt.NDArray[np.float64]
 
 def image_of(droplets: Any, level: Any) -> torch.Tensor:
     x, y, r, a = torch.as_tensor(droplets, dtype=torch.float64).unbind(-1)
-    return render_reference(x, y, r, a, torch.as_tensor(level, dtype=torch.float64), SIZE)
+    return render(x, y, r, a, torch.as_tensor(level, dtype=torch.float64), SIZE, kernel="reference")
 
 
 def arrangement(droplets: Doubles, level: float, image: torch.Tensor) -> Arrangement:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrodrop.rendering import render
 from pyrodrop.rendering.kernels import tiles
-from pyrodrop.rendering.kernels.definition import render_reference
 from pyrodrop.rendering.kernels.tiles import (
     BAND,
     CHUNK,
@@ -142,9 +143,9 @@ def expected(of: Case) -> dict[str, dict[str, Tensor]]:
     exact = Case(tuple(t.double() for t in of.droplets), of.channel.double(), of.weight.double())
 
     def half_squares(*given: Tensor) -> Tensor:
-        return (render_reference(*given[:5], of.size) - given[5]).square().sum((-2, -1)) / 2
+        return (render(*given[:5], of.size, kernel="reference") - given[5]).square().sum((-2, -1)) / 2
 
-    return answers(exact, render_reference, half_squares)
+    return answers(exact, partial(render, kernel="reference"), half_squares)
 
 
 def moved(of: Any, device: str) -> Any:
@@ -223,7 +224,7 @@ def test_the_cut_off_keeps_its_bound_on_the_image(drawn: dict[str, Any], name: s
 
 @pytest.mark.parametrize("name", FAULTY)
 def test_a_droplet_that_is_not_a_number_is_seen(drawn: dict[str, Any], name: str) -> None:
-    assert render_reference(*FAULTY[name].droplets, FAULTY[name].size).isnan().any()
+    assert render(*FAULTY[name].droplets, FAULTY[name].size, kernel="reference").isnan().any()
     assert drawn["faulty"][name].isnan().any()
 
 
