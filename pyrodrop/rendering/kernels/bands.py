@@ -82,8 +82,8 @@ def _half_squares(
     x: Tensor, y: Tensor, r: Tensor, amplitude: Tensor, bg: Tensor, channel: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Half the sum of squares, and its gradient by each of the five."""
-    made = _sweep("BOTH", x, y, r, amplitude, bg, channel.reshape(-1, *channel.shape[-2:]))
-    return made[0], made[1], made[2], made[3], made[4], made[5]
+    results = _sweep("BOTH", x, y, r, amplitude, bg, channel.reshape(-1, *channel.shape[-2:]))
+    return results[0], results[1], results[2], results[3], results[4], results[5]
 
 
 @_half_squares.register_fake
@@ -115,8 +115,8 @@ def _half_squares_backward(ctx: Any, by_half_squares: Tensor | None, *_: None) -
         return (None,) * 6
     *by_droplets, by_bg = ctx.saved_tensors[:5]
     if torch.is_grad_enabled():
-        *given, channel = ctx.saved_tensors[5:]
-        return (*half_square_gradients(tuple(given), channel, by_half_squares), None)
+        *arguments, channel = ctx.saved_tensors[5:]
+        return (*half_square_gradients(tuple(arguments), channel, by_half_squares), None)
     return (*(by_half_squares[..., None] * g for g in by_droplets), by_half_squares * by_bg, None)
 
 
@@ -143,13 +143,13 @@ _room = _Room()
 
 def _store(count: int, dtype: torch.dtype) -> Tensor:
     """Room for so many numbers, whatever they hold."""
-    kept = _room.numbers
-    if kept is not None and kept.numel() >= count and kept.dtype == dtype:
-        return kept
-    made = torch.empty(count, dtype=dtype)
+    held = _room.numbers
+    if held is not None and held.numel() >= count and held.dtype == dtype:
+        return held
+    numbers = torch.empty(count, dtype=dtype)
     if count <= _Room.KEPT:
-        _room.numbers = made
-    return made
+        _room.numbers = numbers
+    return numbers
 
 
 @lru_cache(maxsize=1)
@@ -172,29 +172,27 @@ def _sweep(
 
     height, width = picture.shape[-2:]
     images, number = bg.numel(), x.shape[-1]
-    half_squares, by_x, by_y, by_r, by_amplitude, by_bg = results = _unwritten(bg, x, y, r, amplitude, bg)
-    table = levels(height, width, BROAD[x.dtype] < math.inf)
+    results = _unwritten(bg, x, y, r, amplitude, bg)
+    plan = compiled.Plan(SUPPORT_RADII[x.dtype], BROAD[x.dtype], levels(height, width, BROAD[x.dtype] < math.inf))
+    rows = [t.detach().reshape(images, number).contiguous().numpy() for t in (x, y, r, amplitude)]
     arguments = (
         getattr(compiled, job),
-        *(t.detach().reshape(images, number).contiguous().numpy() for t in (x, y, r, amplitude)),
-        bg.detach().reshape(images).contiguous().numpy(),
+        compiled.Droplets(*rows, bg.detach().reshape(images).contiguous().numpy()),
         picture.detach().contiguous().numpy(),
-        SUPPORT_RADII[x.dtype],
-        BROAD[x.dtype],
-        table,
-        _store(images * int(table[-1, GRID] + table[-1, REST]), x.dtype).numpy(),
+        plan,
+        _store(images * int(plan.table[-1, GRID] + plan.table[-1, REST]), x.dtype).numpy(),
     )
-    written = [t.view(images, number).numpy() for t in (by_x, by_y, by_r, by_amplitude)]
-    written = [half_squares.view(images).numpy(), *written, by_bg.view(images).numpy()]
+    shapes = ((images,), *[(images, number)] * 4, (images,))
+    written = compiled.Results(*(t.view(shape).numpy() for t, shape in zip(results, shapes, strict=True)))
     threads = torch.get_num_threads() if images * height * width >= WORTH_A_THREAD else 1
     if threads == 1:
-        compiled.sweep(*arguments, *written)
+        compiled.sweep(*arguments, written)
         return results
     top, counters, droplets, planes, reach, sums = compiled.prepare(*arguments)
-    part = (arguments[0], top, counters, droplets, planes, SUPPORT_RADII[x.dtype], table, reach, sums)
+    part = (arguments[0], top, counters, droplets, planes, plan, reach, sums)
     _team.with_help(threads, partial(compiled.take_part, True, *part), partial(compiled.take_part, False, *part))
     if job != "DRAW":
-        compiled.add_up(droplets, reach, sums, *written[1:5], written[0], written[5])
+        compiled.add_up(droplets, reach, sums, written)
     return results
 
 

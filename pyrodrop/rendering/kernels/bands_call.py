@@ -3,16 +3,28 @@
 import numba
 import numpy as np
 
-from pyrodrop.rendering.kernels.bands_data import BOTH, CLAIMS, DRAW, VJP, Droplets, Planes, Sums, steps_of
+from pyrodrop.rendering.kernels.bands_data import (
+    BOTH,
+    CLAIMS,
+    DRAW,
+    VJP,
+    Droplets,
+    Plan,
+    Planes,
+    Results,
+    Sums,
+    steps_of,
+)
 from pyrodrop.rendering.kernels.bands_reach import BANDS, GRID, REST, Reach, find_reach
 from pyrodrop.rendering.kernels.bands_sweep import take_part
 
-__all__ = ["BOTH", "DRAW", "VJP", "add_up", "prepare", "sweep", "take_part"]
+__all__ = ["BOTH", "DRAW", "VJP", "Droplets", "Plan", "Results", "add_up", "prepare", "sweep", "take_part"]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def add_up(droplets, reach, sums, by_x, by_y, by_r, by_amplitude, half_squares, by_bg):
-    """Half the sums of squares (B,), and gradients, (B, N) and (B,), from sums that are added in order of the bands."""
+def add_up(droplets, reach, sums, results):
+    """Write the ``Results`` of sums that are added in order of the bands."""
+    half_squares, by_x, by_y, by_r, by_amplitude, by_bg = results
     x, y, r, amplitude, _ = droplets
     entries = sums.entries
     levels_of, slot_of, sound = reach.level, reach.slot, reach.sound
@@ -45,14 +57,16 @@ def add_up(droplets, reach, sums, by_x, by_y, by_r, by_amplitude, half_squares, 
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def prepare(job, x, y, r, amplitude, bg, picture, cut, broad, table, store):
+def prepare(job, of, picture, plan, store):
     """What the threads of a call share: coarsest level in use, counters, droplets, planes, reach and room for sums.
 
-    x, y, r, amplitude: (B, N), bg: (B,). They are copied: a thread that is late may still look at them when the call
-    is over. store: room for the grids and the residual on each level, B times the table's totals of both.
+    of: the ``Droplets``. They are copied: a thread that is late may still look at them when the call is over.
+    store: room for the grids and the residual on each level, B times the table's totals of both.
     """
+    x, y, r, amplitude, bg = of
+    table = plan.table
     droplets = Droplets(x.copy(), y.copy(), r.copy(), amplitude.copy(), bg.copy())
-    level, band, slot, start, entries, tops, sound = find_reach(x, y, r, amplitude, table, cut, broad)
+    level, band, slot, start, entries, tops, sound = find_reach(x, y, r, amplitude, table, plan.cut, plan.broad)
     reach = Reach(level, band, slot, start, entries, tops, sound)
     images = x.shape[0]
     top = 0
@@ -75,13 +89,9 @@ def prepare(job, x, y, r, amplitude, bg, picture, cut, broad, table, store):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def sweep(
-    job, x, y, r, amplitude, bg, picture, cut, broad, table, store, half_squares, by_x, by_y, by_r, by_amplitude, by_bg
-):
-    """A whole call on one thread; arguments as for ``prepare``, then what is written: (B,), four of (B, N), (B,)."""
-    top, counters, droplets, planes, reach, sums = prepare(
-        job, x, y, r, amplitude, bg, picture, cut, broad, table, store
-    )
-    take_part(True, job, top, counters, droplets, planes, cut, table, reach, sums)
+def sweep(job, of, picture, plan, store, results):
+    """A whole call on one thread; arguments as for ``prepare``, then the ``Results`` that are written."""
+    top, counters, droplets, planes, reach, sums = prepare(job, of, picture, plan, store)
+    take_part(True, job, top, counters, droplets, planes, plan, reach, sums)
     if job != DRAW:
-        add_up(droplets, reach, sums, by_x, by_y, by_r, by_amplitude, half_squares, by_bg)
+        add_up(droplets, reach, sums, results)

@@ -30,6 +30,29 @@ class Droplets(NamedTuple):
     bg: NDArray[np.floating]
 
 
+class Plan(NamedTuple):
+    """How droplets are drawn.
+
+    cut: the radii at which they end. broad: the radius in px from which one is drawn on a coarser grid. table: the
+    levels, as ``bands_reach.levels`` has them.
+    """
+
+    cut: float
+    broad: float
+    table: NDArray[np.int64]
+
+
+class Results(NamedTuple):
+    """What a call finds: half the sums of squares (B,), gradients by x, y, r and amplitude (B, N), and by bg (B,)."""
+
+    half_squares: NDArray[np.floating]
+    by_x: NDArray[np.floating]
+    by_y: NDArray[np.floating]
+    by_r: NDArray[np.floating]
+    by_amplitude: NDArray[np.floating]
+    by_bg: NDArray[np.floating]
+
+
 class Planes(NamedTuple):
     """What is drawn or looked at.
 

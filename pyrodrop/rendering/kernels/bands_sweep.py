@@ -50,9 +50,10 @@ PATIENCE = 100_000
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def work_out(task, level, job, droplets, planes, cut, table, reach, scratch):
+def work_out(task, level, job, droplets, planes, plan, reach, scratch):
     """One band of a level, into a thread's own memory; returns half its sum of squares and its sum."""
     x, y, r, amplitude, bg = droplets
+    cut, _, table = plan
     buffer, sums, mixed = scratch.buffer, scratch.sums, scratch.mixed
     number = bg.dtype.type
     height, width, bands = table[level, HEIGHT], table[level, WIDTH], table[level, BANDS]
@@ -110,8 +111,9 @@ def work_out(task, level, job, droplets, planes, cut, table, reach, scratch):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def keep(task, level, job, half_squares, total, planes, table, reach, scratch, sums):
+def keep(task, level, job, half_squares, total, planes, plan, reach, scratch, sums):
     """Move a band that was worked out to where it belongs."""
+    table = plan.table
     height, width, bands = table[level, HEIGHT], table[level, WIDTH], table[level, BANDS]
     b, t = task // bands, task % bands
     top_row = t * ROWS
@@ -143,20 +145,20 @@ def keep(task, level, job, half_squares, total, planes, table, reach, scratch, s
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def do_band(task, level, job, counters, droplets, planes, cut, table, reach, scratch, sums):
+def do_band(task, level, job, counters, droplets, planes, plan, reach, scratch, sums):
     """Work out a band and keep it, unless another thread has kept it by then."""
-    wanted = level <= reach.top[task // table[level, BANDS]]
+    wanted = level <= reach.top[task // plan.table[level, BANDS]]
     half_squares, total = 0.0, 0.0
     if wanted:
-        half_squares, total = work_out(task, level, job, droplets, planes, cut, table, reach, scratch)
+        half_squares, total = work_out(task, level, job, droplets, planes, plan, reach, scratch)
     if take_ticket(counters.ctypes.data + 8 * (CLAIMS + task)) == 0:
         if wanted:
-            keep(task, level, job, half_squares, total, planes, table, reach, scratch, sums)
+            keep(task, level, job, half_squares, total, planes, plan, reach, scratch, sums)
         count_done(counters.ctypes.data + 8 * DONE)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def take_part(leads, job, top, counters, droplets, planes, cut, table, reach, sums):
+def take_part(leads, job, top, counters, droplets, planes, plan, reach, sums):
     """One thread's share of a call: of every level, bands one after the other, until none is left.
 
     Args:
@@ -168,13 +170,13 @@ def take_part(leads, job, top, counters, droplets, planes, cut, table, reach, su
     images = droplets.x.shape[0]
     for step in range(steps_of(job, top)):
         level, own_job = step_of(step, job, top)
-        tasks = table[level, BANDS] * images
+        tasks = plan.table[level, BANDS] * images
         here = counters[step]
         task = take_ticket(here.ctypes.data + 8 * NEXT)
         if task < tasks:
-            scratch = scratch_of(level, droplets, table, reach)
+            scratch = scratch_of(level, droplets, plan.table, reach)
             while task < tasks:
-                do_band(task, level, own_job, here, droplets, planes, cut, table, reach, scratch, sums)
+                do_band(task, level, own_job, here, droplets, planes, plan, reach, scratch, sums)
                 task = take_ticket(here.ctypes.data + 8 * NEXT)
         looks = 0
         while number_done(here.ctypes.data + 8 * DONE) < tasks:
@@ -183,10 +185,10 @@ def take_part(leads, job, top, counters, droplets, planes, cut, table, reach, su
                 continue
             if not leads:
                 return
-            again = scratch_of(level, droplets, table, reach)
+            again = scratch_of(level, droplets, plan.table, reach)
             for task in range(tasks):
                 if number_done(here.ctypes.data + 8 * (CLAIMS + task)) == 0:
-                    do_band(task, level, own_job, here, droplets, planes, cut, table, reach, again, sums)
+                    do_band(task, level, own_job, here, droplets, planes, plan, reach, again, sums)
             # What is not done now is being kept, by a thread that needs the processor for it.
             while number_done(here.ctypes.data + 8 * DONE) < tasks:
                 if CAN_YIELD:

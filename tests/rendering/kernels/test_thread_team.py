@@ -32,18 +32,19 @@ def test_a_thread_that_takes_a_band_and_never_comes_back_is_made_up_for(job: str
     rows = [t.reshape(1, N).numpy() for t in leaves[:4]]
     picture = image.clone().numpy()
     store = np.empty(int(table[-1, GRID] + table[-1, REST]), np.float32)
-    cut, broad = bands.SUPPORT_RADII[torch.float32], bands.BROAD[torch.float32]
+    plan = bands_call.Plan(bands.SUPPORT_RADII[torch.float32], bands.BROAD[torch.float32], table)
+    droplets = bands_call.Droplets(*rows, leaves[4].reshape(1).numpy())
     what = getattr(bands_call, job)
-    prepared = bands_call.prepare(what, *rows, leaves[4].reshape(1).numpy(), picture, cut, broad, table, store)
+    prepared = bands_call.prepare(what, droplets, picture, plan, store)
     top, counters, droplets, planes, reach, sums = prepared
     assert top > 0  # so that a lost band of a coarse level is missed by the finer ones
     counters[:, NEXT] = 1
-    bands_call.take_part(True, what, top, counters, droplets, planes, cut, table, reach, sums)
+    bands_call.take_part(True, what, top, counters, droplets, planes, plan, reach, sums)
     np.testing.assert_array_equal(picture, expected_image.numpy())
     if job != "DRAW":
         gradients = [np.empty((1, N), np.float32) for _ in range(4)]
         half_squares, by_bg = np.empty(1, np.float32), np.empty(1, np.float32)
-        bands_call.add_up(droplets, reach, sums, *gradients, half_squares, by_bg)
+        bands_call.add_up(droplets, reach, sums, bands_call.Results(half_squares, *gradients, by_bg))
         for own, other in zip((*gradients, by_bg), expected[1:], strict=True):
             np.testing.assert_array_equal(own.reshape(-1), other.reshape(-1).numpy())
 
