@@ -93,7 +93,7 @@ def descend(problem: Problem, state: State, max_steps: int, origin: State, toler
     freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.n_shared / count, 1.0)
 
     def read(residual: Array) -> Array:
-        return np.maximum(np.sqrt(np.square(residual).sum((1, 2)) / freedom), 1e-3 * problem.scales.noise)
+        return np.maximum(np.sqrt(np.square(residual).sum((1, 2)) / freedom), problem.least_noise)
 
     # The image is linear in heights and background: with the centres held, one solution finds them.
     columns = columns_of(problem, state)

@@ -128,11 +128,15 @@ def log_bayes_of(
     a^T P_aa a / 2; the room that its unknowns are left, (2 pi)^(D / 2) |P|^(-1 / 2), is held against the prior
     density at the fit, the centre's being uniform over the image. The gain is divided by the correlation of the
     noise: pixels that repeat each other tell less. With ``white``, the variance of the white noise as a share of that
-    of the whole residual, the droplet is held against white noise and nothing else.
+    of the whole residual, the droplet is held against white noise and nothing else. Either way its height is no surer
+    than rounding lets it be.
     """
     n, count = len(state.x), len(problem.channels)
     if n == 0:
         return np.zeros(0), np.zeros(0)
+    heights = np.arange(3, 3 + count)
+    covariance = covariance.copy()
+    covariance[:, heights, heights] += problem.rounding_together
     precision = np.linalg.inv(covariance)
     # Of a droplet of no height the image does not tell the centre, but it was only let go so far from where it was
     # found: it has the room of a uniform density there, of variance far^2 / 3, and not that of many images.

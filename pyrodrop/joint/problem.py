@@ -9,6 +9,7 @@ from pyrodrop.joint.priors import Array, Priors, priors_of
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.rendering import Profile, profile_named
+from pyrodrop.rendering.pixel_noise import pixel_noise, quantisation_noise
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,22 @@ class Problem:
     def priors(self) -> Priors:
         """Those of the Pyro model."""
         return priors_of(self.channels.shape, self.scales, self.profile)
+
+    @cached_property
+    def least_noise(self) -> Array:
+        """What the noise is never read below, (C,): that of rounding to the image's steps, or next to nothing."""
+        return np.maximum(quantisation_noise(self.channels), 1e-3 * self.scales.noise)
+
+    @cached_property
+    def rounding_together(self) -> Array:
+        """Variance that rounding to the image's steps has for all pixels of a droplet alike, (C,).
+
+        Noise of half a step and more makes the errors of neighbours independent. Below that, pixels of nearly the same
+        value are rounded the same way, and their number does not average it out.
+        """
+        rounding = quantisation_noise(self.channels)
+        alike = pixel_noise(self.channels) < np.sqrt(12) * rounding / 2
+        return np.where(alike, np.square(rounding), 0.0)
 
     @property
     def n_shared(self) -> int:

@@ -3,6 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+# Values are of a step if they are whole multiples of it to this share of it: single precision keeps 16 bits so.
+_OFF_STEP = 0.01
+# Share of the pixels that may lie between the steps, as where a few were retouched.
+_BETWEEN = 0.01
+# With more levels, rounding is far below any noise that an image has.
+_MOST_LEVELS = 4_096
+
 
 def pixel_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
     """Standard deviation of the white noise of each channel, robustly, from its second mixed differences.
@@ -16,7 +23,8 @@ def pixel_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
         channels: the image, shape (C, H, W), in any unit.
 
     Returns:
-        Shape (C,), positive: at least a ten thousandth of the channel's range.
+        Shape (C,), positive: at least that of rounding to the image's steps (``quantisation_noise``), and a ten
+        thousandth of the channel's range.
     """
     rough = np.asarray(channels, dtype=np.float64)
     for axis in (1, 2):
@@ -24,4 +32,39 @@ def pixel_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
             rough = np.diff(rough, 2, axis)
     gain = 6.0 ** (sum(side > 2 for side in channels.shape[1:]) / 2)
     span = np.ptp(channels, axis=(1, 2))
-    return np.asarray(np.maximum(np.median(np.abs(rough), axis=(1, 2)) / 0.6745 / gain, 1e-4 * span + 1e-9))
+    floor = np.maximum(quantisation_noise(channels), 1e-4 * span + 1e-9)
+    return np.asarray(np.maximum(np.median(np.abs(rough), axis=(1, 2)) / 0.6745 / gain, floor))
+
+
+def quantisation_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Standard deviation that rounding to steps makes in each channel, step / sqrt(12), shape (C,).
+
+    The error of rounding is uniform over a step where the image or its noise moves by more than that, and no smaller
+    where neither does: of an image with few levels, second differences see nothing of it.
+
+    Args:
+        channels: the image, shape (C, H, W).
+    """
+    return np.array([_step(channel) for channel in channels]) / np.sqrt(12.0)
+
+
+def _step(channel: NDArray[np.floating]) -> float:
+    """The step that all values are whole multiples of, up to one offset: the smallest gap between two, or 0."""
+    values, counts = np.unique(np.asarray(channel, dtype=np.float64), return_counts=True)
+    # Two levels are those of a mask, and say nothing of the steps that an image was rounded to.
+    if not 2 < len(values) <= _MOST_LEVELS:
+        return 0.0
+    # Of the levels that the fewest pixels have, as retouched ones, the gap is no step.
+    rarest = np.argsort(counts, kind="stable")
+    rare = rarest[np.cumsum(counts[rarest]) <= _BETWEEN * channel.size]
+    common = np.delete(values, rare)
+    gaps = np.diff(common)
+    if not len(gaps):
+        return 0.0
+    step = float(gaps.min())
+    # From near to far, each value says the step more precisely than the last, which is needed to number the next.
+    for offset in common[1:] - common[0]:
+        step = float(offset) / round(float(offset) / step)
+    multiples = (values - common[0]) / step
+    between = np.abs(multiples - np.round(multiples)) > _OFF_STEP
+    return step if counts[between].sum() <= _BETWEEN * channel.size else 0.0

@@ -80,12 +80,14 @@ def unusable(found: Any, resume: bool) -> str:
         if resume and len(found.resume(1, progress=False).losses) != found.state.iteration + 1:
             return "resumed to another number of losses"
     else:
-        table = found.table
+        table = found.candidates
         found._repr_html_()
         if found.prediction.shape != (len(found.names), height, width) or len(table) != len(found.presence):
             return "a prediction of another shape"
-        if not 0 <= found.count.mean <= len(table):
-            return f"{found.count.mean} of {len(table)} droplets"
+        if not 0 <= found.count.mean <= len(table) or len(found.table) != found.n_droplets:
+            return f"{found.count.mean} of {len(table)} droplets, of which {len(found.table)} are in the table"
+        if not bool(found.background.isfinite().all()) or not callable(found.model):
+            return "a model that is not there"
     numbers = table.select_dtypes("number").to_numpy()
     if not np.isfinite(numbers).all():
         return "a table that is not finite"

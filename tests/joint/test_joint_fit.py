@@ -344,3 +344,19 @@ def test_draws_of_a_droplet_of_which_hardly_anything_is_known_stay_finite() -> N
     drawn = draws(replace(fit, posterior=posterior), 500)
     assert drawn["radius_px"].max() <= 4 * fit.r[0] * (1 + 1e-9)
     assert drawn["radius_px"].min() >= fit.r[0] / 4 * (1 - 1e-9)
+
+
+def test_a_bump_of_one_grey_level_is_within_rounding_and_one_of_five_is_not() -> None:
+    """Where the noise is less than half a level, neighbours are rounded alike: their number makes a bump no surer."""
+    row, column = np.mgrid[:60, :80]
+    noise = 0.3 * np.random.default_rng(2).standard_normal((60, 80))
+    smooth = 10 + 0.7 * np.exp(-((column - 25) ** 2 + (row - 30) ** 2) / 50)
+    smooth += 5 * np.exp(-((column - 58) ** 2 + (row - 30) ** 2) / 50)
+    fit = fit_jointly(np.round(smooth + noise), [25.0, 58.0], [30.0, 30.0], [5.0, 5.0], profile="gaussian")
+    faint, plain = fit.evidence.log_bayes
+    assert faint < 1
+    assert plain > 10
+    dithered = fit_jointly(np.round(smooth + 3 * noise), [25.0, 58.0], [30.0, 30.0], [5.0, 5.0], profile="gaussian")
+    exact = fit_jointly(smooth + 3 * noise, [25.0, 58.0], [30.0, 30.0], [5.0, 5.0], profile="gaussian")
+    assert dithered.evidence.log_bayes[1] == pytest.approx(exact.evidence.log_bayes[1], rel=0.15)
+    assert fit.noise[0] >= 1 / np.sqrt(12)
