@@ -2,24 +2,27 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.multichannel_fit import measured
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.models.support import centre_bounds
 from pyrodrop.rendering import profile_named
 
+if TYPE_CHECKING:  # a saved measurement is read without the joint fit and its SciPy
+    from pyrodrop.joint.joint_fit import JointFit
+
 # A uniform density is none at its very end.
 _INSIDE = 1e-6
 
 
-def sites_of(fit: JointFit, order: NDArray[np.intp]) -> dict[str, Tensor]:
+def sites_of(fit: "JointFit", order: NDArray[np.intp]) -> dict[str, Tensor]:
     """Values of the latent sites of ``measured`` at the mode, float64, in the sites' own shapes.
 
     Args:

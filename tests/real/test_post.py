@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pyrodrop.detection.finder import find
 from skimage import color
 
 import pyrodrop
+from pyrodrop.detection.propose import propose
 
 pytestmark = pytest.mark.shared
 
@@ -37,9 +37,9 @@ def test_the_first_steps_of_the_posts_fit(path: Path) -> None:
     assert float(losses[-10:].mean()) < 0.9 * float(losses[:10].mean())
 
 
-def test_what_is_found_in_its_quarters_adds_up_to_what_is_found_in_the_whole(path: Path) -> None:
+def test_what_is_proposed_in_its_quarters_adds_up_to_what_is_proposed_in_the_whole(path: Path) -> None:
     gray = pyrodrop.read_image(path).channel("gray")
     rows, columns = (slice(0, 380), slice(380, 760)), (slice(0, 507), slice(507, 1014))
-    parts = [find(gray[r, c]) for r in rows for c in columns]
-    whole = int((find(gray).presence >= 0.5).sum())
+    parts = [propose(gray[r, c]) for r in rows for c in columns]
+    whole = int((propose(gray).presence >= 0.5).sum())
     assert abs(sum(int((part.presence >= 0.5).sum()) for part in parts) / whole - 1) < 0.03
