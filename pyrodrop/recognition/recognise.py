@@ -166,8 +166,8 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
     kept[needed] = True
     undone = united(fit, np.setdiff1d(taken, needed))
     moved = (undone.x != fit.x) | (undone.r != fit.r)
-    places = (np.where(moved, *both) for both in zip(origins[:3], candidates[:3], strict=True))
-    origins = Candidates(*places, *candidates[3:])
+    x, y, radius = (np.where(moved, *both) for both in zip(origins[:3], candidates[:3], strict=True))
+    origins = candidates._replace(x=x, y=y, radius=radius)
     return _again(channels, undone, kept, origins.those(kept)), origins.those(kept)
 
 

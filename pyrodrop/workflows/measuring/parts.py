@@ -62,7 +62,8 @@ def scales_as_dict(scales: PriorScales) -> dict[str, Any]:
 
 def scales_of_dict(stored: dict[str, Any]) -> PriorScales:
     """What ``scales_as_dict`` wrote."""
-    return PriorScales(**{name: np.array(v) if isinstance(v, list) else v for name, v in stored.items()})
+    values: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in stored.items()}
+    return PriorScales(**values)
 
 
 def measure_part(
