@@ -58,11 +58,10 @@ def one(seed: int) -> dict[str, Any]:
     made = pyrodrop.measure(image, seed=seed)
     seconds = time.perf_counter() - began
     true = truth[list(NAMES)].to_numpy()
-    likely = (made.presence >= 0.5).numpy()
-    draws = np.stack(
-        [made.draws[name].double().numpy() for name in NAMES[:3]] + [made.draws["amplitude"][:, 0].numpy()]
-    )
-    draws = draws[:, :, likely]
+    # The truth of a Gaussian is its own r, and not the radius of half height.
+    drawn = made.draws | ({"radius_px": made.draws["sigma_px"]} if "sigma_px" in made.draws else {})
+    draws = np.stack([drawn[name].double().numpy() for name in NAMES[:3]] + [made.draws["amplitude"][:, 0].numpy()])
+    draws = draws[:, :, : made.n_droplets]
     found = draws.mean(1).T
     distance = cdist(true[:, :2], found[:, :2]) if len(found) else np.zeros((number, 0))
     rows, columns = linear_sum_assignment(np.where(distance < true[:, 2:3] / 2, distance, 1e6))
@@ -76,7 +75,7 @@ def one(seed: int) -> dict[str, Any]:
         "chosen": made.profile,
         "number": number,
         "count": [low, made.count.mean, high],
-        "found": int(likely.sum()),
+        "found": made.n_droplets,
         "matched": len(rows),
         "isolated": (apart.min(1)[rows] > (2.5 if profile == "gaussian" else 1.5)).tolist(),
         "truth": true[rows].tolist(),

@@ -99,7 +99,6 @@ def compare(image: Array, truth: Array) -> dict[str, dict[str, float]]:
     began = time.perf_counter()
     table = pyrodrop.measure(torch.from_numpy(image)).table
     seconds = time.perf_counter() - began
-    table = table[table["presence"] >= 0.5]
     f1, error = score(table[["x_px", "y_px", "radius_px"]].to_numpy(float), truth)
     made = {"pyrodrop": {"f1": f1, "radius_error": error, "seconds": seconds}}
     radii = truth[:, 2][np.isfinite(truth[:, 2])]

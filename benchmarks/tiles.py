@@ -255,10 +255,10 @@ def draw(truth: pd.DataFrame, side: int, seed: int, path: Path) -> None:
 def found(table: pd.DataFrame, truth: pd.DataFrame) -> dict[str, Any]:
     """How many of the true droplets were found, how many of those found are true, and what the intervals hold.
 
-    Those that are told with presence of at least one half and the true ones are matched where each is the other's
-    nearest, no further away than the true radius.
+    The rows of the table and the true ones are matched where each is the other's nearest, no further away than the
+    true radius.
     """
-    likely = table[table["presence"] >= 0.5].reset_index(drop=True)
+    likely = table.reset_index(drop=True)
     ours, true = (one[["x_px", "y_px"]].to_numpy() for one in (likely, truth))
     if not len(ours):
         return {"true": len(true), "found": 0, "recall": 0.0, "precision": None}

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from pyrodrop.models.plates import droplet_plate, of_images
+from pyrodrop.models.priors import LEVELS, LOG_RADIUS
 from pyrodrop.rendering import log_likelihood, render
 
 
@@ -38,12 +39,13 @@ def channel_fit(
     _check_numbers(channel)
     if tuple(channel.shape) != (h, w):
         raise ValueError(f"the channel has shape {tuple(channel.shape)}, expected (h, w) = ({h}, {w})")
-    bg = pyro.sample("bg", dist.Uniform(channel.new_zeros(()), 1.0))
+    low, high = LEVELS
+    bg = pyro.sample("bg", dist.Uniform(channel.new_full((), low), high))
     with droplet_plate(n_droplets):
         x = pyro.sample("x", dist.Uniform(channel.new_zeros(()), 1.0)) * w
         y = pyro.sample("y", dist.Uniform(channel.new_zeros(()), 1.0)) * h
-        r = pyro.sample("r", dist.LogNormal(channel.new_full((), 1.5), 0.75))
-        amplitude = pyro.sample("amplitude", dist.Uniform(channel.new_zeros(()), 1.0))
+        r = pyro.sample("r", dist.LogNormal(channel.new_full((), LOG_RADIUS[0]), LOG_RADIUS[1]))
+        amplitude = pyro.sample("amplitude", dist.Uniform(channel.new_full((), low), high))
     x, y, r, amplitude = of_images(bg, x, y, r, amplitude)
     image = DropletImage(x, y, r, amplitude, bg, error_scale, (h, w))
     if with_val:

@@ -8,6 +8,9 @@ from torch import Tensor
 from pyrodrop.models.plates import droplet_plate, of_images
 from pyrodrop.rendering import render
 
+# Mean and standard deviation of the log of a radius in px, and the ends of what a channel's levels and heights may be.
+LOG_RADIUS, LEVELS = (1.5, 0.75), (0.0, 1.0)
+
 
 def centres(w: int, h: int, n_droplets: int) -> None:
     """The post's model 1: centres anywhere in the image and log-normal radii.
@@ -60,5 +63,5 @@ def rendered(w: int, h: int, n_droplets: int) -> None:
 def _centres_and_radii(w: int, h: int) -> tuple[Tensor, Tensor, Tensor]:
     x = pyro.sample("x", dist.Uniform(0.0, float(w)))
     y = pyro.sample("y", dist.Uniform(0.0, float(h)))
-    r = pyro.sample("r", dist.LogNormal(1.5, 0.75))
+    r = pyro.sample("r", dist.LogNormal(*LOG_RADIUS))
     return x, y, r

@@ -8,10 +8,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyrodrop.models.priors import LEVELS, LOG_RADIUS
 from pyrodrop.pursuit.arrangement import Arrangement, Bounds
 from pyrodrop.pursuit.evidence import log_volumes
 from pyrodrop.pursuit.search import Search, mode
-from pyrodrop.pursuit.start import POST_RADII, Start
+from pyrodrop.pursuit.start import Start
 
 # Rounds of births and deaths that may pass without a better evidence.
 _PATIENCE = 3
@@ -42,10 +43,10 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
     """
     image = channel.detach().cpu().float().numpy().copy(order="C")
     size = (image.shape[0], image.shape[1])
-    mean, sd = POST_RADII
+    mean, sd = LOG_RADIUS
     # A droplet broader than three standard deviations of the prior is a piece of background.
     radii = (math.exp(mean - 3 * sd), math.exp(mean + 3 * sd))
-    search = Search(size, Bounds((0.0, 1.0), (0.0, 1.0), radii, POST_RADII, error_scale))
+    search = Search(size, Bounds(LEVELS, LEVELS, radii, LOG_RADIUS, error_scale))
     found = search.begin(image, mode(image), 0)
     best, highest, fruitless, births = copy.deepcopy(found), -math.inf, 0, _FIRST
     while fruitless < _PATIENCE and len(found.droplets) < most:

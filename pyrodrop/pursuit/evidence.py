@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pyrodrop.pursuit.start import POST_RADII, Start
+from pyrodrop.models.priors import LOG_RADIUS
+from pyrodrop.pursuit.start import Start
 
 
 class Widths(NamedTuple):
@@ -47,7 +48,7 @@ def log_volumes(droplets: Start, size: tuple[int, int], error_scale: float) -> T
     """
     height, width = size
     a, r = droplets.amplitude.abs().clamp(min=1e-12), droplets.r
-    mean, sd = POST_RADII
+    mean, sd = LOG_RADIUS
     log_radius = -((r.log() - mean) ** 2) / (2 * sd**2) - (r * sd * math.sqrt(2 * math.pi)).log()
     log_information = 2 * (math.pi * a**2 / 2).log() + 2 * (math.pi * a * r).log() - 8 * math.log(error_scale)
     return log_radius - math.log(height * width) + 2 * math.log(2 * math.pi) - log_information / 2

@@ -13,10 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyrodrop.models.priors import LEVELS, LOG_RADIUS
 from pyrodrop.pursuit.arrangement import Arrangement, Bounds
 from pyrodrop.pursuit.search import Search, mode
-
-POST_RADII = (1.5, 0.75)  # mean and standard deviation of the log radius in px, the post's prior
 
 
 class Start(NamedTuple):
@@ -41,9 +40,9 @@ def peaks(
     channel: Tensor,
     n_droplets: int,
     *,
-    amplitude_range: tuple[float, float] = (0.0, 1.0),
-    background_range: tuple[float, float] = (0.0, 1.0),
-    log_radius: tuple[float, float] = POST_RADII,
+    amplitude_range: tuple[float, float] = LEVELS,
+    background_range: tuple[float, float] = LEVELS,
+    log_radius: tuple[float, float] = LOG_RADIUS,
     radius_range: tuple[float, float] | None = None,
     error_scale: float = 0.0,
     rounds: int = 2,
@@ -88,8 +87,8 @@ def residual_peaks(
     residual: Tensor,
     n_droplets: int,
     *,
-    amplitude_range: tuple[float, float] = (0.0, 1.0),
-    log_radius: tuple[float, float] = POST_RADII,
+    amplitude_range: tuple[float, float] = LEVELS,
+    log_radius: tuple[float, float] = LOG_RADIUS,
     radius_range: tuple[float, float] | None = None,
     error_scale: float = 0.0,
 ) -> Start:
@@ -113,9 +112,9 @@ def rearrange(
     channel: Tensor,
     start: Start,
     *,
-    amplitude_range: tuple[float, float] = (0.0, 1.0),
-    background_range: tuple[float, float] = (0.0, 1.0),
-    log_radius: tuple[float, float] = POST_RADII,
+    amplitude_range: tuple[float, float] = LEVELS,
+    background_range: tuple[float, float] = LEVELS,
+    log_radius: tuple[float, float] = LOG_RADIUS,
     radius_range: tuple[float, float] | None = None,
     error_scale: float = 0.0,
     rounds: int = 8,

@@ -44,10 +44,9 @@ class _Circles(NamedTuple):
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "_Circles":
-        """Those of a table that are there."""
-        if "presence" in table:
-            table = table[table["presence"] >= 0.5]
-        x, y, r = (table[name].to_numpy(dtype=np.float64) for name in ("x_px", "y_px", "radius_px"))
+        """Those of a table, by the profile's own radius: of Gaussians that were measured, their sigma."""
+        radius = "sigma_px" if "sigma_px" in table else "radius_px"
+        x, y, r = (table[name].to_numpy(dtype=np.float64) for name in ("x_px", "y_px", radius))
         return cls(x, y, r)
 
 
@@ -67,12 +66,12 @@ def inject(
 
     They are put where ``find`` sees none in the image as it is, and not where one would meet another, so the curve
     is that of single droplets on this background and in this noise; within a crowd fewer are found. A droplet counts
-    as found when one of presence at least one half has its centre within half the radius, or 2 px where that is less,
+    as found when a row of the table has its centre within half the radius, or 2 px where that is less,
     and its radius within a factor of 1.75; each that is found stands for one put in.
 
     Args:
         channel: the image, (H, W), floating point.
-        find: from a channel to a droplet table with x_px, y_px, radius_px and, where it has it, presence. It is
+        find: from a channel to a droplet table with x_px, y_px, radius_px and, where it has it, sigma_px. It is
             called once on the image itself and then len(radii_px) * len(contrasts) * each / per_image times.
         radii_px: radii to try, as the profile has them.
         contrasts: amplitudes to try, in the channel's units; negative for droplets darker than the background.

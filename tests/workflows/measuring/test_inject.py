@@ -92,12 +92,17 @@ def test_droplets_are_put_clear_of_those_there_and_of_each_other() -> None:
         assert (some["x_px"] <= 199 - some["radius_px"]).all()
 
 
-def test_what_is_probably_not_there_is_not_found() -> None:
+def test_of_gaussians_that_were_measured_the_sigma_is_held_against_what_was_put_in() -> None:
+    """Their radius is that of half height, and a droplet put in has the profile's own."""
     channel, _ = picture(0)
-    certain = put(channel, blobs, [4.0], [0.4], each=4)
-    doubted = put(channel, lambda seen: blobs(seen).assign(presence=0.4), [4.0], [0.4], each=4)
-    assert certain.droplets["found"].all()
-    assert not doubted.droplets["found"].any()
+
+    def measured(seen: torch.Tensor) -> pd.DataFrame:
+        table = blobs(seen)
+        return table.assign(sigma_px=table["radius_px"], radius_px=3 * table["radius_px"])
+
+    recovery = put(channel, measured, [4.0], [0.4], each=4)
+    assert recovery.droplets["found"].all()
+    assert recovery.curve["radius_bias"].abs().max() < 0.2
 
 
 @pytest.mark.parametrize(("factor", "found"), [(0.4, False), (0.8, True), (1.3, True), (2.5, False)])
