@@ -4,26 +4,21 @@ On a CUDA device this has NOT YET BEEN RUN; nothing in it is particular to the C
 once for the device.
 """
 
-import contextlib
-import logging
-import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyro
 import torch
 from pyro import poutine
 from pyro.infer import MCMC
-from pyro.infer import NUTS as StockNUTS
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from pyrodrop.inference.density import Density, Model, NotFlatError, capture, check, flatten
 from pyrodrop.inference.draws import Draws, SamplerStats, diagnose
 from pyrodrop.inference.graphs import can_compile
 from pyrodrop.inference.kernel import NUTS
+from pyrodrop.inference.pyro_nuts import Run, progress_bar, pyro_logger_kept, sample_with_pyro
 from pyrodrop.inference.whitening import Whitened, principal_factor
 
 __all__ = ["NUTS", "Draws", "sample_nuts"]
@@ -33,8 +28,6 @@ _COMPILED_FROM = 500
 
 # A float32 of this size or larger is rounded by more than 0.01, which trajectories notice.
 _LARGE = 1e5
-
-_Report = Callable[[str, str], None]
 
 
 def sample_nuts(
@@ -101,14 +94,14 @@ def sample_nuts(
             f"got {num_samples}, {num_warmup} and {num_chains}"
         )
     started = time.perf_counter()
-    run = _Run(num_warmup, num_samples, num_chains, seed, target_accept, max_tree_depth, progress)
+    run = Run(num_warmup, num_samples, num_chains, seed, target_accept, max_tree_depth, progress)
     if compiled is None:
         compiled = num_warmup + num_samples >= _COMPILED_FROM and can_compile(torch.device(device))
     try:
         kernel = _kernel(model, args, kwargs, run, device, dtype, initial, inverse_mass, compiled)
     except NotFlatError as reason:
         warnings.warn(f"{reason}. Sampling with Pyro's own NUTS, which is slower.", stacklevel=2)
-        values, stats = _sample_stock(model, args, kwargs, run, started)
+        values, stats = sample_with_pyro(model, args, kwargs, run, started)
     else:
         values, stats = _sample(kernel, run, started)
     if deterministic:
@@ -135,25 +128,11 @@ def deterministic_sites(
     return {name: torch.stack(r).reshape(chains, draws, *r[0].shape) for name, r in rows.items()}
 
 
-class _Run(NamedTuple):
-    num_warmup: int
-    num_samples: int
-    num_chains: int
-    seed: int
-    target_accept: float
-    max_tree_depth: int
-    progress: bool
-
-    @property
-    def iterations(self) -> int:
-        return self.num_warmup + self.num_samples
-
-
 def _kernel(
     model: Model,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    run: _Run,
+    run: Run,
     device: torch.device | str,
     dtype: torch.dtype | None,
     initial: Tensor | None,
@@ -214,8 +193,8 @@ def _largest(density: Density, seed: int) -> float:
         return float(density.log_density(z.to(density.device)).abs())
 
 
-def _sample(kernel: NUTS, run: _Run, started: float) -> tuple[dict[str, Tensor], SamplerStats]:
-    with _progress(run) as report, _pyro_logger_kept():
+def _sample(kernel: NUTS, run: Run, started: float) -> tuple[dict[str, Tensor], SamplerStats]:
+    with progress_bar(run) as report, pyro_logger_kept():
 
         def hook(_: Any, params: Any, stage: str, number: int) -> None:
             last = kernel.iterations[-1]
@@ -242,68 +221,3 @@ def _sample(kernel: NUTS, run: _Run, started: float) -> tuple[dict[str, Tensor],
         r_hat=r_hat,
         effective=effective,
     )
-
-
-def _sample_stock(
-    model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], run: _Run, started: float
-) -> tuple[dict[str, Tensor], SamplerStats]:
-    """Pyro's own NUTS, chain after chain, under generators that are put back afterwards."""
-    chains: list[dict[str, Tensor]] = []
-    divergences, acceptance, step_size = 0, 0.0, math.nan
-    with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope(), _pyro_logger_kept():
-        for chain in range(run.num_chains):
-            torch.manual_seed(run.seed + chain)
-            kernel = StockNUTS(model, target_accept_prob=run.target_accept, max_tree_depth=run.max_tree_depth)
-            with _progress(run) as report:
-
-                def hook(kernel: Any, params: Any, stage: str, number: int, report: _Report = report) -> None:
-                    logged = kernel.logging()
-                    report(stage, f"step size {logged['step size']}. acc. prob={logged['acc. prob']}")
-
-                mcmc = MCMC(kernel, run.num_samples, run.num_warmup, hook_fn=hook, disable_progbar=True)
-                mcmc.run(*args, **kwargs)
-            chains.append(mcmc.get_samples())
-            diagnostics = mcmc.diagnostics()
-            divergences += len(diagnostics["divergences"]["chain 0"])
-            acceptance += diagnostics["acceptance rate"]["chain 0"] / run.num_chains
-            step_size = float(kernel.step_size)
-    values = {name: torch.stack([c[name] for c in chains]) for name in chains[0]}
-    r_hat, effective = diagnose(values)
-    return values, SamplerStats(
-        num_chains=run.num_chains,
-        num_warmup=run.num_warmup,
-        num_samples=run.num_samples,
-        step_size=step_size,
-        leapfrog_steps=torch.empty(0, dtype=torch.long),
-        mean_acceptance=acceptance,
-        divergences=divergences,
-        at_max_depth=0,
-        iterations_per_second=run.num_chains * run.iterations / (time.perf_counter() - started),
-        r_hat=r_hat,
-        effective=effective,
-    )
-
-
-@contextlib.contextmanager
-def _progress(run: _Run) -> Iterator[_Report]:
-    """A bar like the post's: ``sample: 100%|...| 1100/1100 [00:09<00:00, 112.09it/s, 15 steps of size ...]``."""
-    with tqdm(total=run.iterations, desc="warmup", disable=not run.progress) as bar:
-
-        def report(stage: str, text: str) -> None:
-            if not bar.disable:
-                bar.set_description_str("sample" if stage.startswith("Sample") else "warmup", refresh=False)
-                bar.set_postfix_str(text, refresh=False)
-                bar.update()
-
-        yield report
-
-
-@contextlib.contextmanager
-def _pyro_logger_kept() -> Iterator[None]:
-    """Pyro's MCMC puts its own handlers on its logger and leaves them there; put back what was there."""
-    logger = logging.getLogger("pyro.infer.mcmc")
-    before = list(logger.handlers), logger.propagate
-    try:
-        yield
-    finally:
-        logger.handlers, logger.propagate = before

@@ -132,7 +132,7 @@ def test_the_embedded_micrograph_is_compared_with_its_truth(tmp_path: Path) -> N
     assert said["n_droplets"] == said["truth"]["n_true"] == 60
     assert set(said["truth"]) >= {"recall", "precision", "f1", "centre_rmse_px", "radius_median_abs_rel"}
     table = pd.read_csv(tmp_path / "droplets.csv")
-    assert table.columns.tolist()[-3:] == ["x_um", "y_um", "radius_um"]
+    assert {"x_um", "y_um", "radius_um"} <= set(table)
     np.testing.assert_allclose(table["x_um"], 0.5 * table["x_px"], rtol=1e-5)
 
 
