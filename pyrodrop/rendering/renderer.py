@@ -15,9 +15,9 @@ from pyrodrop.rendering.kernels.bands import half_squares_bands, render_bands
 from pyrodrop.rendering.kernels.definition import render_reference
 from pyrodrop.rendering.kernels.separable import render_separable
 from pyrodrop.rendering.kernels.tiles import half_squares_tiles, render_tiles
-from pyrodrop.rendering.kernels.windows import render_windows
+from pyrodrop.rendering.kernels.windows import is_compiled, render_windows
 from pyrodrop.rendering.profiles import Profile, profile_named
-from pyrodrop.rendering.transforms import is_differentiated_by_transform
+from pyrodrop.rendering.transforms import is_differentiated_by_transform, is_mapped
 
 HAS_NUMBA = find_spec("numba") is not None
 HAS_TRITON = find_spec("triton") is not None
@@ -153,6 +153,8 @@ def _kernel(profile: Profile, kernel: str, x: Tensor, *others: Tensor) -> str:
         raise ValueError(f"kernel {kernel!r} is for the CPU and x is on {x.device}: choose 'tiles' or 'separable'.")
     if is_differentiated_by_transform(x, *others):
         return "separable" if profile.gaussian and kernel != "reference" else "reference"
+    if not is_compiled(profile, x) and is_mapped(x, *others):  # windows in torch are as large as the numbers say
+        kernel = "reference" if kernel == "windows" or not profile.gaussian else kernel
     if not profile.gaussian:
         return "reference" if kernel == "reference" else "windows"
     if kernel != "auto":

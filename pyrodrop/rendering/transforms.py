@@ -20,6 +20,13 @@ def is_differentiated_by_transform(*tensors: Tensor) -> bool:
     return any(_is_differentiated(tensor) for tensor in tensors)
 
 
+def is_mapped(*tensors: Tensor) -> bool:
+    """Whether ``torch.func.vmap`` maps over one of the tensors, so that their numbers cannot be looked at."""
+    if torch.compiler.is_compiling():
+        return False
+    return any(_functorch.is_functorch_wrapped_tensor(tensor) for tensor in tensors)
+
+
 def _is_differentiated(tensor: Tensor) -> bool:
     value = tensor
     while _functorch.is_functorch_wrapped_tensor(value):

@@ -77,7 +77,7 @@ def unusable(found: Any, resume: bool) -> str:
             return f"a prediction of shape {tuple(draws['val'].shape)}"
         if len(table) != found.settings.n_droplets or len(found.losses) != found.state.iteration:
             return "as many rows or losses as no fit has"
-        if resume and len(found.resume(1, progress=False).losses) != found.state.iteration + 1:
+        if resume and not resumes(found):
             return "resumed to another number of losses"
     else:
         table = found.candidates
@@ -92,6 +92,14 @@ def unusable(found: Any, resume: bool) -> str:
     if not np.isfinite(numbers).all():
         return "a table that is not finite"
     return "" if ((table["presence"] >= 0) & (table["presence"] <= 1)).all() else "presences outside [0, 1]"
+
+
+def resumes(fit: Fit) -> bool:
+    """Whether a fit goes on by one step; that it diverges with settings that were spoiled is no fault of it."""
+    try:
+        return len(fit.resume(1, progress=False).losses) == fit.state.iteration + 1
+    except pyrodrop.SettingError as error:
+        return "the fit diverged" in str(error)
 
 
 def states(folder: Path) -> dict[str, State]:

@@ -207,8 +207,12 @@ def _shape(profile: str, shape: tuple[float, ...] | None) -> Tensor | None:
     drawn = profile_named(profile)
     if shape is None:
         return torch.from_numpy(drawn.initial_shape).float() if drawn.size else None
-    if len(shape) == drawn.size and not all(number > 0 for number, log in zip(shape, drawn.log, strict=True) if log):
-        raise ValueError(f"shape is {shape}: widths, as of an edge, are in pixels and positive.")
+    positive = all(number > 0 for number, log in zip(shape, drawn.log, strict=False) if log)
+    if len(shape) != drawn.size or not positive:
+        names = ", ".join(drawn.shape_names) or "none"
+        raise ValueError(
+            f"shape is {shape}: profile {profile!r} takes {drawn.size} numbers ({names}), widths positive."
+        )
     return torch.tensor(shape) if len(shape) else None
 
 

@@ -24,6 +24,11 @@ LEFT_OUT = {torch.float32: 2.866515718791946e-07, torch.float64: 1.2019351542735
 _HAS_NUMBA = find_spec("numba") is not None
 
 
+def is_compiled(profile: Profile, x: Tensor) -> bool:
+    """Whether compiled code draws droplets of a profile whose places are such a tensor."""
+    return profile.compiled is not None and _HAS_NUMBA and x.device.type == "cpu" and x.dtype in LEFT_OUT
+
+
 def render_windows(
     x: Tensor,
     y: Tensor,
@@ -35,7 +40,7 @@ def render_windows(
     shape: Tensor,
 ) -> Tensor:
     """Image as ``render_reference``: (..., N), (...) and shape (..., S) to (..., H, W)."""
-    if profile.compiled is not None and _HAS_NUMBA and x.device.type == "cpu" and x.dtype in LEFT_OUT:
+    if is_compiled(profile, x):
         image: Tensor = _image(x, y, r, amplitude, bg, shape, *size, profile.name)
         return image
     left_out = LEFT_OUT.get(x.dtype, LEFT_OUT[torch.float32])

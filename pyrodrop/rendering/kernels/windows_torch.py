@@ -124,8 +124,9 @@ def _derivatives(profile: Profile, q: Array, r: Array, shape: Array) -> tuple[Ar
 
 def _supports(profile: Profile, r: Tensor, shape: Tensor, left_out: float) -> Array:
     """Where droplets end, in px, (B N,), of r (..., N) and shape (..., S)."""
-    radii = _numbers(r).reshape(-1, r.shape[-1])
-    shapes = _numbers(shape).reshape(len(radii), shape.shape[-1])
+    number = int(np.prod(r.shape[:-1]))
+    radii = _numbers(r).reshape(number, r.shape[-1])
+    shapes = _numbers(shape).reshape(number, shape.shape[-1])
     ends = [profile.support(*one, left_out) for one in zip(radii, shapes, strict=True)]
     return np.concatenate(ends) if ends else np.zeros(0)
 

@@ -239,5 +239,5 @@ def test_other_profiles_are_drawn_with_their_shape(profile: str, shape: tuple[fl
 
 @pytest.mark.parametrize("shape", [(), (-1.0,), (0.0,)])
 def test_an_edge_that_is_none_is_refused(shape: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="width of the edge"):
+    with pytest.raises(ValueError, match=r"takes 1 numbers \(edge_px\), widths positive"):
         simulate(1, (40, 40), profile="disc", shape=shape)

@@ -84,9 +84,7 @@ def test_a_seed_makes_the_numbers(start: str) -> None:
 
 @STARTS
 def test_a_fit_that_comes_apart_is_refused_and_not_saved(start: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingError, match=r"^the fit came apart: after \d+ iterations .* give a smaller learning_rate"
-    ):
+    with pytest.raises(SettingError, match=r"^the fit diverged: after \d+ iterations .* give a smaller learning_rate"):
         quick(300, start, learning_rate=1e8, checkpoint=tmp_path / "fit.pt")
     assert os.listdir(tmp_path) == []
 

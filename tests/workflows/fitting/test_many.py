@@ -149,7 +149,7 @@ def test_the_image_that_is_not_finite_is_named() -> None:
 
 
 def test_fits_that_come_apart_are_refused() -> None:
-    with pytest.raises(SettingError, match="the fit came apart"):
+    with pytest.raises(SettingError, match="the fit diverged"):
         fit_many(channels(2), N, steps=60, start="uniform", learning_rate=1e8, device="cpu", progress=False)
 
 
