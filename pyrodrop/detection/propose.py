@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,13 +92,27 @@ def propose(
     view = canonical_view(known, image_statistics(known).median, inside)
     seen = view.of(known)
     parts = []
-    for scale, reduced in enumerate(_scales(seen)):
-        parts += [
-            _placed(cells, scale, is_last=reduced.is_last)
-            for cells in _cells(reduced.pixels, trained.network, torch.device(device), tile)
-        ]
+    with one_thread():
+        for scale, reduced in enumerate(_scales(seen)):
+            parts += [
+                _placed(cells, scale, is_last=reduced.is_last)
+                for cells in _cells(reduced.pixels, trained.network, torch.device(device), tile)
+            ]
     found = peaks(joined(parts)) if parts else Cells(*[np.zeros(0)] * len(Cells._fields))
     return _proposals(found, trained.calibration(found.presence), view, inside, least_presence)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch, and then as many as before: sums of several threads are rounded otherwise, and a worker of
+    one thread is to propose what the whole machine proposes.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def joint_fit_is_right(fit: JointFit, candidates: Candidates) -> Array:
 def combined_draws(
     drawn: dict[str, Array], right: Array, candidates: Candidates, generator: np.random.Generator
 ) -> dict[str, Array]:
-    """Draws of centre and radius of both: of the joint fit where it is right, else of the network.
+    """Draws of centre and radius of the one that is likelier right: a mixture would lie between two edges, on neither.
 
     Args:
         drawn: of the joint fit, with x_px, y_px and radius_px, which is where the height is half, (draws, N).
@@ -67,13 +67,11 @@ def combined_draws(
         candidates: what the network says.
         generator: of random numbers.
     """
-    shape = drawn["x_px"].shape
-    joint = generator.random(shape) < right
-    error = generator.standard_t(_FREEDOM, (3, *shape)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
+    error = generator.standard_t(_FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
     sd = np.nan_to_num(candidates.sd).T
     network = {
         "x_px": candidates.x + sd[0] * error[0],
         "y_px": candidates.y + sd[1] * error[1],
         "radius_px": candidates.radius * np.exp(np.clip(sd[2] * error[2], -np.log(4.0), np.log(4.0))),
     }
-    return drawn | {name: np.where(joint, drawn[name], values) for name, values in network.items()}
+    return drawn | {name: np.where(right >= 0.5, drawn[name], values) for name, values in network.items()}

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from pyrodrop.detection.learning.scoring import calibration_error, match
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.simulation.patches import simulate_patches
-from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, signs
+from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, network_log_odds, signs
 from pyrodrop.recognition.recognise import recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.rendering.profiles import automatic_profiles
@@ -33,8 +33,12 @@ _PRIOR_SD = 3.0
 
 
 class Lesson(NamedTuple):
-    """Candidates of known truth: signs if proposed and if from a residual, (N, 6) each, and which they are."""
+    """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 2), if from a residual, (N, 6).
 
+    proposed, correct: which were proposed, and which are droplets.
+    """
+
+    network: Array
     of_proposals: Array
     of_residuals: Array
     proposed: NDArray[np.bool_]
@@ -54,14 +58,17 @@ class Lesson(NamedTuple):
         correct[number] = True
         counts[number] = weight[true] >= 0.5
         first, second = signs(seen.fit, seen.candidates, pixel_noise(channels))
-        return cls(first[counts], second[counts], seen.candidates.proposed[counts] > 0, correct[counts])
+        network = np.where(seen.candidates.proposed > 0, network_log_odds(seen.candidates), 0.0)
+        return cls(
+            network[counts], first[counts], second[counts], seen.candidates.proposed[counts] > 0, correct[counts]
+        )
 
 
-def weights_of(signs_of: Array, correct: NDArray[np.bool_]) -> Array:
-    """Weights (K,) of signs (N, K): the mode of a logistic regression."""
+def weights_of(signs_of: Array, correct: NDArray[np.bool_], offset: Array | float = 0.0) -> Array:
+    """Weights (K,) of signs (N, K): the mode of a logistic regression, with log odds offset (N,) that are given."""
 
     def loss(weights: Array) -> tuple[float, Array]:
-        odds = signs_of @ weights
+        odds = signs_of @ weights + offset
         value = np.logaddexp(0, np.where(correct, -odds, odds)).sum() + np.square(weights / _PRIOR_SD).sum() / 2
         slope = signs_of.T @ (expit(odds) - correct) + weights / _PRIOR_SD**2
         return float(value), slope
@@ -90,8 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
         ("residuals", lambda lesson: ~lesson.proposed, SIGNS_OF_RESIDUALS),
     ):
         columns = "of_" + name
-        learnt = weights_of(getattr(taught, columns)[which(taught)], taught.correct[which(taught)])
-        says = expit(getattr(kept, columns)[which(kept)] @ learnt)
+        chosen = which(taught)
+        learnt = weights_of(getattr(taught, columns)[chosen], taught.correct[chosen], taught.network[chosen])
+        says = expit(kept.network[which(kept)] + getattr(kept, columns)[which(kept)] @ learnt)
         error = calibration_error(says, kept.correct[which(kept)])
         print(
             f"{name}: {int(which(kept).sum())} kept, {int(kept.correct[which(kept)].sum())} droplets,", file=sys.stderr

@@ -1,20 +1,20 @@
 """How likely each candidate is a droplet: one posterior of what the network and the joint fit say of it.
 
 The network's probability p is calibrated on broad simulations, but it looks at an image once and from afar. The joint
-fit knows the likelihood, but only of droplets of one profile. How far each is to be believed is itself learnt from
-simulations: the posterior log odds are a sum of signs, weighted by a logistic regression (``recognition.learn``, which
-wrote ``presence.json``). For a candidate that the network proposes the signs are
+fit knows the likelihood, but only of droplets of one profile: where that does not explain a droplet, the network's word
+stands. Where it does, how far its evidence is to be believed is learnt from simulations, by a logistic regression
+(``recognition.learn``, which wrote ``presence.json``). For a candidate that the network proposes the log odds are
 
-    1,  logit p,  e,  e a(w),  (1 - e) a(w),  a(b)
+    logit p + c1 e + c2 e a(w)
 
-and for one that stands out of a residual
+and for one that stands out of a residual a sum of
 
     1,  e,  e a(w),  a(b),  log chi^2,  m
 
-with w and b the log odds with and without the droplet against white noise and against all that is left over, a =
-arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8), which is 1 where
-the mean squared residual c at the droplet is that of the white noise and 0 where the profile does not describe it;
-chi^2 the reduced one of the image; m the log odds of being like the other droplets (``membership``).
+each times a weight, with w and b the log odds with and without the droplet against white noise and against all that is
+left over, a = arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8),
+which is 1 where the mean squared residual c at the droplet is that of the white noise and 0 where the profile does not
+describe it; chi^2 the reduced one of the image; m the log odds of being like the other droplets (``membership``).
 """
 
 import json
@@ -36,7 +36,7 @@ Array = NDArray[np.float64]
 # Mean squared residual of a droplet, in units of the image's own white noise, up to which the model explains it: by
 # then the misfit is as large as the noise, which is what "does not fit" means for the image as a whole, too.
 EXPLAINED = 2.0
-SIGNS_OF_PROPOSALS = ("constant", "network", "explained", "white evidence", "white evidence unexplained", "evidence")
+SIGNS_OF_PROPOSALS = ("explained", "white evidence")
 SIGNS_OF_RESIDUALS = ("constant", "explained", "white evidence", "evidence", "image", "membership")
 
 
@@ -51,24 +51,28 @@ def presence_of(fit: JointFit, candidates: Candidates, white: Array) -> Array:
     of_proposals, of_residuals = _weights()
     proposed = candidates.proposed > 0
     from_network, from_residual = signs(fit, candidates, white)
-    return np.asarray(expit(np.where(proposed, from_network @ of_proposals, from_residual @ of_residuals)))
+    says = network_log_odds(candidates)
+    return np.asarray(expit(np.where(proposed, says + from_network @ of_proposals, from_residual @ of_residuals)))
 
 
 def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, Array]:
-    """What speaks for each candidate if the network proposes it, and if it stands out of a residual: (N, 6) twice."""
+    """What speaks for each candidate if the network proposes it, (N, 2), and if it stands out of a residual, (N, 6)."""
     explained = explained_share(fit, white)
     prior = np.log(max(float(candidates.proposed.sum()), 1.0)) - log_rivals(fit)
     against_white = np.arcsinh(fit.evidence.log_bayes_white + prior)
     against_all = np.arcsinh(fit.evidence.log_bayes + prior)
     one = np.ones(len(explained))
     image = np.full(len(explained), np.log(max(float(np.mean(fit.residuals.reduced_chi_square)), 1e-6)))
-    network = logit(np.clip(candidates.proposed, 1e-4, 1 - 1e-4))
     alike = np.clip(log_membership(fit, candidates.proposed >= 0.5), -20.0, 20.0)
-    unexplained = (1 - explained) * against_white
     return (
-        np.stack([one, network, explained, explained * against_white, unexplained, against_all], 1),
+        np.stack([explained, explained * against_white], 1),
         np.stack([one, explained, explained * against_white, against_all, image, alike], 1),
     )
+
+
+def network_log_odds(candidates: Candidates) -> Array:
+    """Log odds of each candidate by the network alone, (N,)."""
+    return np.asarray(logit(np.clip(candidates.proposed, 1e-4, 1 - 1e-4)))
 
 
 def explained_share(fit: JointFit, white: Array) -> Array:
@@ -97,6 +101,6 @@ def log_rivals(fit: JointFit) -> Array:
 
 @lru_cache(maxsize=1)
 def _weights() -> tuple[Array, Array]:
-    """Weights of the signs of proposals and of residuals, (6,) each."""
+    """Weights of the signs of proposals, (2,), and of residuals, (6,)."""
     stored = json.loads((files("pyrodrop.recognition") / "presence.json").read_text(encoding="utf-8"))
     return np.array(stored["proposals"], dtype=np.float64), np.array(stored["residuals"], dtype=np.float64)

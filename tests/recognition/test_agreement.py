@@ -62,5 +62,3 @@ def test_draws_are_of_the_one_that_is_right(fit: JointFit) -> None:
     assert np.log(network["radius_px"]).mean(0) == pytest.approx(np.log(candidates.radius), abs=0.004)
     # Student's t of 5 degrees of freedom, scaled to the standard deviation that the network gives.
     assert network["y_px"].std(0) == pytest.approx(np.full(n, 0.3), rel=0.15)
-    half = combined_draws(drawn, np.full(n, 0.5), candidates, generator)
-    assert (half["radius_px"] == 3.0).mean() == pytest.approx(0.5, abs=0.02)

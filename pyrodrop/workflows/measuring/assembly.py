@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.joint.draws import draws
-from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.pyro_sites import sites_of
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.agreement import combined_draws
@@ -18,6 +17,7 @@ from pyrodrop.results.statistics.counts import counted
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
 from pyrodrop.workflows.measuring.measurement import Measurement
 
+Array = NDArray[np.float64]
 _DRAWS = 1_000
 
 
@@ -35,7 +35,9 @@ def measurement_of(image: MeasuredImage, seen: Recognised, seed: int, started: f
     """
     fit, presence = seen.fit, seen.presence
     candidate = in_image(fit.x, fit.y, (image.channels.shape[1], image.channels.shape[2])) & (presence >= LEAST)
-    order = _in_order(fit, presence, candidate)
+    joint = seen.joint_is_right >= 0.5
+    places = np.where(joint, fit.x, seen.candidates.x), np.where(joint, fit.y, seen.candidates.y)
+    order = _in_order(*places, presence, candidate)
     n = int(candidate.sum())
     sites = sites_of(fit, order)
     return Measurement(
@@ -60,18 +62,18 @@ def measurement_of(image: MeasuredImage, seen: Recognised, seed: int, started: f
     )
 
 
-def _in_order(fit: JointFit, presence: NDArray[np.float64], candidate: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _in_order(x: Array, y: Array, presence: NDArray[np.float64], candidate: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Numbers of all droplets: the counted candidates, the other candidates, the rest, each from top to bottom."""
     candidates = np.flatnonzero(candidate)
     kind = np.full(len(presence), 2)
     kind[candidates] = np.where(counted(presence[candidates]), 0, 1)
-    return np.lexsort((fit.x, fit.y, kind))
+    return np.lexsort((x, y, kind))
 
 
 def _draws(seen: Recognised, order: NDArray[np.intp], seed: int) -> dict[str, Tensor]:
     """Draws of these droplets; the radius is that of half height, whatever the profile.
 
-    Centre and radius are the joint fit's as often as that has them right, and else the network's.
+    Centre and radius are the joint fit's where that is likelier right, and else the network's.
     """
     fit = seen.fit
     drawn = draws(fit, _DRAWS, torch.Generator().manual_seed(seed))

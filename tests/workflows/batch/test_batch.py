@@ -182,11 +182,11 @@ def refused(argv: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> s
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        (["--droplets", "0"], "n_droplets is 0"),
+        (["--droplets", "0"], "--droplets is 0"),
         (["--steps", "-1"], "steps is -1"),
         (["--scale", "-1"], "scale is -1"),
         (["--workers", "0"], "workers is 0"),
-        (["--workers-per-gpu", "0"], "workers_per_gpu is 0"),
+        (["--workers-per-gpu", "0"], "--workers-per-gpu is 0"),
         (["--together", "0"], "together is 0"),
         (["--job", "paint"], "paint"),
         (["--seed", "-1"], "seed is -1"),

@@ -1,5 +1,6 @@
 """Measuring: the table, the count and the sizes say what is true, and how sure they are."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def test_a_pyro_user_goes_on_from_a_measurement(known: tuple[Measurement, pd.Dat
     )
     constants += np.log(2.0) + root
     energy = -float(trace.log_prob_sum()) - sum(float(made.sites[name].log().sum()) for name in ("r", "noise"))
-    assert energy - constants == pytest.approx(float(made.losses[-1]), abs=1.0)
+    assert energy - constants == pytest.approx(float(made.losses[-1]), rel=1e-4)
 
 
 @pytest.mark.global_rng
@@ -172,7 +173,7 @@ def test_stock_pyro_samples_around_a_measurement(known: tuple[Measurement, pd.Da
     )
     mcmc.run()
     drawn = mcmc.get_samples()
-    assert drawn["amplitude"].mean(0) == pytest.approx(made.sites["amplitude"], abs=0.05)
+    assert drawn["amplitude"].mean(0) == pytest.approx(made.sites["amplitude"], abs=0.1)
     predicted = Predictive(poutine.uncondition(made.model), {k: v[:1] for k, v in drawn.items()})
     assert predicted()["obs"].isfinite().all()
 
@@ -196,7 +197,7 @@ def test_a_measurement_is_what_arviz_works_on(known: tuple[Measurement, pd.DataF
 
 def test_its_repr_says_how_many_and_how_large(known: tuple[Measurement, pd.DataFrame]) -> None:
     first, second = repr(known[0]).splitlines()
-    assert first.startswith(f"Measurement: {known[0].n_droplets} droplets, median diameter ")
+    assert re.match(rf"Measurement: {known[0].n_droplets} (\(\d+ to \d+\) )?droplets, median diameter ", first)
     assert "µm" in first
     assert "240 × 200 px, profile gaussian" in second
 
