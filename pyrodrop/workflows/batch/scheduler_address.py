@@ -4,13 +4,23 @@ import json
 import re
 import socket
 import threading
+import time
 from pathlib import Path
 
 from pyrodrop.workflows.settings import SettingError
 
 # A scheduler that is there answers at once; Dask would try for 30 s.
 CONNECT_SECONDS = 2.0
+# A job script may start scheduler and batch together.
+FILE_SECONDS = 30.0
 _ADDRESS = re.compile(r"(?:(?:tcp|tls)://)?(\[[^\]]+\]|[^\s/:\[\]]+):(\d{1,5})")
+
+
+def _wait_for_file(path: Path) -> None:
+    """Wait until a scheduler's file is there, as Dask does, but not for ever."""
+    ends = time.monotonic() + FILE_SECONDS
+    while not path.is_file() and time.monotonic() < ends:
+        time.sleep(0.1)
 
 
 def check_scheduler(scheduler: str) -> None:
@@ -19,6 +29,8 @@ def check_scheduler(scheduler: str) -> None:
     Addresses of other protocols than TCP and TLS are left for Dask to try.
     """
     address = scheduler
+    if scheduler.endswith(".json"):  # a scheduler that was started just now writes its file in some seconds
+        _wait_for_file(Path(scheduler))
     if Path(scheduler).is_file():
         try:
             address = str(json.loads(Path(scheduler).read_text())["address"])
