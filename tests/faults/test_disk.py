@@ -64,7 +64,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
         assert "No space left on device" in said
         assert "Traceback" not in messages
         nothing_damaged(out)
-        shutil.rmtree(out)
+        if out.exists():  # a folder in which not one file had room is taken away again
+            shutil.rmtree(out)
 
 
 def test_a_folder_that_may_not_be_written_to(image: str, images: Path, closed: Path) -> None:
