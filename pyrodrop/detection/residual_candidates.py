@@ -15,8 +15,9 @@ Array = NDArray[np.float64]
 STANDS_OUT = 4.5
 # Radii that are tried: from the least to the greatest of the droplets, less and more by this, so many.
 _MARGIN, _RADII = 1.4, 6
-# Where a profile is cut, in radii and, past the edge, in widths of it.
-_CUT, _EDGES = 3.5, 3.0
+# Share of a profile's greatest height under which it is cut. What that leaves out of sum(f^2) is, of a Gaussian, the
+# square of it, a millionth, and of a soft edge less than a ten thousandth.
+_CUT = 1e-3
 
 
 class Peaks(NamedTuple):
@@ -47,7 +48,7 @@ def peaks_left_over(residual: NDArray[np.float32], noise: Array, radii: Array, p
     low, high = np.quantile(radii, [0.05, 0.95])
     tried = np.geomspace(max(low / _MARGIN, 1.0), max(high * _MARGIN, 1.5), _RADII)
     templates = [_template(profile, float(r), shape) for r in tried]
-    image, inside = (_Filtered.of(one, len(templates[-1])) for one in (standard, np.ones_like(standard[:1])))
+    image, inside = (_Filtered.of(one, max(map(len, templates))) for one in (standard, np.ones_like(standard[:1])))
     responses = np.empty((_RADII, *standard.shape[1:]), np.float32)
     for template, response in zip(templates, responses, strict=True):
         power = np.maximum(inside.by(template**2)[0], 1e-6 * (template**2).sum())
@@ -93,9 +94,10 @@ class _Filtered(NamedTuple):
 
 
 def _template(profile: str, r: float, shape: Array) -> Array:
-    """A droplet's profile on a square of pixels around its centre."""
-    reach = int(np.ceil(_CUT * r if not len(shape) else r + _EDGES * float(shape[0])))
+    """A droplet's profile on a square of pixels around its centre, as far as the profile itself says that it goes."""
+    drawn = profile_named(profile)
+    reach = int(np.ceil(drawn.support(np.array([r]), shape, _CUT)[0]))
     along = np.arange(-reach, reach + 1)
     squared = torch.from_numpy((along**2 + along[:, None] ** 2) / r**2)
-    heights = profile_named(profile).height(squared, squared.new_tensor(r), torch.from_numpy(shape))
+    heights = drawn.height(squared, squared.new_tensor(r), torch.from_numpy(shape))
     return np.asarray(heights.numpy())

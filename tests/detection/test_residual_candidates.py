@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pyrodrop.detection.residual_candidates import STANDS_OUT, Peaks, peaks_left_over
+from pyrodrop.rendering.profiles import Profile, ShapeParameter, register, unregister
 
 RADII = np.array([2.5, 3.0, 4.0, 5.0])
 
@@ -53,3 +54,26 @@ def test_channels_add_up_as_squares() -> None:
         np.concatenate([image, -image]), np.array([0.02, 0.02]), RADII, "gaussian", np.zeros(0)
     ).signal.max()
     assert both == pytest.approx(single * np.sqrt(2), rel=1e-6)
+
+
+def wide_skirt(squared: torch.Tensor, r: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    """A Gaussian on one that is shape[..., 1] times as wide; shape[..., 0] is a share of height, and no length."""
+    wide = torch.exp(-squared / (2 * shape[..., 1].square()))
+    return (1 - shape[..., 0]) * torch.exp(-squared / 2) + shape[..., 0] * wide
+
+
+def test_how_far_a_droplet_goes_is_for_its_profile_to_say() -> None:
+    """The first of a profile's shared numbers may be anything: a template cut at r + 3 of it would lose half of this."""
+    share, times = 0.4, 4.0
+    parameters = (ShapeParameter("share", 1.0, log=True), ShapeParameter("times", 1.0, log=True))
+    register(Profile("skirt", wide_skirt, parameters))
+    try:
+        image = residual([(45.0, 35.0, 3.0, 0.3 * (1 - share)), (45.0, 35.0, 3.0 * times, 0.3 * share)], 0.0)
+        noise, shape = np.array([0.02]), np.array([share, times])
+        peaks = peaks_left_over(image, noise, np.array([3.0]), "skirt", shape)
+    finally:
+        unregister("skirt")
+    k = int(peaks.signal.argmax())
+    # Of a droplet matched to itself, its root sum of squares over the noise; the radii tried are a fifth apart.
+    assert peaks.signal[k] == pytest.approx(np.sqrt(np.square(image).sum()) / 0.02, rel=0.02)
+    assert np.hypot(peaks.x[k] - 45, peaks.y[k] - 35) < 1.5
