@@ -24,7 +24,6 @@ MANY_ARGUMENTS |= {
 }
 # Over a limit on the day that the limits were set: these may shrink and must not grow.
 OVER = {
-    "pyrodrop.detection.simulation": 21,
     "pyrodrop.rendering.kernels": 18,
     "pyrodrop.inference.nuts": 309,
     "pyrodrop.results.statistics.sizes": 322,

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import camera, light
-from .clutter import CLUTTER
-from .detectability import detectability, sign, spectrum, surviving
-from .dressing import choose
-from .exposure import exposed, noise_level
+from .camera.exposure import exposed, noise_level
+from .camera.light import ground, vignette
+from .camera.sensor import hot, noise
+from .chance import choose
+from .clutter.kinds import CLUTTER
+from .droplets.detectability import detectability, sign, spectrum, surviving
+from .droplets.rims import rim_after
 from .filters import blurred
-from .rims import rim_after
 from .staging import laid, painted_scene, plan
 
 # Columns of a patch's circles.
@@ -28,7 +29,7 @@ class Patches(NamedTuple):
     circles: for each patch (m, 8), float32: x, y and r in px (pixel centres on integers; r is the geometric mean of
         the half axes of the outer rim, where the outermost edge is at half its height), minor over major axis, angle
         of the major axis in radians from x towards y in [0, pi), detectability (the signal-to-noise ratio of a
-        matched filter, ``detectability.py``), depth (0, or how many droplets it lies in) and sign (1 brighter than
+        matched filter, ``droplets/detectability.py``), depth (0, or how many droplets it lies in) and sign (1 brighter than
         what is around, -1 darker, 0 both or a rim only). Only droplets whose centre is in the patch.
     kinds: for each patch a short name, as "rimmed", "nested+walls", "empty" or "empty+lettering".
     """
@@ -54,7 +55,7 @@ def simulate_patch(seed: np.random.SeedSequence, size: int) -> Patch:
     """
     rng = np.random.default_rng(seed)
     p = plan(rng, size)
-    image = light.ground(rng, p.width)
+    image = ground(rng, p.width)
     if p.empty and p.clutter:
         image *= np.float32(0.3)
     above = p.clutter in ABOVE and rng.random() < 0.7
@@ -68,16 +69,16 @@ def simulate_patch(seed: np.random.SeedSequence, size: int) -> Patch:
     if layer is not None and above:
         image, bare = laid(image, layer, height), laid(bare, layer, height)
     if rng.random() < 0.2:
-        shade = light.vignette(rng, p.width)
+        shade = vignette(rng, p.width)
         pedestal = np.float32(choose(rng, 0.5, 10))
         image, bare = shade * (image + pedestal), shade * (bare + pedestal)
     # What lettering covers and shadows dim is the less seen.
     shown, _ = surviving(change, image - bare, droplets.x, droplets.y, droplets.r)
     image, bare = blurred(image, p.blur), blurred(bare, p.blur)
     sd = noise_level(rng, droplets, bool(p.clutter) and p.empty)
-    grain = camera.noise(rng, image, sd)
+    grain = noise(rng, image, sd)
     if rng.random() < 0.06:
-        camera.hot(rng, grain, choose(rng, 1, 10))
+        hot(rng, grain, choose(rng, 1, 10))
     image, bare = image + grain, bare + grain
     variance = spectrum(bare)
     x, y = rng.uniform(0, p.width - size / p.factor, 2)

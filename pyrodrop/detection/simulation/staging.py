@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .clutter import CLUTTER, Clutter
-from .columns import Droplets
-from .dressing import choose
+from .chance import choose
+from .clutter.kinds import CLUTTER, Clutter
+from .droplets.columns import Droplets
+from .droplets.foam import foam
+from .droplets.painting import Painted, paint
+from .droplets.scenes import pick, scene
 from .fields import bank
-from .foam import foam
-from .painting import Painted, paint
-from .scenes import pick, scene
 
 Picture = NDArray[np.float32]
 EMPTY = 0.22  # share of patches without droplets

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pyrodrop.detection.simulation import Patches, simulate_patches
-from pyrodrop.detection.simulation.clutter import CLUTTER
-from pyrodrop.detection.simulation.looks import LOOKS
+from pyrodrop.detection.simulation.clutter.kinds import CLUTTER
+from pyrodrop.detection.simulation.droplets.looks import LOOKS
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pyrodrop.detection.simulation import patches, simulate_patches, staging
-from pyrodrop.detection.simulation.clutter import Clutter
+from pyrodrop.detection.simulation.clutter.kinds import Clutter
 
 
 def test_shapes_types_and_ranges() -> None:

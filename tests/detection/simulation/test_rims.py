@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pyrodrop.detection.simulation.columns import Droplets
+from pyrodrop.detection.simulation.droplets.columns import Droplets
 from pyrodrop.detection.simulation.fields import bank
 from pyrodrop.detection.simulation.filters import blurred
-from pyrodrop.detection.simulation.looks import LOOKS
-from pyrodrop.detection.simulation.painting import paint
-from pyrodrop.detection.simulation.rims import blurred_disc, rim_after
+from pyrodrop.detection.simulation.droplets.looks import LOOKS
+from pyrodrop.detection.simulation.droplets.painting import paint
+from pyrodrop.detection.simulation.droplets.rims import blurred_disc, rim_after
 
 CENTRE = 64
 

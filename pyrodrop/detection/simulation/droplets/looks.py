@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..chance import choose, vary
 from .columns import LINEAR, SPHERE, STEP, Droplets
-from .dressing import choose, fringes, highlights, light_from_a_side, rim, textured, uneven, vary, within_rim
+from .dressing import fringes, highlights, light_from_a_side, rim, textured, uneven, within_rim
 from .rims import HALF
 
 Rng = np.random.Generator

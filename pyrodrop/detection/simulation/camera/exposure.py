@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Development, develop, development, resampling, resized, undeveloped
-from .columns import Droplets
-from .detectability import surviving
-from .dressing import choose
-from .staging import Plan
+from ..chance import choose
+from ..droplets.columns import Droplets
+from ..droplets.detectability import surviving
+from ..staging import Plan
+from .development import Development, develop, development, resampling, resized, undeveloped
 
 Picture = NDArray[np.float32]
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .dressing import choose
+from ..chance import choose
 
 Rng = np.random.Generator
 Picture = NDArray[np.float32]

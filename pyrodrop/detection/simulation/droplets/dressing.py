@@ -3,23 +3,12 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..chance import choose, vary
 from .columns import LINEAR, SPHERE, Droplets
 from .rims import HALF
 
 Rng = np.random.Generator
-
-
-def vary(rng: Rng, n: int, value: float, spread: float) -> NDArray[np.float64]:
-    """A positive number for each droplet about the same value, log-normal."""
-    return value * np.exp(spread * rng.standard_normal(n))
-
-
-def choose(rng: Rng, low: float, high: float) -> float:
-    """A positive number between two, in any order, every order of magnitude as likely as the next."""
-    low, high = min(low, high), max(low, high)
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def rim(rng: Rng, d: Droplets, blur: float, height: float, share: float, inward: float) -> None:

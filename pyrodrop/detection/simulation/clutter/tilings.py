@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dressing import choose
-from .fields import texture
+from ..chance import choose
+from ..fields import texture
 
 Rng = np.random.Generator
 Picture = NDArray[np.float32]

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .dressing import choose
-from .fields import texture
+from ..chance import choose
+from ..fields import texture
 from .shapes import Stencil, corners
 
 Rng = np.random.Generator

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..chance import choose
 from .arrangements import ARRANGEMENTS, Circles, distinct, inside
 from .columns import COLUMN, LARGER, PRODUCT, SMALLER, Droplets
-from .dressing import choose, uneven
+from .dressing import uneven
 from .looks import LOOKS, Look
 
 Rng = np.random.Generator

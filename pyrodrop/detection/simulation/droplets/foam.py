@@ -13,9 +13,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ..chance import choose
 from .arrangements import Circles, packed
 from .columns import Droplets
-from .dressing import choose
 from .painting import Painted
 
 Picture = NDArray[np.float32]

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..chance import choose
+from ..fields import texture
+from ..filters import blurred
 from .debris import blades, dust, rods, stones
-from .dressing import choose
-from .fields import texture
-from .filters import blurred
 from .lettering import letters
 from .shapes import Stencil, bend, corners, curve, straight
 from .tilings import tiling

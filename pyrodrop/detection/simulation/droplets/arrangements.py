@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .dressing import choose
+from ..chance import choose
 
 MOST = 450  # droplets in a window
 Floats = NDArray[np.float64]

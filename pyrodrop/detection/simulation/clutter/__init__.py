@@ -1,0 +1,1 @@
+"""What is in images and is no droplet: walls, patterns, fibres, lettering, dirt."""
