@@ -15,8 +15,8 @@ from .droplets.scenes import pick, scene
 from .fields import bank
 
 Picture = NDArray[np.float32]
-EMPTY = 0.22  # share of patches without droplets
-CLUTTERED = 0.24  # share of the others that have clutter too
+EMPTY = 0.24  # share of patches without droplets
+CLUTTERED = 0.32  # share of the others that have clutter too
 BLANK = 0.2  # share of the empty patches that have no clutter either
 FOAMS = 0.03  # share of patches with droplets whose droplets share their walls
 

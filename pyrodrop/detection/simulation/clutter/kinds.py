@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..chance import choose
-from ..fields import texture
+from ..fields import SPECKLED, texture
 from ..filters import blurred
 from .debris import blades, dust, rods, stones
 from .lettering import letters
@@ -162,14 +162,19 @@ def furniture(rng: Rng, size: int, blur: float) -> Clutter:
 
 def tissue(rng: Rng, size: int, blur: float) -> Clutter:
     """Textures of any spectrum, ridged, warped as wood and marble are, or cut at a level into islands."""
-    field = texture(rng, size, choose(rng, 0.6, 6))
-    kind = rng.integers(4)
+    smooth = rng.random() < 0.4
+    field = texture(rng, size, choose(rng, 0.25, 5), SPECKLED[rng.integers(2)] if smooth else None)
+    kind = 0 if smooth and rng.random() < 0.5 else rng.integers(4)
     if kind == 1:
         field = np.sin(field * np.float32(rng.uniform(2, 8)) + slope_of(rng, size))
     elif kind == 2:
         field = np.tanh(4 * (field - np.float32(rng.normal(0, 0.7))))
     elif kind == 3:
         field = np.exp(0.7 * field.clip(-3, 2.5))
+    if rng.random() < 0.3:  # in places only, as cells and films are
+        level = np.float32(rng.normal(0, 0.7))
+        place = np.tanh(np.float32(choose(rng, 1, 10)) * (texture(rng, size, rng.uniform(2, 8), exponent=6) - level))
+        field = field * (0.5 + 0.5 * place) + np.float32(rng.normal(0, 0.5)) * place
     return Clutter(field.astype(np.float32))
 
 
@@ -205,10 +210,10 @@ CLUTTER: dict[str, tuple[Callable[[Rng, int, float], Clutter], float]] = {
     "polygons": (polygons, 1.0),
     "crystals": (crystals, 1.0),
     "leaves": (leaves, 0.7),
-    "tilings": (tilings, 2.0),
+    "tilings": (tilings, 2.4),
     "lettering": (lettering, 2.0),
     "furniture": (furniture, 0.8),
-    "tissue": (tissue, 1.2),
+    "tissue": (tissue, 2.5),
     "edges": (edges, 0.8),
     "specks": (specks, 1.6),
 }

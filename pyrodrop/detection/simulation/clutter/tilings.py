@@ -80,4 +80,4 @@ def hexagons(rng: Rng, u: Plane, v: Plane, duty: np.float32) -> NDArray[Any]:
     return ranked[1] - ranked[0] < min(float(duty), 0.2) / 2
 
 
-TILINGS = (stripes, checkers, checkers, grid, bricks, waves, crate, hexagons)
+TILINGS = (stripes, checkers, checkers, grid, bricks, waves, crate, crate, hexagons)
