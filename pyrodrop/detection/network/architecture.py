@@ -17,7 +17,7 @@ from pyrodrop.detection.network.cells import BINS_PER_LEVEL, STRIDES
 from pyrodrop.detection.network.channels import N_CHANNELS
 
 WIDTHS = (24, 48, 64, 96, 96)  # features at each level
-PAIRS = (0, 0, 1, 1, 1)  # residual pairs of convolutions at each level, on the way down
+FINE = 2  # levels that see small droplets: a convolution more on the way down
 FIELD = 224  # px: no pixel further away from a cell has an effect on it; a multiple of the last stride
 BASE_RATE = 0.003  # the share of cells that hold a centre, about, from which training starts
 
@@ -84,6 +84,11 @@ class Pair(nn.Module):
         return functional.relu(x + self.second(functional.relu(self.first(x))))
 
 
+def level_of(k: int, n: int) -> nn.Sequential:
+    """What a level of n features does on the way down."""
+    return nn.Sequential(ConvNorm(n, n), nn.ReLU(), Pair(n)) if k < FINE else nn.Sequential(Pair(n))
+
+
 class CircleNetwork(nn.Module):
     """Channels of an image (B, 4, H, W) to one CellOutputs for each level; H and W are multiples of 32."""
 
@@ -96,7 +101,7 @@ class CircleNetwork(nn.Module):
         for k, n in enumerate(widths):
             if k:
                 self.down.append(ConvNorm(widths[k - 1], n, 2))
-            self.level.append(nn.Sequential(*[Pair(n) for _ in range(PAIRS[k])]) if PAIRS[k] else ConvNorm(n, n))
+            self.level.append(level_of(k, n))
         self.lateral = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(ConvNorm(n, n) for n in widths[:-1])
         self.head = nn.ModuleList(nn.Conv2d(n, N_OUTPUTS * BINS_PER_LEVEL, 1) for n in widths)
@@ -114,7 +119,7 @@ class CircleNetwork(nn.Module):
         for k, level in enumerate(self.level):
             if k:
                 x = functional.relu(self.down[k - 1](x))
-            x = functional.relu(level(x))
+            x = level(x)
             features.append(x)
         for k in range(len(self.up) - 1, -1, -1):
             above = functional.interpolate(self.lateral[k](features[k + 1]), scale_factor=2.0, mode="nearest")

@@ -12,7 +12,7 @@ from torch import Tensor
 from pyrodrop.detection.network.architecture import CircleNetwork
 
 SHIPPED = Path(__file__).parents[1] / "weights.pt"
-FORMAT = 2
+FORMAT = 3
 
 
 class Calibration(NamedTuple):

@@ -73,7 +73,7 @@ def simulate_patch(seed: np.random.SeedSequence, size: int) -> Patch:
         pedestal = np.float32(choose(rng, 0.5, 10))
         image, bare = shade * (image + pedestal), shade * (bare + pedestal)
     # What lettering covers and shadows dim is the less seen.
-    shown, _ = surviving(change, image - bare, droplets.x, droplets.y, droplets.r)
+    shown, _, _ = surviving(change, image - bare, droplets.x, droplets.y, droplets.r)
     image, bare = blurred(image, p.blur), blurred(bare, p.blur)
     sd = noise_level(rng, droplets, bool(p.clutter) and p.empty)
     grain = noise(rng, image, sd)
@@ -84,13 +84,15 @@ def simulate_patch(seed: np.random.SeedSequence, size: int) -> Patch:
     x, y = rng.uniform(0, p.width - size / p.factor, 2)
     if p.factor == 1.0:
         x, y = np.rint((x, y))
-    final, left, added = exposed(rng, p, (image, bare), np.array([x, y]), sd, droplets, size)
+    final, left, added, contrast = exposed(rng, p, (image, bare), np.array([x, y]), sd, droplets, size)
     circles = np.zeros((len(droplets), 8))
     circles[:, X] = (droplets.x + 0.5 - x) * p.factor - 0.5
     circles[:, Y] = (droplets.y + 0.5 - y) * p.factor - 0.5
     circles[:, R] = p.factor * rim_after(droplets, p.blur)
     circles[:, AXIS_RATIO], circles[:, ANGLE] = droplets.ratio, droplets.angle % math.pi
-    circles[:, DETECTABILITY] = shown * left * detectability(droplets, painted, variance, p.blur, added)
+    circles[:, DETECTABILITY] = (
+        shown.clip(0, 1) * left * detectability(droplets, painted, variance, p.blur, added, contrast)
+    )
     circles[:, DEPTH], circles[:, SIGN] = depth, sign(painted)
     within = ((circles[:, [X, Y]] > -0.5) & (circles[:, [X, Y]] < size - 0.5)).all(1)
     final, circles = turned(rng, final, circles[within])

@@ -22,7 +22,7 @@ def spots(heights: list[float], r: float = 4.0, opacity: float = 0.0) -> tuple[D
 
 def ratio(d: Droplets, painted: Painted, sd: float) -> np.ndarray:
     """Detectability under white noise of this standard deviation."""
-    return detectability(d, painted, np.full(LEVELS, sd**2), 0.0, np.zeros(len(d)))
+    return detectability(d, painted, np.full(LEVELS, sd**2), 0.0, np.zeros(len(d)), np.full(len(d), np.inf))
 
 
 def test_a_gaussian_spot_under_white_noise() -> None:
@@ -80,6 +80,17 @@ def test_what_clipping_takes_is_told() -> None:
     before[20:30, 20:30], before[40:50, 40:50] = 1.0, 1.0
     after = before.copy()
     after[40:50, 40:50] = 0.0
-    left, stray = surviving(before, after, np.array([24.5, 44.5]), np.array([24.5, 44.5]), np.array([5.0, 5.0]))
+    x, r = np.array([24.5, 44.5]), np.array([5.0, 5.0])
+    left, stray, contrast = surviving(before, after, x, x, r)
     np.testing.assert_allclose(left, [1, 0], atol=1e-6)
     np.testing.assert_allclose(stray, 0, atol=1e-6)
+    # A square of 100 px in a disc of radius 6.75 px.
+    np.testing.assert_allclose(contrast, [np.sqrt(100 / (np.pi * 6.75**2)), 0], rtol=0.05, atol=1e-6)
+
+
+def test_what_nobody_sees_is_not_asked_for_however_little_noise_there_is() -> None:
+    """People see differences of one to two parts in a hundred."""
+    d, painted = spots([0.7, 0.7])
+    seen, unseen = detectability(d, painted, np.full(LEVELS, 1e-12), 0.0, np.zeros(2), np.array([0.03, 0.005]))
+    assert seen > 6
+    assert unseen < 3

@@ -5,11 +5,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+<<<<<<< HEAD:pyrodrop/detection/simulation/camera/exposure.py
 from ..chance import choose
 from ..droplets.columns import Droplets
-from ..droplets.detectability import surviving
+from ..droplets.detectability import image_range, spectrum, surviving
 from ..staging import Plan
 from .development import Development, develop, development, resampling, resized, undeveloped
+=======
+from .camera import Development, develop, development, resampling, resized, undeveloped
+from .columns import Droplets
+from .detectability import image_range, spectrum, surviving
+from .dressing import choose
+from .staging import Plan
+>>>>>>> 7f6d8cf (Simulations: what nobody sees is not asked for; the network has a convolution more at its two finest levels):pyrodrop/detection/simulation/exposure.py
 
 Picture = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -19,11 +27,13 @@ class Exposed(NamedTuple):
     """A final image, (size, size), the share of each droplet that is left, (n,), and what was added to it.
 
     added: variance of what steps of grey and compression added where it lies, a pixel of the painted grid, (n,).
+    contrast: root mean square of each droplet's change that is left, over the range of the final image, (n,).
     """
 
     image: Picture
     left: Floats
     added: Floats
+    contrast: Floats
 
 
 def noise_level(rng: np.random.Generator, droplets: Droplets, clutter: bool) -> float:
@@ -45,13 +55,21 @@ def lossy(
     r: NDArray[np.float64],
 ) -> Exposed:
     """Develop an image, and hold the change by its droplets before and after against each other."""
-    final = develop(image, settings)
+    final, blank = develop(image, settings), develop(bare, settings)
+    _, _, contrast = surviving(image - bare, final - blank, x, y, r)
+    contrast = contrast / max(image_range(final), 1e-9)
     if not (settings.clip or settings.levels or settings.quality):
-        return Exposed(final, np.ones(len(x)), np.zeros(len(x)))
-    blank = undeveloped(develop(bare, settings), settings)
-    left, stray = surviving(image - bare, undeveloped(final, settings) - blank, x, y, r)
-    added = float(np.var(blank - bare)) if settings.levels or settings.quality else 0.0
-    return Exposed(final, left, stray + added)
+        return Exposed(final, np.ones(len(x)), np.zeros(len(x)), contrast)
+    blank = undeveloped(blank, settings)
+    left, stray, _ = surviving(image - bare, undeveloped(final, settings) - blank, x, y, r)
+    added, correlated = 0.0, 1.0
+    if settings.levels or settings.quality:
+        # What compression adds is not white: its blocks are as large as droplets.
+        lost = blank - bare
+        variance = float(np.var(lost))
+        added = max(variance, float(spectrum(lost).max()))
+        correlated = added / max(variance, 1e-12)
+    return Exposed(final, left.clip(0, 1), correlated * stray + added, contrast)
 
 
 def exposed(

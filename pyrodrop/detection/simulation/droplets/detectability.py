@@ -18,6 +18,9 @@ from .painting import Painted
 
 LEVELS = 5
 HIDDEN = 0.25  # share of its disc below which a droplet that others cover counts less
+# The contrast, of an image's range, that is one standard deviation to the eye: people see differences of one to two
+# parts in a hundred (Weber's law), which are three to six of these.
+EYE = 1 / 300
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -37,11 +40,12 @@ def _halved(image):
 def surviving(before, after, x, y, r):
     """How much of what droplets change is left after clipping, steps of grey and compression, and what came instead.
 
-    The slope of the change after on the change before over a disc a little larger than the droplet, from 0 to 1, and
-    the variance a pixel of what is not on that line; 1 and 0 for a droplet outside the image. Both (n,).
+    The slope of the change after on the change before over a disc a little larger than the droplet, at least 0, and
+    the variance a pixel of what is not on that line; 1 and 0 for a droplet outside the image. Third, the root mean
+    square of what is left, in units of the change after; infinity outside. All (n,).
     """
     h, w = before.shape
-    share, stray = np.ones(x.shape[0]), np.zeros(x.shape[0])
+    share, stray, contrast = np.ones(x.shape[0]), np.zeros(x.shape[0]), np.full(x.shape[0], np.inf)
     for k in range(x.shape[0]):
         far = 1.15 * r[k] + 1.0
         both, square, rest, pixels = 0.0, 0.0, 0.0, 0
@@ -53,10 +57,11 @@ def surviving(before, after, x, y, r):
                     rest += after[i, j] ** 2
                     pixels += 1
         if square > 0:
-            slope = both / square
-            share[k] = min(max(slope, 0.0), 1.0)
+            slope = max(0.0, both / square)
+            share[k] = slope
             stray[k] = max(0.0, rest - slope * both) / pixels
-    return share, stray
+            contrast[k] = slope * math.sqrt(square / pixels)
+    return share, stray, contrast
 
 
 def spectrum(disturbance: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -83,15 +88,27 @@ def spectrum(disturbance: NDArray[np.float32]) -> NDArray[np.float64]:
     return variance
 
 
+def image_range(image: NDArray[np.float32]) -> float:
+    """The range of an image, from its 1st to its 99th percentile and a fiftieth of all of it."""
+    low, high = np.percentile(image[::2, ::2], [1, 99])
+    return float(high - low) + float(np.ptp(image)) / 50
+
+
 def detectability(
-    droplets: Droplets, painted: Painted, variance: NDArray[np.float64], blur: float, added: NDArray[np.float64]
+    droplets: Droplets,
+    painted: Painted,
+    variance: NDArray[np.float64],
+    blur: float,
+    added: NDArray[np.float64],
+    contrast: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Signal-to-noise ratio of each droplet, shape (n,).
 
     The squares of the ratios of all octaves add. Most of a body's energy is at its own scale; of a body with an edge,
     half of what a scale has is at the next finer one, down to the width of the edge. The blur takes its part: of a
     Gaussian of standard deviation s in the plane under a blur b the share s^2 / (s^2 + b^2) is left, of one across a
-    line the root of that. A droplet of which less than a quarter is seen counts in proportion less.
+    line the root of that. A droplet of which less than a quarter is seen counts in proportion less. However little
+    noise there is, what is told is not more than the droplet's contrast in units of the least that people see.
 
     Args:
         droplets: what was painted.
@@ -99,6 +116,7 @@ def detectability(
         variance: noise by octaves, as ``spectrum`` gives it, in the painted grid.
         blur: standard deviation of the blur after painting, in px of the painted grid.
         added: variance of what steps of grey and compression added, a pixel of the painted grid, shape (n,).
+        contrast: root mean square of what is left in the final image, over its range, shape (n,).
     """
     n = len(droplets)
     if n == 0:
@@ -119,7 +137,10 @@ def detectability(
         squared += share / (variance[k] + added + 1e-9)
     squared += 0.7 / (np.interp(own, np.arange(LEVELS), variance) + added + 1e-9)
     seen = painted.seen / np.maximum(painted.area, 1.0)
-    return np.sqrt(energy * left * squared) * np.clip(seen / HIDDEN, 0, 1)
+    # A rim has its contrast in a few pixels of its disc.
+    share = np.where(rimmed, np.minimum(5 * np.hypot(width, blur) / droplets.r, 1.0), 1.0)
+    told = np.minimum(np.sqrt(energy * left * squared), contrast / (EYE * np.sqrt(share)))
+    return told * np.clip(seen / HIDDEN, 0, 1)
 
 
 def sign(painted: Painted) -> NDArray[np.float64]:
