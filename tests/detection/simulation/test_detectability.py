@@ -7,9 +7,9 @@ import pytest
 
 from pyrodrop.detection.simulation.droplets.columns import Droplets
 from pyrodrop.detection.simulation.droplets.detectability import LEVELS, detectability, sign, spectrum, surviving
+from pyrodrop.detection.simulation.droplets.painting import Painted, paint
 from pyrodrop.detection.simulation.fields import bank
 from pyrodrop.detection.simulation.filters import blurred
-from pyrodrop.detection.simulation.droplets.painting import Painted, paint
 
 
 def spots(heights: list[float], r: float = 4.0, opacity: float = 0.0) -> tuple[Droplets, Painted]:

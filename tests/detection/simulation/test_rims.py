@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from pyrodrop.detection.simulation.droplets.columns import Droplets
-from pyrodrop.detection.simulation.fields import bank
-from pyrodrop.detection.simulation.filters import blurred
 from pyrodrop.detection.simulation.droplets.looks import LOOKS
 from pyrodrop.detection.simulation.droplets.painting import paint
 from pyrodrop.detection.simulation.droplets.rims import blurred_disc, rim_after
+from pyrodrop.detection.simulation.fields import bank
+from pyrodrop.detection.simulation.filters import blurred
 
 CENTRE = 64
 
