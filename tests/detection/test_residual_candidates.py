@@ -63,7 +63,7 @@ def wide_skirt(squared: torch.Tensor, r: torch.Tensor, shape: torch.Tensor) -> t
 
 
 def test_how_far_a_droplet_goes_is_for_its_profile_to_say() -> None:
-    """The first of a profile's shared numbers may be anything: a template cut at r + 3 of it would lose half of this."""
+    """The first of a profile's shared numbers may be anything: cut at r + 3 of it, half of this would be lost."""
     share, times = 0.4, 4.0
     parameters = (ShapeParameter("share", 1.0, log=True), ShapeParameter("times", 1.0, log=True))
     register(Profile("skirt", wide_skirt, parameters))

@@ -29,8 +29,8 @@ class Patches(NamedTuple):
     circles: for each patch (m, 8), float32: x, y and r in px (pixel centres on integers; r is the geometric mean of
         the half axes of the outer rim, where the outermost edge is at half its height), minor over major axis, angle
         of the major axis in radians from x towards y in [0, pi), detectability (the signal-to-noise ratio of a
-        matched filter, ``droplets/detectability.py``), depth (0, or how many droplets it lies in) and sign (1 brighter than
-        what is around, -1 darker, 0 both or a rim only). Only droplets whose centre is in the patch.
+        matched filter, ``droplets/detectability.py``), depth (0, or how many droplets it lies in) and sign (1 brighter
+        than what is around, -1 darker, 0 both or a rim only). Only droplets whose centre is in the patch.
     kinds: for each patch a short name, as "rimmed", "nested+walls", "empty" or "empty+lettering".
     """
 

@@ -5,19 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD:pyrodrop/detection/simulation/camera/exposure.py
 from ..chance import choose
 from ..droplets.columns import Droplets
 from ..droplets.detectability import image_range, spectrum, surviving
 from ..staging import Plan
 from .development import Development, develop, development, resampling, resized, undeveloped
-=======
-from .camera import Development, develop, development, resampling, resized, undeveloped
-from .columns import Droplets
-from .detectability import image_range, spectrum, surviving
-from .dressing import choose
-from .staging import Plan
->>>>>>> 7f6d8cf (Simulations: what nobody sees is not asked for; the network has a convolution more at its two finest levels):pyrodrop/detection/simulation/exposure.py
 
 Picture = NDArray[np.float32]
 Floats = NDArray[np.float64]
