@@ -19,7 +19,7 @@ from pyrodrop.inference.draws import Draws, SamplerStats, diagnose
 from pyrodrop.inference.graphs import can_compile
 from pyrodrop.inference.kernel import NUTS
 from pyrodrop.inference.pyro_nuts import Run, progress_bar, pyro_logger_kept, sample_with_pyro
-from pyrodrop.inference.whitening import Whitened, principal_factor
+from pyrodrop.inference.whitening import Whitened, whitened_density
 
 __all__ = ["NUTS", "Draws", "sample_nuts"]
 
@@ -147,7 +147,7 @@ def _kernel(
         check(density, capture(density.value_and_grad, example, *density.tensors))
         around: Density | Whitened = density
         if inverse_mass is not None and inverse_mass.dim() == 2:
-            around, initial = _whitened(density, initial, inverse_mass, run.num_chains)
+            around, initial = whitened_density(density, initial, inverse_mass, run.num_chains)
             inverse_mass = None
         return NUTS(
             around,
@@ -162,27 +162,6 @@ def _kernel(
     except RuntimeError as error:  # what tracing makes of control flow that depends on values
         reason = str(error).strip().splitlines()
         raise NotFlatError(f"the model cannot be captured: {reason[0] if reason else error!r}") from error
-
-
-def _whitened(density: Density, initial: Tensor | None, covariance: Tensor, num_chains: int) -> tuple[Whitened, Tensor]:
-    """The density in coordinates in which the covariance is the identity, and the starts in them."""
-    size = density.size
-    if covariance.shape != (size, size):
-        raise ValueError(
-            f"expected an inverse mass of shape ({size},) or ({size}, {size}), got {tuple(covariance.shape)}"
-        )
-    if initial is None:
-        raise ValueError("a dense inverse mass needs initial positions: where the posterior has that covariance")
-    if initial.shape not in ((num_chains, size), (size,)):
-        raise ValueError(
-            f"expected initial positions of shape ({num_chains}, {size}) or ({size},), got {tuple(initial.shape)}"
-        )
-    # In double precision, and about the starts: what is left for the density's own dtype is of the size of the steps.
-    start = initial.to(density.device, torch.float64)
-    centre = start if start.dim() == 1 else start.mean(0)
-    factor = principal_factor(covariance.to(density.device, torch.float64))
-    around = Whitened(density, centre.to(density.dtype), factor.to(density.dtype))
-    return around, around.whitened(start.to(density.dtype))
 
 
 def _largest(density: Density, seed: int) -> float:

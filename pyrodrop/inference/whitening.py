@@ -92,3 +92,36 @@ def principal_factor(covariance: Tensor) -> Tensor:
         raise ValueError(f"expected a positive definite covariance; an eigenvalue is {float(values[0]):.3g}")
     factor: Tensor = widths[:, None] * axes * values.sqrt()
     return factor
+
+
+def whitened_density(
+    density: Density, initial: Tensor | None, covariance: Tensor, num_chains: int
+) -> tuple[Whitened, Tensor]:
+    """The density in coordinates in which the covariance is the identity, and the initial positions in them.
+
+    Args:
+        density: of D numbers.
+        initial: positions, (D,) or (num_chains, D).
+        covariance: (D, D), symmetric and positive definite.
+        num_chains: how many chains.
+
+    Raises:
+        ValueError: for shapes that do not fit, no initial positions, or a covariance that is not positive definite.
+    """
+    size = density.size
+    if covariance.shape != (size, size):
+        raise ValueError(
+            f"expected an inverse mass of shape ({size},) or ({size}, {size}), got {tuple(covariance.shape)}"
+        )
+    if initial is None:
+        raise ValueError("a dense inverse mass needs initial positions: where the posterior has that covariance")
+    if initial.shape not in ((num_chains, size), (size,)):
+        raise ValueError(
+            f"expected initial positions of shape ({num_chains}, {size}) or ({size},), got {tuple(initial.shape)}"
+        )
+    # In double precision, and about the starts: what is left for the density's own dtype is of the size of the steps.
+    start = initial.to(density.device, torch.float64)
+    centre = start if start.dim() == 1 else start.mean(0)
+    factor = principal_factor(covariance.to(density.device, torch.float64))
+    around = Whitened(density, centre.to(density.dtype), factor.to(density.dtype))
+    return around, around.whitened(start.to(density.dtype))
