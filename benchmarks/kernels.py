@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.rendering import log_likelihood
-from pyrodrop.rendering.kernels import bands
+from pyrodrop.rendering.kernels.bands import operators
 
 POST = (760, 1014)
 
@@ -71,7 +71,7 @@ def step(arguments: tuple[Tensor, ...], kernel: str) -> Callable[[], object]:
 def kernel(arguments: tuple[Tensor, ...]) -> Callable[[], object]:
     """Loss and gradient by the compiled kernel, without torch's operator around it."""
     *leaves, channel = (t.detach() for t in arguments)
-    return lambda: bands._sweep("BOTH", *leaves, channel[None])
+    return lambda: operators._sweep("BOTH", *leaves, channel[None])
 
 
 @numba.njit(fastmath=True, nogil=True, parallel=True)

@@ -24,7 +24,6 @@ MANY_ARGUMENTS |= {
 }
 # Over a limit on the day that the limits were set: these may shrink and must not grow.
 OVER = {
-    "pyrodrop.rendering.kernels": 18,
     "pyrodrop.joint.joint_fit.fit_jointly": 11,
     "joint/test_joint_fit.py": 362,
 }

@@ -11,7 +11,7 @@ from operator import index
 import torch
 from torch import Tensor
 
-from pyrodrop.rendering.kernels.bands import half_squares_bands, render_bands
+from pyrodrop.rendering.kernels.bands.operators import half_squares_bands, render_bands
 from pyrodrop.rendering.kernels.definition import render_reference
 from pyrodrop.rendering.kernels.separable import render_separable
 from pyrodrop.rendering.kernels.tiles import half_squares_tiles, render_tiles

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyrodrop.rendering import log_likelihood, render
-from pyrodrop.rendering.kernels import bands
+from pyrodrop.rendering.kernels.bands import operators
 
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
@@ -234,9 +234,9 @@ class TestBands(KernelContract):
         leaves = droplets(1, (2,), 4, (20, 22), 30.0, dtype)
         channel = torch.zeros(20, 22, dtype=dtype)
         plain = [t.detach() for t in leaves]
-        torch.library.opcheck(bands._half_squares, (*leaves, channel))
-        torch.library.opcheck(bands._image, (*leaves, 20, 22))
-        torch.library.opcheck(bands._vjp, (*plain, torch.ones(2, 20, 22, dtype=dtype)))
+        torch.library.opcheck(operators._half_squares, (*leaves, channel))
+        torch.library.opcheck(operators._image, (*leaves, 20, 22))
+        torch.library.opcheck(operators._vjp, (*plain, torch.ones(2, 20, 22, dtype=dtype)))
 
     @pytest.mark.global_rng
     def test_whole_under_compile(self) -> None:

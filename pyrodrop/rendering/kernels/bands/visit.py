@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numba
 
-from pyrodrop.rendering.kernels import bands_lanes as lanes
-from pyrodrop.rendering.kernels.bands_lanes import add_four_rows, close_moments, fill_gaussian, gather_four_rows
-from pyrodrop.rendering.kernels.bands_pyramid import fast
-from pyrodrop.rendering.kernels.bands_reach import span
+from pyrodrop.rendering.kernels.bands import lanes
+from pyrodrop.rendering.kernels.bands.lanes import add_four_rows, close_moments, fill_gaussian, gather_four_rows
+from pyrodrop.rendering.kernels.bands.pyramid import fast
+from pyrodrop.rendering.kernels.bands.reach import span
 
 LANES = lanes.lanes(32)  # of float32, and a multiple of those of float64
 SCALE = math.sqrt(math.log2(math.e) / 2)  # exp(-q / 2) = 2^-(SCALE^2 q)

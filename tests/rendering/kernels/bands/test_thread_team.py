@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from pyrodrop.rendering.kernels import bands, bands_call
-from pyrodrop.rendering.kernels.bands_data import NEXT
-from pyrodrop.rendering.kernels.bands_reach import GRID, REST, levels
-from pyrodrop.rendering.kernels.thread_team import Team
+from pyrodrop.rendering.kernels.bands import call, operators
+from pyrodrop.rendering.kernels.bands.data import NEXT
+from pyrodrop.rendering.kernels.bands.reach import GRID, REST, levels
+from pyrodrop.rendering.kernels.bands.thread_team import Team
 
 SIZE, N = (150, 130), 12
 
@@ -27,24 +27,24 @@ def scene() -> list[torch.Tensor]:
 def test_a_thread_that_takes_a_band_and_never_comes_back_is_made_up_for(job: str) -> None:
     *leaves, image = scene()
     expected_image = image.clone()
-    expected = bands._sweep(job, *leaves, expected_image)
+    expected = operators._sweep(job, *leaves, expected_image)
     table = levels(*SIZE, True)
     rows = [t.reshape(1, N).numpy() for t in leaves[:4]]
     picture = image.clone().numpy()
     store = np.empty(int(table[-1, GRID] + table[-1, REST]), np.float32)
-    plan = bands_call.Plan(bands.SUPPORT_RADII[torch.float32], bands.BROAD[torch.float32], table)
-    droplets = bands_call.Droplets(*rows, leaves[4].reshape(1).numpy())
-    what = getattr(bands_call, job)
-    prepared = bands_call.prepare(what, droplets, picture, plan, store)
+    plan = call.Plan(operators.SUPPORT_RADII[torch.float32], operators.BROAD[torch.float32], table)
+    droplets = call.Droplets(*rows, leaves[4].reshape(1).numpy())
+    what = getattr(call, job)
+    prepared = call.prepare(what, droplets, picture, plan, store)
     top, counters, droplets, planes, reach, sums = prepared
     assert top > 0  # so that a lost band of a coarse level is missed by the finer ones
     counters[:, NEXT] = 1
-    bands_call.take_part(True, what, top, counters, droplets, planes, plan, reach, sums)
+    call.take_part(True, what, top, counters, droplets, planes, plan, reach, sums)
     np.testing.assert_array_equal(picture, expected_image.numpy())
     if job != "DRAW":
         gradients = [np.empty((1, N), np.float32) for _ in range(4)]
         half_squares, by_bg = np.empty(1, np.float32), np.empty(1, np.float32)
-        bands_call.add_up(droplets, reach, sums, bands_call.Results(half_squares, *gradients, by_bg))
+        call.add_up(droplets, reach, sums, call.Results(half_squares, *gradients, by_bg))
         for own, other in zip((*gradients, by_bg), expected[1:], strict=True):
             np.testing.assert_array_equal(own.reshape(-1), other.reshape(-1).numpy())
 
@@ -88,9 +88,9 @@ def test_the_gradient_is_the_same_to_the_last_bit_however_many_threads_take_part
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = bands._sweep("BOTH", *leaves, image)
+        alone = operators._sweep("BOTH", *leaves, image)
         torch.set_num_threads(4)
-        together = [bands._sweep("BOTH", *leaves, image) for _ in range(50)]
+        together = [operators._sweep("BOTH", *leaves, image) for _ in range(50)]
     finally:
         torch.set_num_threads(threads)
     for results in together:

@@ -5,7 +5,7 @@ droplet's amplitude at any pixel, and at most 8e-6 of the whole sum (over an eve
 radius, less in the others. In float64, 8.5: 2.1e-16 and 8e-15.
 
 In float32 a droplet of ``BROAD`` px or more is drawn, and its gradient taken, on a grid 2^l times coarser, with 6 to
-12 points a radius (see ``bands_pyramid``): interpolation adds at most 3.2e-6 of its amplitude at any pixel. The
+12 points a radius (see ``pyramid``): interpolation adds at most 3.2e-6 of its amplitude at any pixel. The
 gradient is exact for the interpolated image. In all the image is within 4e-6 of the sum of the amplitudes' sizes that
 meet at a pixel, and what float32 rounds. float64 stays at full resolution.
 
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.rendering.double_backward import half_square_gradients, image_gradients
-from pyrodrop.rendering.kernels.thread_team import Team
+from pyrodrop.rendering.kernels.bands.thread_team import Team
 from pyrodrop.rendering.vmap import map_as_leading
 
 SUPPORT_RADII = {torch.float32: 5.4, torch.float64: 8.5}
@@ -155,9 +155,9 @@ def _store(count: int, dtype: torch.dtype) -> Tensor:
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
     """The compiled module. Numba takes a third of a second to import: only who draws pays for it."""
-    from pyrodrop.rendering.kernels import bands_call
+    from pyrodrop.rendering.kernels.bands import call
 
-    return bands_call
+    return call
 
 
 _team = Team()
@@ -168,7 +168,7 @@ def _sweep(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Half the sums of squares and the five gradients; what the job does not ask for is left unwritten."""
     compiled = _compiled()
-    from pyrodrop.rendering.kernels.bands_reach import GRID, REST, levels
+    from pyrodrop.rendering.kernels.bands.reach import GRID, REST, levels
 
     height, width = picture.shape[-2:]
     images, number = bg.numel(), x.shape[-1]

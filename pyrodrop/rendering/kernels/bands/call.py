@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-from pyrodrop.rendering.kernels.bands_data import (
+from pyrodrop.rendering.kernels.bands.data import (
     BOTH,
     CLAIMS,
     DRAW,
@@ -15,8 +15,8 @@ from pyrodrop.rendering.kernels.bands_data import (
     Sums,
     steps_of,
 )
-from pyrodrop.rendering.kernels.bands_reach import BANDS, GRID, REST, Reach, find_reach
-from pyrodrop.rendering.kernels.bands_sweep import take_part
+from pyrodrop.rendering.kernels.bands.reach import BANDS, GRID, REST, Reach, find_reach
+from pyrodrop.rendering.kernels.bands.sweep import take_part
 
 __all__ = ["BOTH", "DRAW", "VJP", "Droplets", "Plan", "Results", "add_up", "prepare", "sweep", "take_part"]
 

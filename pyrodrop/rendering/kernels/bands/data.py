@@ -6,11 +6,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.rendering.kernels import bands_lanes as lanes
-from pyrodrop.rendering.kernels.bands_pyramid import PAD
-from pyrodrop.rendering.kernels.bands_reach import ROWS, WIDTH
-from pyrodrop.rendering.kernels.bands_visit import LANES
-from pyrodrop.rendering.kernels.tickets import APART
+from pyrodrop.rendering.kernels.bands import lanes
+from pyrodrop.rendering.kernels.bands.pyramid import PAD
+from pyrodrop.rendering.kernels.bands.reach import ROWS, WIDTH
+from pyrodrop.rendering.kernels.bands.tickets import APART
+from pyrodrop.rendering.kernels.bands.visit import LANES
 
 BOTH, DRAW, VJP = 0, 1, 2  # the loss and its gradient; the image; the gradient for a given one by the image
 
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     """How droplets are drawn.
 
     cut: the radii at which they end. broad: the radius in px from which one is drawn on a coarser grid. table: the
-    levels, as ``bands_reach.levels`` has them.
+    levels, as ``reach.levels`` has them.
     """
 
     cut: float

@@ -13,7 +13,7 @@ So the caller never waits for longer than it takes to keep a band, and what a la
 import numba
 import numpy as np
 
-from pyrodrop.rendering.kernels.bands_data import (
+from pyrodrop.rendering.kernels.bands.data import (
     CLAIMS,
     DONE,
     DRAW,
@@ -23,14 +23,14 @@ from pyrodrop.rendering.kernels.bands_data import (
     step_of,
     steps_of,
 )
-from pyrodrop.rendering.kernels.bands_pyramid import (
+from pyrodrop.rendering.kernels.bands.pyramid import (
     coarsen_row,
     coarsened_row,
     copy_row,
     refine_row,
     refined_rows,
 )
-from pyrodrop.rendering.kernels.bands_reach import (
+from pyrodrop.rendering.kernels.bands.reach import (
     BANDS,
     FIRST_BAND,
     GRID,
@@ -41,8 +41,8 @@ from pyrodrop.rendering.kernels.bands_reach import (
     WIDTH,
     on_level,
 )
-from pyrodrop.rendering.kernels.bands_visit import Droplet, Rows, subtract_row, sum_row, visit
-from pyrodrop.rendering.kernels.tickets import CAN_YIELD, count_done, number_done, sched_yield, take_ticket
+from pyrodrop.rendering.kernels.bands.tickets import CAN_YIELD, count_done, number_done, sched_yield, take_ticket
+from pyrodrop.rendering.kernels.bands.visit import Droplet, Rows, subtract_row, sum_row, visit
 
 # A thread that finds a step unfinished looks so often before it does something about it: about a tenth of a
 # millisecond, which is what a band takes.

@@ -1,7 +1,7 @@
 """Which bands of which grid a droplet reaches: the bookkeeping of the ``bands`` kernel.
 
 The image is level 0. Level l >= 1 is a grid with one point every 2^l pixels, numbered from ``MARGIN`` points outside
-the image, so that the filter that refines it (``bands_pyramid``) finds all its points. Each level is cut in bands of
+the image, so that the filter that refines it (``pyramid``) finds all its points. Each level is cut in bands of
 ``ROWS`` rows; a droplet lives on one level and has one entry for each band of it that it reaches.
 """
 
