@@ -7,14 +7,16 @@ until the bright part of its histogram is the longer one. Its circles are turned
 image, to the last digit, the choice does not matter.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyrodrop.detection.network.parts import Readable, blocks
+
 Picture = NDArray[np.float32]
 TIE = 1e-9  # of the sum of magnitudes: a difference that rounding may have made
-ROWS = 256  # looked at together, for memory's sake
 
 
 class View(NamedTuple):
@@ -32,11 +34,6 @@ class View(NamedTuple):
         image = image[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
         return np.ascontiguousarray(image * np.float32(self.sign) if self.sign < 0 else image)
 
-    def mask_of(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A mask (H, W) in this view."""
-        mask = mask.T if self.transpose else mask
-        return np.ascontiguousarray(mask[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
-
     def point_back(
         self, x: NDArray[np.float64], y: NDArray[np.float64], shape: tuple[int, int]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -52,27 +49,56 @@ class View(NamedTuple):
         return (np.pi / 2 - angle if self.transpose else angle) % np.pi
 
 
-def canonical_view(image: Picture, median: float, inside: NDArray[np.bool_]) -> View:
+@dataclass(frozen=True)
+class Viewed:
+    """An image of which parts are read, in a view of it: each part is that of ``view.of`` the whole."""
+
+    image: Readable
+    view: View
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in the view."""
+        height, width = self.image.shape
+        return (width, height) if self.view.transpose else (height, width)
+
+    def __getitem__(self, box: tuple[slice, slice], /) -> Picture:
+        """Some rows and columns of the view."""
+        height, width = self.shape
+        (top, bottom, _), (left, right, _) = box[0].indices(height), box[1].indices(width)
+        if self.view.flip_y:
+            top, bottom = height - bottom, height - top
+        if self.view.flip_x:
+            left, right = width - right, width - left
+        rows, columns = slice(top, bottom), slice(left, right)
+        return self.view.of(self.image[(columns, rows) if self.view.transpose else (rows, columns)])
+
+
+def canonical_view(image: Readable, median: float) -> View:
     """The view of an image (H, W) in which the network looks at it.
 
-    median: of the pixels inside. inside: (H, W), False where a pixel is unknown or not to be looked at.
+    median: of the pixels that are known; those that are NaN are not looked at.
     """
     height, width = image.shape
-    largest = np.abs(image - np.float32(median)).max(initial=0.0, where=inside)
+    whole = (height, width)
+    largest = max(
+        float(np.abs(part - np.float32(median)).max(initial=0.0, where=np.isfinite(part)))
+        for part in (image[box] for box in blocks(whole))
+    )
     if largest == 0:
         return View()
     # Even powers of the contrast do not change when the image is inverted; odd ones give its sign.
     columns, rows, odd = np.zeros((3, width)), np.zeros((3, height)), np.zeros((2, height))
-    for top in range(0, height, ROWS):
-        part = slice(top, top + ROWS)
-        contrast = np.where(inside[part], (image[part].astype(np.float64) - median) / largest, 0.0)
+    for down, along in blocks(whole):
+        part = image[down, along]
+        contrast = np.where(np.isfinite(part), (part.astype(np.float64) - median) / largest, 0.0)
         even = np.ones_like(contrast)
         for k in range(3):
             even = even * contrast**2
-            columns[k] += even.sum(0)
-            rows[k, part] = even.sum(1)
+            columns[k, along] += even.sum(0)
+            rows[k, down] += even.sum(1)
             if k < 2:
-                odd[k, part] = (even * contrast).sum(1)
+                odd[k, down] += (even * contrast).sum(1)
     at_x, at_y = np.arange(width) - (width - 1) / 2, np.arange(height) - (height - 1) / 2
     # Of each power the first and the third moment: an even contrast with an odd arrangement has no first one.
     to_right = [_Sum.of(c * at_x**k) for c in columns for k in (1, 3)]

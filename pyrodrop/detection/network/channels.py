@@ -39,15 +39,24 @@ def image_statistics(pixels: NDArray[np.float32]) -> ImageStatistics:
     finite = pixels[np.isfinite(pixels)].astype(np.float64)
     if finite.size == 0:
         return ImageStatistics(0.0, 0.0, 0.0)
-    low, median, high = np.quantile(finite, [0.01, 0.5, 0.99])
-    spread = (high - low) + (finite.max() - finite.min()) / 50
     differences = np.concatenate(
         [np.abs(np.diff(pixels.astype(np.float64), 2, axis=axis)).ravel() for axis in (0, 1) if pixels.shape[axis] > 2]
         or [np.zeros(1)]
     )
     differences = differences[np.isfinite(differences)]
-    noise = float(np.median(differences)) / 0.6745 / 6**0.5 if differences.size else 0.0
-    return ImageStatistics(float(median), float(spread), noise)
+    middle = float(np.median(differences)) if differences.size else 0.0
+    return statistics_of(np.quantile(finite, [0.01, 0.5, 0.99]), (finite.min(), finite.max()), middle)
+
+
+def statistics_of(
+    quantiles: NDArray[np.float64], ends: tuple[float, float], median_difference: float
+) -> ImageStatistics:
+    """The statistics from the 1st, 50th and 99th percentile, the least and greatest value, and the median size of
+    second differences.
+    """
+    low, median, high = quantiles
+    spread = (high - low) + (ends[1] - ends[0]) / 50
+    return ImageStatistics(float(median), float(spread), median_difference / 0.6745 / 6**0.5)
 
 
 def _box_sum(values: Tensor) -> Tensor:

@@ -5,14 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from pyrodrop.detection.network.canonical import View, canonical_view
+from pyrodrop.detection.network.canonical import View, Viewed, canonical_view
 
 VIEWS = [View(*flags, sign) for *flags, sign in itertools.product([False, True], [False, True], [False, True], [1, -1])]
 
 
 def seen(image: np.ndarray) -> np.ndarray:
     """The image in its canonical view."""
-    view = canonical_view(image, float(np.median(image)), np.ones(image.shape, bool))
+    view = canonical_view(image, float(np.median(image)))
     return view.of(image)
 
 
@@ -45,4 +45,13 @@ def test_points_and_angles_come_back(view: View) -> None:
 
 
 def test_a_constant_image_has_a_view() -> None:
-    assert canonical_view(np.ones((9, 9), np.float32), 1.0, np.ones((9, 9), bool)) == View()
+    assert canonical_view(np.ones((9, 9), np.float32), 1.0) == View()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_parts_of_a_viewed_image_are_those_of_the_whole_in_that_view(view: View) -> None:
+    image = np.random.default_rng(1).normal(size=(30, 50)).astype(np.float32)
+    viewed, whole = Viewed(image, view), view.of(image)
+    assert viewed.shape == whole.shape
+    for box in ((slice(0, 30), slice(0, 30)), (slice(3, 17), slice(5, 6)), (slice(20, 99), slice(0, 4))):
+        np.testing.assert_array_equal(viewed[box], whole[box])
