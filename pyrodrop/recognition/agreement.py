@@ -21,20 +21,48 @@ _FREEDOM = 5.0
 _ROUNDS = 50
 
 
-def joint_fit_is_right(fit: JointFit, candidates: Candidates) -> Array:
+def joint_fit_is_right(fit: JointFit, candidates: Candidates, share: float | None = None) -> Array:
     """Probability that the joint fit, and not the network, has each droplet's centre and radius right, (N,).
+
+    What the network has not proposed is the joint fit's.
+
+    Args:
+        fit: the joint fit of the candidates.
+        candidates: what was fitted, N of them.
+        share: of droplets for which the fit is right, where it is known of the image that this is a part of; else
+            this image says it (``share_of``).
+    """
+    right = np.ones(len(candidates.x))
+    log_odds = log_odds_of_joint_fit(fit, candidates)
+    right[candidates.proposed > 0] = _weight(log_odds, share_of(log_odds) if share is None else share)
+    return right
+
+
+def share_of(log_odds: Array) -> float:
+    """The share of droplets for which the joint fit is right, from the log odds of each, (n,).
+
+    Its prior is uniform; it is found by expectation and maximisation, and is 1/2 where there is no droplet.
+    """
+    share = 0.5
+    for _ in range(_ROUNDS):
+        share = float(_weight(log_odds, share).sum() + 1) / (len(log_odds) + 2)
+    return share
+
+
+def _weight(log_odds: Array, share: float) -> Array:
+    odds = np.log(share) - np.log1p(-share) + log_odds
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -500, 500))))
+
+
+def log_odds_of_joint_fit(fit: JointFit, candidates: Candidates) -> Array:
+    """Log odds that the joint fit has the centre and radius of each proposed candidate right, were half of them, (n,).
 
     If it is right, its x, y and log radius differ from the network's by the errors of both, each a Student t of 5
     degrees of freedom with the network's and the fit's variances added up. If it is not, its radius is any that the
     fit may reach, uniform in log radius: it sits on another edge, with the same centre, or, as often, on something
-    else, its centre uniform over the square that the fit may reach. The share of droplets for which the fit is right
-    has a uniform prior and is that of the image, found by expectation and maximisation. What the network has not
-    proposed is the joint fit's.
+    else, its centre uniform over the square that the fit may reach.
     """
     proposed = candidates.proposed > 0
-    right = np.ones(len(candidates.x))
-    if not proposed.any():
-        return right
     variance = fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]][proposed]
     own = candidates.those(proposed)
     apart = np.stack(
@@ -47,13 +75,7 @@ def joint_fit_is_right(fit: JointFit, candidates: Candidates) -> Array:
     log_right = log_centre + log_radius
     log_anywhere = -2 * np.log(2 * far_of(own.radius))
     log_wrong = np.logaddexp(log_centre, log_anywhere) - np.log(2.0) - np.log(2 * np.log(FAR_FACTOR))
-    share = 0.5
-    for _ in range(_ROUNDS):
-        odds = np.log(share) - np.log1p(-share) + log_right - log_wrong
-        weight = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
-        share = (weight.sum() + 1) / (len(weight) + 2)
-    right[proposed] = weight
-    return right
+    return np.asarray(log_right - log_wrong)
 
 
 def combined_draws(

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.detection.propose import Proposals
+from pyrodrop.detection.proposals import Proposals
+from pyrodrop.models.prior_scales import PriorScales
 
 Array = NDArray[np.float64]
 
@@ -43,3 +44,18 @@ class Candidates(NamedTuple):
     def and_those(self, others: "Candidates") -> "Candidates":
         """These, and after them the others."""
         return Candidates(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
+
+
+class OfWhole(NamedTuple):
+    """What is known of the whole image that an image is a part of; what is None the image says of itself.
+
+    candidates: what the network proposes in the part, in px of the part. scales: of the priors. joint_share: share of
+    droplets whose centre and radius the joint fit has right (``agreement``).
+    """
+
+    candidates: Candidates | None = None
+    scales: PriorScales | None = None
+    joint_share: float | None = None
+
+
+NOTHING_KNOWN = OfWhole()

@@ -11,9 +11,9 @@ from pyrodrop.detection.residual_candidates import peaks_left_over
 from pyrodrop.joint.descent import TOLERANCE
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
 from pyrodrop.joint.profile_choice import fit_best_profile
-from pyrodrop.models.prior_scales import PriorScales, image_scales
+from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.agreement import joint_fit_is_right
-from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
 from pyrodrop.recognition.splits import needless, suspects, united, within
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 # A candidate less likely than this is dropped; a hundred of them would not make one droplet.
 LEAST = 0.01
 # And a proposal less likely than this is not looked at.
-_LEAST_PROPOSED = 0.1
+LEAST_PROPOSED = 0.1
 # Rounds of thinning out, and of looking at what is left over.
 _THINNINGS, _LOOKS = 4, 3
 # Steps of a fit that only has to tell what is there from what is not, and the gain in log density where it rests: what
@@ -48,9 +48,7 @@ class Recognised(NamedTuple):
     candidates: Candidates
 
 
-def recognise(
-    channels: Array, prominent: Array, profiles: Sequence[str], scales: PriorScales | None = None
-) -> Recognised:
+def recognise(channels: Array, prominent: Array, profiles: Sequence[str], whole: OfWhole = NOTHING_KNOWN) -> Recognised:
     """Find the droplets of an image, fit them jointly, and say of each how likely it is a droplet.
 
     The network proposes (``detection.propose``), the joint fit, which knows the likelihood, disposes: presence is the
@@ -62,9 +60,11 @@ def recognise(
         channels: the image, (C, H, W).
         prominent: the one channel to look for candidates in, (H, W).
         profiles: those to choose from by their evidence.
-        scales: of the priors, where this image is a part of a larger one; else the image says it of itself.
+        whole: what is known of the image that this one is a part of.
     """
-    candidates = Candidates.of_proposals(propose(prominent.astype(np.float32), least_presence=_LEAST_PROPOSED))
+    candidates, scales = whole.candidates, whole.scales
+    if candidates is None:
+        candidates = Candidates.of_proposals(propose(prominent.astype(np.float32), least_presence=LEAST_PROPOSED))
     white = pixel_noise(channels)
     if scales is None:
         likely = candidates.radius[candidates.proposed >= 0.5]
@@ -86,18 +86,18 @@ def recognise(
     kept = ~within(fit, present) | (candidates.proposed > 0)
     candidates = candidates.those(kept)
     fit = _again(channels, fit, kept, candidates, 50)
-    return _recognised(fit, evidence, candidates, white)
-
-
-def _recognised(fit: JointFit, evidence: dict[str, float], candidates: Candidates, white: Array) -> Recognised:
     presence = presence_of(fit, candidates, white)
-    return Recognised(fit, presence, joint_fit_is_right(fit, candidates), evidence, candidates)
+    return Recognised(fit, presence, joint_fit_is_right(fit, candidates, whole.joint_share), evidence, candidates)
 
 
-def recognised_again(channels: Array, seen: Recognised) -> Recognised:
+def recognised_again(channels: Array, seen: Recognised, whole: OfWhole = NOTHING_KNOWN) -> Recognised:
     """The same droplets in an image, (C, H, W), that differs a little from the one that they were recognised in."""
     fit = _again(channels, seen.fit, np.ones(len(seen.fit.x), bool), seen.candidates, 50)
-    return _recognised(fit, seen.evidence, seen.candidates, pixel_noise(channels))
+    return seen._replace(
+        fit=fit,
+        presence=presence_of(fit, seen.candidates, pixel_noise(channels)),
+        joint_is_right=joint_fit_is_right(fit, seen.candidates, whole.joint_share),
+    )
 
 
 def _explains(fit: JointFit, candidates: Candidates, white: Array) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
-from pyrodrop.recognition.agreement import combined_draws, joint_fit_is_right
+from pyrodrop.recognition.agreement import combined_draws, joint_fit_is_right, log_odds_of_joint_fit, share_of
 from pyrodrop.recognition.candidates import Candidates
 
 
@@ -43,6 +43,19 @@ def test_a_droplet_is_judged_by_what_the_others_of_the_image_show(fit: JointFit)
     among_right = joint_fit_is_right(fit, said_by_network(fit, doubtful * fit.half_radius))[0]
     among_wrong = joint_fit_is_right(fit, said_by_network(fit, others * fit.half_radius))[0]
     assert among_right > 0.5 > among_wrong
+
+
+def test_a_part_is_judged_by_what_the_whole_image_shows(fit: JointFit) -> None:
+    """One doubtful droplet alone says little; given the share of the whole image it says what it says among all."""
+    n = len(fit.x)
+    among_others = said_by_network(fit, np.where(np.arange(n) == 0, 1.12, 1.6) * fit.half_radius)
+    share = share_of(log_odds_of_joint_fit(fit, among_others))
+    whole = joint_fit_is_right(fit, among_others)
+    assert share < 0.2
+    np.testing.assert_allclose(joint_fit_is_right(fit, among_others, share), whole, atol=1e-6)
+    agreeing = said_by_network(fit, np.where(np.arange(n) == 0, 1.12, 1.0) * fit.half_radius)
+    assert joint_fit_is_right(fit, agreeing)[0] > 0.5 > joint_fit_is_right(fit, agreeing, share)[0]
+    assert share_of(np.zeros(0)) == 0.5
 
 
 def test_what_the_network_has_not_proposed_is_the_joint_fits(fit: JointFit) -> None:

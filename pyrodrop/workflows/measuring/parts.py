@@ -1,6 +1,8 @@
 """A part of a larger image: looked at before anything is known of the whole, then measured with what is known of it.
 
-All parts are measured with the same scales of the priors, so that two parts say the same of what both see.
+All parts are measured with what is taken of the whole, the network's proposals, the scales of the priors and how far
+network and joint fit are to be believed, so that two parts say the same of what both see, and all parts what the whole
+image would.
 """
 
 import time
@@ -15,6 +17,9 @@ from torch import Tensor
 
 from pyrodrop.models.prior_scales import PriorScales as PriorScales
 from pyrodrop.models.prior_scales import image_scales
+from pyrodrop.recognition.agreement import log_odds_of_joint_fit, share_of
+from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.candidates import OfWhole as OfWhole
 from pyrodrop.recognition.recognise import Recognised, recognise, recognised_again
 from pyrodrop.workflows.measuring.assembly import measurement_of
 from pyrodrop.workflows.measuring.contents import MeasuredImage
@@ -30,18 +35,41 @@ _USUAL_RADIUS = 8.0
 class Look(NamedTuple):
     """What a close look at a part has shown.
 
-    evidence: log evidence of each profile. scales: of the priors. radii: of the droplets, px.
+    evidence: log evidence of each profile. profile: the one of them with the greatest. scales: of the priors. radii: of
+    the droplets, px. log_odds: that the joint fit, with that profile, has each of the part's own candidates right.
     """
 
     evidence: dict[str, float]
+    profile: str
     scales: PriorScales
     radii: Float[ndarray, " n"]
+    log_odds: Float[ndarray, " m"]
 
 
-def look_at(pixels: Float[ndarray, "h w"], profiles: Sequence[str]) -> Look:
-    """Recognise the droplets of a part of an image that nothing is known of yet."""
-    recognised = recognise(pixels[None], pixels, profiles)
-    return Look(recognised.evidence, recognised.fit.scales, _radii(recognised))
+def look_at(
+    pixels: Float[ndarray, "h w"], profiles: Sequence[str], candidates: Candidates, inner: tuple[slice, slice]
+) -> Look:
+    """Recognise the droplets of a part of an image of which only the network's candidates are known.
+
+    Args:
+        pixels: the part with its halo.
+        profiles: those to choose from.
+        candidates: of the whole image, those in these pixels.
+        inner: rows and columns of the part itself, whose droplets no other part has, and its halo does not cut.
+    """
+    recognised = recognise(pixels[None], pixels, profiles, OfWhole(candidates))
+    fit, seen = recognised.fit, recognised.candidates
+    rows, columns = inner
+    proposed = seen.proposed > 0
+    own = (seen.x >= columns.start) & (seen.x < columns.stop) & (seen.y >= rows.start) & (seen.y < rows.stop)
+    log_odds = log_odds_of_joint_fit(fit, seen)[own[proposed]]
+    return Look(recognised.evidence, fit.profile, fit.scales, _radii(recognised), log_odds)
+
+
+def joint_share_of(looks: Sequence[Look], profile: str) -> float:
+    """The share of droplets that the joint fit with this profile has right, by all that the looks have shown of it."""
+    alike = [look.log_odds for look in looks if look.profile == profile]
+    return share_of(np.concatenate(alike or [look.log_odds for look in looks]))
 
 
 def scales_of(looks: Sequence[Look], part_px: int) -> PriorScales:
@@ -67,29 +95,29 @@ def scales_of_dict(stored: dict[str, Any]) -> PriorScales:
 
 
 def measure_part(
-    pixels: Float[Tensor, "h w"], channel: str, profile: str, scales: PriorScales, inner: tuple[slice, slice], seed: int
+    pixels: Float[Tensor, "h w"], channel: str, profile: str, whole: OfWhole, inner: tuple[slice, slice], seed: int
 ) -> Measurement:
-    """Measure a part of an image with its halo, the scales of whose priors are known.
+    """Measure a part of an image with its halo.
 
     Args:
         pixels: the part with its halo.
         channel: name of the channel.
         profile: of the droplets.
-        scales: of the priors, those of the whole image.
+        whole: what is known of the whole image.
         inner: rows and columns that count; what lies outside of them and is not explained, as a droplet that the halo
             cuts, is filled in, and the part is fitted again.
         seed: of the posterior draws, and of what is filled in.
     """
     started = time.perf_counter()
     values = pixels.double().numpy()
-    recognised = recognise(values[None], values, (profile,), scales)
+    recognised = recognise(values[None], values, (profile,), whole)
     for again in range(_REFITS):
         unexplained = unexplained_pixels(recognised.fit, inner)
         if not unexplained.any():
             break
         values = filled(values, unexplained, recognised.fit, seed + again)
         pixels = torch.from_numpy(values.astype(np.float32))
-        recognised = recognised_again(values[None], recognised)
+        recognised = recognised_again(values[None], recognised, whole)
     return measurement_of(MeasuredImage(pixels[None], (channel,), None), recognised, seed, started)
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import tifffile
@@ -33,6 +33,13 @@ class LargeFileSettings(TypedDict, total=False):
     pixel_size_um: float | None
 
 
+class LevelRange(NamedTuple):
+    """The numbers of an image that become 0 and 1; ``black`` is 0, or the lowest of all where that is negative."""
+
+    white: float
+    black: float = 0.0
+
+
 @dataclass(frozen=True)
 class LargeImage:
     """An image of which parts can be read.
@@ -55,17 +62,17 @@ class LargeImage:
     pixel_size_um: float | None = None
     dark: bool = False
 
-    def channel(self, box: Box, white: float, name: str) -> Tensor:
-        """A channel of a part, its levels in units of ``white``, float32, (h, w); channels as ``Micrograph`` has them.
+    def channel(self, box: Box, levels: LevelRange, name: str) -> Tensor:
+        """A channel of a part, 0 at black and 1 at white, float32, (h, w); channels as ``Micrograph`` has them.
 
         Raises:
             ImageError: there is no such channel, or the part cannot be read.
         """
         stored = self.read(box)
-        levels = np.divide(stored, np.float64(white), dtype=np.float64)
+        values = np.subtract(stored, np.float64(levels.black), dtype=np.float64) / (levels.white - levels.black)
         if self.dark:
-            levels = 1 - levels
-        return take_channel(torch.from_numpy(levels.astype(np.float32)), name)
+            values = 1 - values
+        return take_channel(torch.from_numpy(values.astype(np.float32)), name)
 
 
 def open_large_image(source: object, frame: int | None = None) -> LargeImage:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -17,9 +18,11 @@ from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, positive, positive_whole, profiles_to_try, whole
-from pyrodrop.workflows.tiles.grid import Tile, tiles_of
+from pyrodrop.workflows.tiles.grid import Box, Tile, tiles_of
 from pyrodrop.workflows.tiles.large_image import LargeFileSettings, LargeImage, open_large_image
 from pyrodrop.workflows.tiles.plan import Plan, plan_tiles
+from pyrodrop.workflows.tiles.proposals_file import FILE as PROPOSALS
+from pyrodrop.workflows.tiles.proposals_file import candidates_in, propose_whole
 from pyrodrop.workflows.tiles.survey import survey
 from pyrodrop.workflows.tiles.tile_results import measure_tile, read_tile
 from pyrodrop.workflows.tiles.whole_image import WHOLE_IMAGE_FILES, facts_of, join_tiles, sizes_of, write_whole_image
@@ -45,12 +48,13 @@ def measure_tiles(
 ) -> dict[str, Any]:
     """Measure an image that need not fit into memory, tile by tile, and write the results into the folder ``out``.
 
-    The image is read once for its levels. A few tiles then choose the profile, the scales of the priors, what tells
-    droplets from clutter, and the halo which every tile looks beyond its own pixels: as wide as the largest droplet,
-    and twice as wide as nearly all (``plan``). All tiles are measured with these, and what two tiles saw at a seam is
-    reported once (``seams``). Each tile is written when it is done, into ``out/tiles``; the same call again, after
-    whatever interrupted it, does only those that are missing. For other pixels, other settings or another version the
-    tiles are done anew.
+    What is taken of the whole image is found first. The image is read for its levels; the network proposes circles in
+    all of it, looked at as one image is (``proposals_file``); a few tiles then choose the profile, the scales of the
+    priors, how far the network and the joint fit are to be believed, and the halo which every tile looks beyond its
+    own pixels: as wide as the largest droplet, and twice as wide as nearly all (``plan``). All tiles are measured with
+    these, and what two tiles saw at a seam is reported once (``seams``). Each tile is written when it is done, into
+    ``out/tiles``; the same call again, after whatever interrupted it, does only those that are missing. For other
+    pixels, other settings or another version the tiles are done anew.
 
     Args:
         source: the path of a TIFF or Zarr, or an array that gives parts of itself; see
@@ -93,14 +97,15 @@ def measure_tiles(
     parts = open_folder(folder / _FOLDER)
     tiles = tiles_of(image.size, tile_px)
     seen = survey(image, tiles, white)
-    asked = (pyrodrop.__version__, seen.digest, image.size, seen.white, tile_px, halo_px, profiles, channel, seed)
+    asked = (pyrodrop.__version__, seen.digest, image.size, *seen.levels, tile_px, halo_px, profiles, channel, seed)
     key = hashlib.sha256(repr((*asked, image.pixel_size_um)).encode()).hexdigest()
     plan = _earlier_plan(parts, key)
     with Workers(image, file.get("frame"), min(workers, len(tiles))) as side_by_side:
         if plan is None:
             for stale in parts.glob("*.npz"):
                 stale.unlink()
-            plan = plan_tiles(side_by_side, tiles, seen, channel, profiles, halo_px, progress)
+            propose_whole(side_by_side, seen.levels, channel, tile_px, parts, progress)
+            plan = plan_tiles(side_by_side, tiles, seen, channel, profiles, halo_px, parts, progress)
             write_sealed({"key": key, **plan.as_dict()}, parts / _PLAN)
         missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
         work = [(tile, plan, channel, seed, _path(parts, tile)) for tile in missing]
@@ -110,7 +115,7 @@ def measure_tiles(
 
     whole_image = join_tiles(tiles, [_path(parts, tile) for tile in tiles])
     sizes = sizes_of(whole_image, image.pixel_size_um, seed)
-    scratch = [f"{_FOLDER}/{name}" for name in (_PLAN, *(_path(parts, tile).name for tile in tiles))]
+    scratch = [f"{_FOLDER}/{name}" for name in (_PLAN, PROPOSALS, *(_path(parts, tile).name for tile in tiles))]
     begin_run(folder, (*WHOLE_IMAGE_FILES, *scratch), keep=scratch)
     write_whole_image(whole_image, sizes, seen, image, folder)
     results = {
@@ -131,7 +136,7 @@ def measure_tiles(
         "warnings": list(sizes.warnings),
     }
     summary = run_summary(
-        SummarisedImage(image.path or "array", image.size, channel, image.pixel_size_um),
+        SummarisedImage(image.path or "array", image.size, channel, image.pixel_size_um, seen.levels.black),
         SummarisedRun(seed, "cpu", time.perf_counter() - started),
         whole_image.n_droplets,
         results,
@@ -162,11 +167,12 @@ def _path(parts: Path, tile: Tile) -> Path:
 
 
 def _earlier_plan(parts: Path, key: str) -> Plan | None:
-    """The plan of an earlier call for the same, or None."""
+    """The plan of an earlier call for the same, or None; nor is there one without the candidates it was made of."""
     try:
+        candidates_in(parts, Box(0, 1, 0, 1))
         stored = read_sealed(parts / _PLAN)
         return Plan.of_dict(stored) if stored.pop("key") == key else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError):
         return None
 
 

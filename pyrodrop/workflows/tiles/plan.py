@@ -1,5 +1,6 @@
 """What all tiles share, chosen from a few of them before any is measured: profile, scales of the priors and halo."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,9 +8,18 @@ from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
-from pyrodrop.workflows.measuring.parts import Look, PriorScales, look_at, scales_as_dict, scales_of, scales_of_dict
-from pyrodrop.workflows.tiles.grid import Box, Tile
-from pyrodrop.workflows.tiles.large_image import LargeImage
+from pyrodrop.workflows.measuring.parts import (
+    Look,
+    PriorScales,
+    joint_share_of,
+    look_at,
+    scales_as_dict,
+    scales_of,
+    scales_of_dict,
+)
+from pyrodrop.workflows.tiles.grid import Tile
+from pyrodrop.workflows.tiles.large_image import LargeImage, LevelRange
+from pyrodrop.workflows.tiles.proposals_file import candidates_in
 from pyrodrop.workflows.tiles.survey import Survey
 from pyrodrop.workflows.tiles.workers import Workers
 
@@ -26,14 +36,16 @@ class Plan(NamedTuple):
     """What all tiles share, so that two tiles say the same of what both see.
 
     profile: of a droplet. evidence: log evidence of each profile tried, added up over the sampled tiles. scales: of
-    the priors. halo: px that a tile looks beyond its own on each side. white: the level that is 1.
+    the priors. joint_share: share of droplets that the joint fit has right (``recognition.agreement``). halo: px that a
+    tile looks beyond its own on each side. levels: what is 0 and 1.
     """
 
     profile: str
     evidence: dict[str, float]
     scales: PriorScales
+    joint_share: float
     halo: int
-    white: float
+    levels: LevelRange
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -41,15 +53,21 @@ class Plan(NamedTuple):
             "profile": self.profile,
             "evidence": self.evidence,
             "scales": scales_as_dict(self.scales),
+            "joint_share": self.joint_share,
             "halo": self.halo,
-            "white": self.white,
+            "levels": list(self.levels),
         }
 
     @classmethod
     def of_dict(cls, stored: dict[str, Any]) -> "Plan":
         """The plan that ``as_dict`` wrote."""
         return cls(
-            stored["profile"], stored["evidence"], scales_of_dict(stored["scales"]), stored["halo"], stored["white"]
+            stored["profile"],
+            stored["evidence"],
+            scales_of_dict(stored["scales"]),
+            stored["joint_share"],
+            stored["halo"],
+            LevelRange(*stored["levels"]),
         )
 
 
@@ -60,19 +78,21 @@ def plan_tiles(
     channel: str,
     profiles: tuple[str, ...],
     halo_px: int | None,
+    folder: Path,
     progress: bool = False,
 ) -> Plan:
     """Look closely at a few tiles, from the one of median contrast to the busiest, and choose what all are to share.
 
     The profile is that with the greatest evidence over them; for the scales see ``parts.scales_of``, for the halo
-    ``halo_of``. ``progress`` shows it on standard error.
+    ``halo_of``. The network's candidates are those in the folder (``proposals_file``). ``progress`` shows it on
+    standard error.
     """
     order = np.argsort(survey.contrast, kind="stable")
     places = np.linspace((len(tiles) - 1) / 2, len(tiles) - 1, min(_SAMPLES, len(tiles)))
     chosen = sorted({int(order[round(place)]) for place in places})
     halo = _FIRST_HALO if halo_px is None else halo_px
-    asked = [(tiles[k].box.widened(halo, tiles[k].size), survey.white, channel, profiles) for k in chosen]
-    done = tqdm(workers.each(look_at_box, asked), "plan", len(asked), unit="tile", disable=not progress)
+    asked = [(tiles[k], halo, survey.levels, channel, profiles, folder) for k in chosen]
+    done = tqdm(workers.each(look_at_tile, asked), "plan", len(asked), unit="tile", disable=not progress)
     # In the order of the tiles, whichever was ready first.
     looks = [look for _, look in sorted(done, key=lambda numbered: numbered[0])]
     evidence = {name: float(sum(look.evidence[name] for look in looks)) for name in profiles}
@@ -82,14 +102,23 @@ def plan_tiles(
         profile,
         evidence,
         scales_of(looks, max(tiles[0].box.size)),
+        joint_share_of(looks, profile),
         halo_of(radii) if halo_px is None else halo_px,
-        survey.white,
+        survey.levels,
     )
 
 
-def look_at_box(image: LargeImage, box: Box, white: float, channel: str, profiles: tuple[str, ...]) -> Look:
-    """Recognise the droplets of a part of an image that nothing is known of yet."""
-    return look_at(image.channel(box, white, channel).double().numpy(), profiles)
+def look_at_tile(
+    image: LargeImage, tile: Tile, halo: int, levels: LevelRange, channel: str, profiles: tuple[str, ...], folder: Path
+) -> Look:
+    """Recognise the droplets of a tile with its halo, of which only the network's candidates are known."""
+    box = tile.box.widened(halo, image.size)
+    inner = tuple(
+        slice(first - begin, last - begin)
+        for first, last, begin in ((tile.box.top, tile.box.bottom, box.top), (tile.box.left, tile.box.right, box.left))
+    )
+    pixels = image.channel(box, levels, channel).double().numpy()
+    return look_at(pixels, profiles, candidates_in(folder, box), (inner[0], inner[1]))
 
 
 def halo_of(radii: Float[ndarray, " n"]) -> int:

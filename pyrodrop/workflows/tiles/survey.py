@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.images import ImageError
 from pyrodrop.workflows.tiles.grid import Tile
-from pyrodrop.workflows.tiles.large_image import LargeImage
+from pyrodrop.workflows.tiles.large_image import LargeImage, LevelRange
 
 # Of the small picture's longer side, in px.
 _SMALL = 1_500
@@ -17,11 +17,11 @@ _SMALL = 1_500
 class Survey(NamedTuple):
     """What a large image is like, before anything is measured in it.
 
-    white: the level that becomes 1. contrast: standard deviation of each tile's levels, (tiles,). small: the image in
+    levels: what becomes 0 and 1. contrast: standard deviation of each tile's levels, (tiles,). small: the image in
     means over squares of ``step`` px, (h, w), float32. digest: tells this image from others.
     """
 
-    white: float
+    levels: LevelRange
     contrast: NDArray[np.float64]
     small: NDArray[np.float32]
     step: int
@@ -38,8 +38,11 @@ def survey(image: LargeImage, tiles: list[Tile], white: float | None = None) -> 
             less than a quarter is used and of floating point above 1, the highest in the image: as
             ``read_image(white="brightest")``.
 
+    Where numbers are negative, the lowest of them becomes black, as in ``read_image``.
+
     Raises:
-        ImageError: pixels that are not finite, negative, or above the white that was given.
+        ImageError: pixels that are not finite or above the white that was given, or that go below 0 where that is no
+            background subtracted: of 8 bits, or where 0 is white.
     """
     name = image.path or "the image"
     height, width = image.size
@@ -64,18 +67,25 @@ def survey(image: LargeImage, tiles: list[Tile], white: float | None = None) -> 
         place = np.ix_(rows[row_starts], columns[column_starts])
         small[place] += sums
         counts[place] += np.outer(np.diff(row_starts, append=len(rows)), np.diff(column_starts, append=len(columns)))
-    if lowest < 0:
-        raise ImageError(f"{name} has pixels down to {lowest:g}: shift its levels so that black is 0.")
-    level = _white(image.dtype, highest) if white is None else white
+    if image.dtype.kind == "i" and image.dtype.itemsize == 1:
+        raise ImageError(f"{name} has levels below 0, of 8 bits with a sign: save it with black as 0.")
+    if lowest < 0 and image.dark:
+        raise ImageError(f"{name} stores white as 0 and has pixels down to {lowest:g}: save it with black as 0.")
+    level = _white(image.dtype, lowest, highest) if white is None else white
     if highest > level:
         raise ImageError(f"{name} has pixels up to {highest:g}, above the white level {level:g}: give a higher one.")
-    picture = small / counts / level
-    return Survey(level, contrast, (1 - picture if image.dark else picture).astype(np.float32), step, exact.hexdigest())
+    levels = LevelRange(level, min(lowest, 0.0))
+    picture = (small / counts - levels.black) / (levels.white - levels.black)
+    seen = (1 - picture if image.dark else picture).astype(np.float32)
+    return Survey(levels, contrast, seen, step, exact.hexdigest())
 
 
-def _white(dtype: np.dtype[Any], highest: float) -> float:
-    """The highest level of the type, or that of the image where the type's is none."""
-    if dtype.kind == "f":
-        return 1.0 if highest <= 1 else highest
-    top = float(np.iinfo(dtype).max)
-    return (highest or 1.0) if dtype.itemsize > 1 and highest < top / 4 else top
+def _white(dtype: np.dtype[Any], lowest: float, highest: float) -> float:
+    """The highest level of the type, or that of the image where the type's is none; above black in any case."""
+    top = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+    certain = highest <= 1 if dtype.kind == "f" else dtype.itemsize == 1 or highest >= top / 4
+    if certain:
+        return top
+    if lowest >= 0:
+        return highest or 1.0
+    return highest if highest > lowest else lowest + 1.0

@@ -1,8 +1,6 @@
 """One tile measured and written to a file: its droplets, in pixels of the whole image; and such a file read."""
 
-import hashlib
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyrodrop.results.checks.residuals import droplet_residuals
-from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.measuring.measurement import Measurement
-from pyrodrop.workflows.measuring.parts import measure_part
+from pyrodrop.workflows.measuring.parts import OfWhole, measure_part
+from pyrodrop.workflows.tiles.array_file import read_arrays, write_arrays
 from pyrodrop.workflows.tiles.grid import Tile
 from pyrodrop.workflows.tiles.large_image import LargeImage
 from pyrodrop.workflows.tiles.plan import Plan
+from pyrodrop.workflows.tiles.proposals_file import candidates_in
 
 # Draws of the radii that a tile leaves behind, for the size statistics of all.
 DRAWS = 200
@@ -58,12 +57,13 @@ def measure_tile(image: LargeImage, tile: Tile, plan: Plan, channel: str, seed: 
 
     Reported are its own droplets and those that lie beyond by no more than half the halo, which the neighbouring tiles
     report, too. Where one of its own is larger than the halo is wide, the tile is measured again with a halo of that
-    width.    ``read_tile`` reads what was written.
+    width. Of the network's candidates those in its pixels are read from the file beside ``path``
+    (``proposals_file``). ``read_tile`` reads what was written.
     """
     started = time.perf_counter()
     halo = plan.halo
     for _ in range(_WIDENINGS):
-        measurement, top, left = _measured(image, tile, plan, channel, seed, halo)
+        measurement, top, left = _measured(image, tile, plan, channel, seed, halo, path.parent)
         x, y, radius = (measurement.draws[name].double().mean(0).numpy() for name in ("x_px", "y_px", "radius_px"))
         x, y = x + left, y + top
         own = tile.owns(x, y)
@@ -90,16 +90,12 @@ def measure_tile(image: LargeImage, tile: Tile, plan: Plan, channel: str, seed: 
     }
     arrays["_diameters_px"] = 2 * measurement.draws["radius_px"][:DRAWS, reported].numpy()
     arrays |= {"_depth": depth[reported], "_own": own[reported], "_facts": np.array(facts)}
-    arrays["_digest"] = np.array(_digest(arrays))
-    atomic_write(path, lambda temporary: np.savez_compressed(temporary, **arrays))
+    write_arrays(arrays, path)
 
 
 def read_tile(path: Path, draws: int = DRAWS) -> TileResult:
     """What ``measure_tile`` wrote, at most so many draws; raises OSError, KeyError or ValueError for any other file."""
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = dict(stored)
-    if str(arrays.pop("_digest")) != _digest(arrays):
-        raise ValueError(f"{path} is not as it was written")
+    arrays = read_arrays(path)
     table = pd.DataFrame({name: values for name, values in arrays.items() if not name.startswith("_")})
     facts = Facts(*(float(value) for value in arrays["_facts"]))
     # Copied, or all draws would stay in memory as long as some of them.
@@ -112,27 +108,19 @@ def number_reported(path: Path) -> int:
         return len(stored["_own"])
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 of names, types, shapes and numbers: no result of a tile is taken for another's."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {arrays[name].shape};".encode() + array.tobytes())
-    return digest.hexdigest()
-
-
 def _measured(
-    image: LargeImage, tile: Tile, plan: Plan, channel: str, seed: int, halo: int
+    image: LargeImage, tile: Tile, plan: Plan, channel: str, seed: int, halo: int, folder: Path
 ) -> tuple[Measurement, int, int]:
     """The measurement of a tile with its halo, and the row and column that it begins at."""
     # Seeded by its place, so that no two tiles have the same draws, whoever measures them and when.
     own_seed = int(np.random.SeedSequence([seed, tile.row, tile.column]).generate_state(1)[0])
     box = tile.box.widened(halo, image.size)
-    pixels = image.channel(box, plan.white, channel)
+    pixels = image.channel(box, plan.levels, channel)
     inner = tile.box.widened(halo // 2, image.size)
     rows, columns = (inner.top - box.top, inner.bottom - box.top), (inner.left - box.left, inner.right - box.left)
     within = slice(*rows), slice(*columns)
-    return measure_part(pixels, channel, plan.profile, plan.scales, within, own_seed), box.top, box.left
+    whole = OfWhole(candidates_in(folder, box), plan.scales, plan.joint_share)
+    return measure_part(pixels, channel, plan.profile, whole, within, own_seed), box.top, box.left
 
 
 def _table(measurement: Measurement, image: LargeImage, top: int, left: int) -> pd.DataFrame:

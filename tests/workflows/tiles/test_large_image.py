@@ -57,8 +57,34 @@ def test_levels_are_those_of_read_image(tmp_path: Path) -> None:
         plane = open_large_image(tmp_path / "dim.tif")
         seen = survey(plane, tiles_of(plane.size, 32))
         whole = pyrodrop.read_image(tmp_path / "dim.tif", white="brightest").channel("gray")
-        torch.testing.assert_close(plane.channel(Box(0, 40, 0, 60), seen.white, "gray"), whole, atol=1e-6, rtol=0)
+        torch.testing.assert_close(plane.channel(Box(0, 40, 0, 60), seen.levels, "gray"), whole, atol=1e-6, rtol=0)
         np.testing.assert_allclose(seen.small, whole.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        np.linspace(-0.2, 0.7, 2400, dtype=np.float32),
+        np.linspace(-30.0, 900.0, 2400, dtype=np.float32),
+        np.linspace(-9.0, -3.0, 2400, dtype=np.float32),
+        np.full(2400, -5.0, np.float32),
+        np.linspace(-300, 20_000, 2400).astype(np.int16),
+        np.linspace(-30_000, 32_767, 2400).astype(np.int16),
+    ],
+)
+def test_numbers_below_zero_are_read_as_the_whole_file_is(numbers: np.ndarray, tmp_path: Path) -> None:
+    """As after a background was subtracted: the lowest of all becomes black, also in parts that do not have it."""
+    pixels = numbers.reshape(40, 60)
+    tifffile.imwrite(tmp_path / "subtracted.tif", pixels, photometric="minisblack")
+    plane = open_large_image(tmp_path / "subtracted.tif")
+    seen = survey(plane, tiles_of(plane.size, 32))
+    image = pyrodrop.read_image(tmp_path / "subtracted.tif", white="brightest")
+    whole = image.channel("gray")
+    assert seen.levels.black == image.black_level < 0
+    np.testing.assert_allclose(seen.small, whole.numpy(), atol=1e-6)
+    torch.testing.assert_close(
+        plane.channel(Box(20, 40, 8, 60), seen.levels, "gray"), whole[20:40, 8:60], atol=1e-6, rtol=0
+    )
 
 
 def test_a_page_of_a_stack_is_chosen_by_its_frame(tmp_path: Path) -> None:

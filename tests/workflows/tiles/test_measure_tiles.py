@@ -85,18 +85,13 @@ def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
     assert len(tiled) == len(whole) == len(truth) == summary["n_droplets"]
     distance, nearest = matched(whole[["x_px", "y_px"]].to_numpy(), tiled[["x_px", "y_px"]].to_numpy())
     assert sorted(nearest) == list(range(len(tiled)))
-    # A tile and the whole may differ in whether the joint fit or the network has a droplet's centre right.
-    same = distance < 0.05
-    assert same.mean() >= 0.8
-    assert distance.max() < 1.0
-    both, here = tiled.iloc[nearest].reset_index(drop=True)[same], whole.reset_index(drop=True)[same]
-    for name, tolerance in (("radius_px", 0.01), ("amplitude", 0.02), ("x_px_sd", 0.25)):
-        apart = np.abs(both[name].to_numpy() / here[name].to_numpy() - 1)
-        assert np.quantile(apart, 0.9) < tolerance
+    assert distance.max() < 0.05
+    np.testing.assert_allclose(tiled["radius_px"].to_numpy()[nearest], whole["radius_px"], rtol=0.01)
+    np.testing.assert_allclose(tiled["amplitude"].to_numpy()[nearest], whole["amplitude"], rtol=0.02)
+    np.testing.assert_allclose(tiled["x_px_sd"].to_numpy()[nearest], whole["x_px_sd"], rtol=0.25)
     assert summary["count"]["mean"] == pytest.approx(one.count.mean, abs=0.1)
-    # Not d_3_2: it hangs on the largest radius, for which a tile may take the network's word and the whole the fit's.
-    for name in ("dn50", "d_1_0"):
-        assert summary["sizes"][name]["mean"] == pytest.approx(one.sizes[name].mean, rel=0.08)
+    for name in ("dn50", "d_1_0", "d_3_2"):
+        assert summary["sizes"][name]["mean"] == pytest.approx(one.sizes[name].mean, rel=0.01)
     assert list(tiled.columns) == list(one.table.columns)
 
 
@@ -198,6 +193,6 @@ def test_wrong_usage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureF
         assert len(told.splitlines()) == 1
     with pytest.raises(SettingError, match="workers"):
         measure_tiles(noise, tmp_path / "out", workers=2)
-    for bad, reason in ((noise.astype(np.float32) * np.nan, "NaN"), (noise.astype(np.float32) - 200, "black")):
+    for bad, reason in ((noise.astype(np.float32) * np.nan, "NaN"), (noise.astype(np.int8), "8 bits with a sign")):
         with pytest.raises(ImageError, match=reason):
             measure_tiles(bad, tmp_path / "out", progress=False)
