@@ -49,12 +49,12 @@ class Windows(NamedTuple):
     before: np.ndarray
 
 
-def _compiled_by(shape):
-    """The functions of the profile whose NamedTuple has this Numba type."""
+def _compiled_by(kind):
+    """The functions of the profile whose NamedTuple is of this class."""
     for profile in PROFILES.values():
-        if profile.compiled is not None and profile.compiled.shape is shape.instance_class:
+        if profile.compiled is not None and profile.compiled.shape is kind:
             return profile.compiled
-    raise TypeError(f"no registered profile has the compiled shape {shape.instance_class.__name__}")
+    raise TypeError(f"no registered profile has the compiled shape {kind.__name__}")
 
 
 def _bare(function):
@@ -62,19 +62,23 @@ def _bare(function):
     return FunctionType(function.__code__, function.__globals__, function.__name__)
 
 
+# In Python these three look up the profile at every call. In compiled loops Numba puts the profile's own function in
+# their place, by the overloads below.
+
+
 def height_at(squared, r, shape):
-    """Height of the profile at a squared distance in px^2; for compiled code only."""
-    raise NotImplementedError
+    """Height of the profile at a squared distance in px^2."""
+    return _compiled_by(type(shape)).height(squared, r, shape)
 
 
 def point_at(dx, dy, r, shape, out):
-    """Height and derivatives at the offset dx, dy, into out, (4 + S,); for compiled code only."""
-    raise NotImplementedError
+    """Height and derivatives at the offset dx, dy, into out, (4 + S,)."""
+    _compiled_by(type(shape)).point(dx, dy, r, shape, out)
 
 
 def columns_at(left, top, r, shape, support, out):
-    """The same at the offsets left + i, top + j, into out, (4 + S, high, wide); for compiled code only."""
-    raise NotImplementedError
+    """The same at the offsets left + i, top + j, into out, (4 + S, high, wide)."""
+    (_compiled_by(type(shape)).columns or _columns_by_points)(left, top, r, shape, support, out)
 
 
 def _columns_by_points(left, top, r, shape, support, out):
@@ -94,17 +98,17 @@ def _columns_by_points(left, top, r, shape, support, out):
 
 @overload(height_at, jit_options={"error_model": "numpy"})
 def _(squared, r, shape):
-    return _bare(_compiled_by(shape).height)
+    return _bare(_compiled_by(shape.instance_class).height)
 
 
 @overload(point_at, jit_options={"error_model": "numpy"})
 def _(dx, dy, r, shape, out):
-    return _bare(_compiled_by(shape).point)
+    return _bare(_compiled_by(shape.instance_class).point)
 
 
 @overload(columns_at, jit_options={"error_model": "numpy"})
 def _(left, top, r, shape, support, out):
-    return _bare(_compiled_by(shape).columns or _columns_by_points)
+    return _bare(_compiled_by(shape.instance_class).columns or _columns_by_points)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
