@@ -1,37 +1,26 @@
 """The way down to the joint mode: Levenberg and Marquardt's steps in a trust region, which no droplet runs out of."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.joint.factor import step
-from pyrodrop.joint.normal_equations import (
-    Equations,
-    columns_of,
-    compiled,
-    energy,
-    equations_of,
-    residual_of,
-)
-from pyrodrop.joint.posterior import far_of
+from pyrodrop.joint.local_descent import WORSE, LocalStart, damped, descend_locally, lost_at
+from pyrodrop.joint.normal_equations import Equations, columns_of, energy, equations_of, paint, residual_of
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
-from pyrodrop.models.support import centre_bounds
+from pyrodrop.joint.trust_region import bounds_of, start_within
 from pyrodrop.rendering.kernels.columns import Columns
 
-# A droplet that the image's border cuts may have its centre so many radii beyond it.
-BEYOND = 2.0
-# By which factor a droplet's radius may change from that it was found with; how far it may go is ``far_of``.
-FAR_FACTOR = 2.0
-# The same of one step, against wild steps far from the quadratic.
-STEP_PX, STEP_RADII, STEP_LOG_R, STEP_SHAPE = 0.7, 0.25, 0.25, 0.4
-SMALLEST_PX = 0.4
+# Droplets that are fewer than this share of all go on by themselves.
+_FEW = 0.5
+# Rounds of holding back droplets that a step is worse for, each of which may be worse for their neighbours.
+_ROUNDS = 4
 # What a step gains in log density where a fit has converged: for one unknown of them all, a tenth of a standard
 # deviation.
 TOLERANCE = 0.005
-# A droplet is clearly worse off after a step if its pixels have lost so much log density.
-WORSE = 0.05
 
 
 class Descent(NamedTuple):
@@ -60,7 +49,7 @@ def initial_state(
 
     A droplet that the image's border cuts may have its centre beyond it, by ``BEYOND`` radii.
     """
-    count, height, width = problem.channels.shape
+    count = len(problem.channels)
     a = np.zeros((count, len(x)))
     if amplitude is not None and len(x):
         a = np.array(amplitude, dtype=np.float64).reshape(-1, len(x))
@@ -73,33 +62,35 @@ def initial_state(
         raise ValueError(
             f"shape is {initial.tolist()}: profile {profile.name!r} takes {profile.size} numbers, widths positive."
         )
-    r = np.maximum(r, SMALLEST_PX)
-    out = np.maximum(far_of(r), BEYOND * r)
-    (left, right), (top, bottom) = centre_bounds(width), centre_bounds(height)
-    x, y = np.clip(x, left - out, right + out), np.clip(y, top - out, bottom + out)
+    x, y, r = start_within(problem, x, y, r)
     return State(x, y, np.log(r), a, profile.unconstrained(initial), bg)
 
 
-def descend(problem: Problem, state: State, max_steps: int, origin: State, tolerance: float = TOLERANCE) -> Descent:
+def descend(
+    problem: Problem, state: State, max_steps: int, origin: State, tolerance: float = TOLERANCE, solutions: int = 2
+) -> Descent:
     """Levenberg and Marquardt's steps from an initial state to the mode, the noise being read anew after each.
 
     ``origin`` is where the droplets were found: they may go only so far from there, those that the border cuts also out
-    of the image. The fit has converged when a step gains, and would gain by the quadratic, less than ``tolerance`` in
-    log density, and a hundredth of it more for each droplet.
+    of the image. The fit has converged when a step would gain by the quadratic less than ``tolerance`` in log density
+    of each droplet, or that and a tenth of it more for each droplet of all of them and what they share, or when those
+    few that have not got there gain no more together. A step is of all droplets and what they share; droplets that it
+    leaves short of that, if they are few, go on by themselves (``local_descent``) before the next. Before the first
+    step come so many ``solutions`` for heights and background.
     """
-    count = len(problem.channels)
     n, shapes = len(state.x), problem.drawn.size
-    bounds = _bounds(problem, origin)
-    freedom = max(problem.channels[0].size - n * (1 + 3 / count) - problem.n_shared / count, 1.0)
+    bounds = bounds_of(problem, origin)
+    freedom = max(problem.channels[0].size - n * (1 + 3 / len(problem.channels)) - problem.n_shared, 1.0)
 
     def read(residual: Array) -> Array:
         return np.maximum(np.sqrt(np.square(residual).sum((1, 2)) / freedom), problem.least_noise)
 
-    # The image is linear in heights and background: with the centres held, one solution finds them.
+    # The image is linear in heights and background: with the centres held, one solution finds them, and one more for
+    # the noise as it is then read.
     columns = columns_of(problem, state)
     residual = residual_of(problem, state, columns)
-    held = np.zeros((n, 3 + count), bool)
-    for _ in range(2):
+    held = np.zeros((n, 3 + len(problem.channels)), bool)
+    for _ in range(solutions):
         noise = read(residual)
         equations = equations_of(problem, state, columns, residual, noise)
         geometry = held.copy()
@@ -109,53 +100,54 @@ def descend(problem: Problem, state: State, max_steps: int, origin: State, toler
         state = state.moved(by_droplet, by_shared)
         residual = residual_of(problem, state, columns)
     noise = read(residual)
-    equations = equations_of(problem, state, columns, residual, noise)
 
     # Of each droplet, and of the shared parameters: one that the quadratic is wrong about does not hold up all others.
     damping, steady = np.full(n, 1e-2), 1e-2
     converged, steps = False, 0
     losses = [energy(problem, state, residual, noise)]
+    equations = equations_of(problem, state, columns, residual, noise)
     while steps < max_steps and not converged:
         steps += 1
-        geometry = np.stack([state.x, state.y, state.log_r], 1)
-        uphill = equations.droplet_gradient[:, :3]
-        held[:, :3] = ((geometry <= bounds.low + 1e-9) & (uphill > 0)) | (
-            (geometry >= bounds.high - 1e-9) & (uphill < 0)
-        )
+        held = bounds.held(state, equations.droplet_gradient)
         try:
             by_droplet, by_shared = step(equations, damping, steady, held)
         except (np.linalg.LinAlgError, RuntimeError):
             damping, steady = np.maximum(10 * damping, 1e-3), max(10 * steady, 1e-3)
             losses.append(losses[-1])
             continue
-        # Half of this is what a quadratic would still gain, in units of the log density.
-        slope = -(by_droplet * equations.droplet_gradient).sum() - by_shared @ equations.shared_gradient
-        near = 0.5 * slope < tolerance * (1 + 0.01 * n)
-        trial = _Trial.of(problem, _within(state, by_droplet, by_shared, bounds), noise)
+        # What a quadratic would still gain, in units of the log density.
+        own = -(by_droplet * equations.droplet_gradient).sum(1) / 2
+        common = float(-by_shared @ equations.shared_gradient) / 2
+        enough = tolerance * (1 + 0.1 * n)
+        near = abs(common) < enough and (bool((own < tolerance).all()) or own.sum() + common < enough)
+        trial = _Trial.of(problem, bounds.within(state, by_droplet, by_shared), noise)
         before = energy(problem, state, residual, noise)
-        worse = _worse_at(state, residual, trial.residual, noise)
-        if worse.any():
-            # These stay where they are while the others go.
-            by_droplet = by_droplet * ~worse[:, None]
-            mixed = _Trial.of(problem, _within(state, by_droplet, by_shared, bounds), noise)
-            trial = min(trial, mixed, key=lambda state: state.energy)
-        gain = before - trial.energy
-        losses.append(losses[-1] - max(gain, 0.0))
-        damping = np.where(worse, np.maximum(10 * damping, 1e-3), damping)
-        if gain < 0:
+        trial, worse = trial.without_the_worse(problem, state, residual, noise)
+        losses.append(losses[-1] - max(before - trial.energy, 0.0))
+        if trial.energy > before:
             # Near the mode, what is left to gain is less than what the cuts of the droplets' windows make of it.
-            converged = bool(near)
-            damping = np.where(worse, damping, np.maximum(10 * damping, 1e-3))
+            converged = near
+            damping = np.maximum(10 * damping, 1e-3)
             steady = max(10 * steady, 1e-3)
             if steady > 1e8:
                 break
-            continue
-        state, columns, residual = trial.state, trial.columns, trial.residual
+        else:
+            damping = damped(damping, own, -lost_at(state, residual, trial.residual, noise), worse)
+            state, columns, residual = trial.state, trial.columns, trial.residual
+            converged = near and steady <= 1e-2
+            steady = steady / 10 if steady > 1e-7 else 0.0
+        late = np.flatnonzero((own >= tolerance) | worse)
+        if not converged and 0 < len(late) < _FEW * n:
+            before = min(before, trial.energy)
+            local = descend_locally(problem, LocalStart(state, residual, noise), late, bounds, damping, tolerance)
+            state, residual, damping = local.state, local.residual, local.damping
+            columns = columns.replaced(late, columns_of(problem, state.those(late)))
+            losses[-1] -= before - energy(problem, state, residual, noise)
+            gained = losses[-2] - losses[-1]
+            # Few are still on their way, and all of them together no longer get anywhere.
+            converged = abs(common) < enough and 0 <= gained < enough
         noise = read(residual)
         equations = equations_of(problem, state, columns, residual, noise)
-        converged = bool(near) and steady <= 1e-2 and gain < tolerance * (1 + 0.01 * n)
-        damping = np.where(worse, damping, np.where(damping > 1e-7, damping / 10, 0.0))
-        steady = steady / 10 if steady > 1e-7 else 0.0
     return Descent(state, columns, residual, noise, equations, np.array(losses), steps, converged, held)
 
 
@@ -173,49 +165,27 @@ class _Trial(NamedTuple):
         residual = residual_of(problem, state, columns)
         return cls(state, columns, residual, energy(problem, state, residual, noise))
 
+    def without_the_worse(
+        self, problem: Problem, before: State, residual: Array, noise: Array
+    ) -> tuple["_Trial", NDArray[np.bool_]]:
+        """The likelier of this and of the same without the droplets that it is clearly worse for, and which these are.
 
-def _worse_at(state: State, before: Array, after: Array, noise: Array) -> NDArray[np.bool_]:
-    """Droplets in whose square, 2 r a side, the pixels are clearly less likely after a step than before it, (N,)."""
-    lost = np.zeros(len(state.x))
-    compiled().lost_at(state.x, state.y, np.exp(state.log_r), before, after, 0.5 * noise**-2.0, lost)
-    return np.asarray(lost > WORSE)
+        They stay where they were while the others go, and those that this in turn is worse for stay, too.
+        """
+        made, worse = self, np.zeros(len(self.state.x), bool)
+        for _ in range(_ROUNDS):
+            more = (lost_at(before, residual, made.residual, noise) > WORSE) & ~worse
+            if not more.any():
+                break
+            worse |= more
+            made = made._without(problem, before, np.flatnonzero(more), noise)
+        return min(self, made, key=lambda trial: trial.energy), worse
 
-
-class _Bounds(NamedTuple):
-    """Least and greatest x, y and log r of each droplet, shape (N, 3) each, and shape parameters, shape (S,) each."""
-
-    low: Array
-    high: Array
-    shape: tuple[Array, Array]
-
-
-def _bounds(problem: Problem, origin: State) -> _Bounds:
-    """How far droplets may go from where they were found, which may be beyond the border of the image."""
-    r = np.exp(origin.log_r)
-    far = far_of(r)
-    low = np.stack([origin.x - far, origin.y - far, origin.log_r], 1)
-    high = np.stack([origin.x + far, origin.y + far, origin.log_r], 1)
-    height, width = problem.channels.shape[1:]
-    for axis, (place, side) in enumerate(((origin.x, width), (origin.y, height))):
-        least, most = centre_bounds(side)
-        at_start, at_end = place - r < least, place + r > most  # which droplets the border cuts there
-        low[at_start, axis] = np.minimum(low[at_start, axis], least - BEYOND * r[at_start])
-        high[at_end, axis] = np.maximum(high[at_end, axis], most + BEYOND * r[at_end])
-    low[:, 2] = np.maximum(origin.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
-    high[:, 2] += np.log(FAR_FACTOR)
-    return _Bounds(low, high, problem.drawn.unconstrained_bounds)
-
-
-def _within(state: State, by_droplet: Array, by_shared: Array, bounds: _Bounds) -> State:
-    """The state after a step that is shortened, droplet by droplet, to the trust region, and ends within bounds."""
-    r, shapes = np.exp(state.log_r), len(state.shape)
-    longest = np.maximum(STEP_PX, STEP_RADII * r)
-    limits = np.stack([longest, longest, np.full(len(r), STEP_LOG_R)], 1)
-    excess = (np.abs(by_droplet[:, :3]) / limits).max(1, initial=1.0)
-    moves = by_droplet / excess[:, None]
-    shared = by_shared.copy()
-    shared[:shapes] /= max(1.0, np.abs(shared[:shapes]).max(initial=0.0) / STEP_SHAPE)
-    geometry = np.stack([state.x, state.y, state.log_r], 1)
-    moves[:, :3] = np.clip(geometry + moves[:, :3], bounds.low, bounds.high) - geometry
-    shared[:shapes] = np.clip(state.shape + shared[:shapes], *bounds.shape) - state.shape
-    return state.moved(moves, shared)
+    def _without(self, problem: Problem, before: State, some: NDArray[np.intp], noise: Array) -> "_Trial":
+        """The same, but some of the droplets as they were before the step."""
+        gone, back = self.state.those(some), replace(before.those(some), shape=self.state.shape, bg=self.state.bg)
+        columns, residual = columns_of(problem, back), self.residual.copy()
+        paint(self.columns.those(some), gone.amplitude, residual)
+        paint(columns, -back.amplitude, residual)
+        state = self.state.with_those(some, back)
+        return _Trial(state, self.columns.replaced(some, columns), residual, energy(problem, state, residual, noise))

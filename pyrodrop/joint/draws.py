@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from pyrodrop.joint.descent import FAR_FACTOR
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.priors import Array
+from pyrodrop.joint.trust_region import FAR_FACTOR
 
 
 def draws(fit: JointFit, n: int, generator: torch.Generator | None = None) -> dict[str, Array]:

@@ -20,6 +20,9 @@ from pyrodrop.joint.normal_equations import Equations, compiled
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.sparse_solver import factorised
 
+# How nearly a step solves its equations: the quadratic that they are of is itself no better.
+_NEARLY = 1e-3
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -146,13 +149,18 @@ def step(equations: Equations, damping: Array, steady: float, held: NDArray[np.b
         numpy.linalg.LinAlgError: the precision is not positive.
     """
     n, width = equations.droplet_gradient.shape
+    if not len(equations.shared):
+        scale, factors = _factor_droplets(equations, damping, held)
+        downhill = (-equations.droplet_gradient * ~held).ravel()
+        return (scale * factors.solve(scale * downhill)).reshape(n, width) * ~held, np.zeros(0)
     shared = equations.shared + np.diag(np.diag(equations.shared)) * steady
     lower = scipy.linalg.cholesky(shared, lower=True)
     shared_downhill = -equations.shared_gradient
     if n == 0:
         return np.zeros((0, width)), scipy.linalg.cho_solve((lower, True), shared_downhill)
     scale, factors = _factor_droplets(equations, damping, held)
-    back = equations.coupling.reshape(n * width, len(equations.shared))
+    # A droplet meets few of the background's splines.
+    back = scipy.sparse.csr_matrix(equations.coupling.reshape(n * width, len(equations.shared)))
     downhill = (-equations.droplet_gradient * ~held).ravel()
 
     def inner(vector: Array) -> Array:
@@ -165,7 +173,9 @@ def step(equations: Equations, damping: Array, steady: float, held: NDArray[np.b
     near = scipy.sparse.linalg.LinearOperator(
         (size, size), matvec=lambda u: scipy.linalg.cho_solve((lower, True), u), dtype=np.float64
     )
-    outer, _ = scipy.sparse.linalg.cg(schur, shared_downhill - back.T @ inner(downhill), rtol=1e-6, maxiter=200, M=near)
+    outer, _ = scipy.sparse.linalg.cg(
+        schur, shared_downhill - back.T @ inner(downhill), rtol=_NEARLY, maxiter=200, M=near
+    )
     return inner(downhill - back @ outer).reshape(n, width) * ~held, outer
 
 

@@ -14,6 +14,7 @@ from pyrodrop.joint.half_slopes import half_slopes
 from pyrodrop.joint.posterior import Evidence, Posterior, evidence_of, inflation_of, log_bayes_of
 from pyrodrop.joint.priors import Array, Priors
 from pyrodrop.joint.problem import Problem, State
+from pyrodrop.joint.trust_region import start_within
 from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
@@ -178,6 +179,40 @@ def fit_jointly(
         at = [np.array(v, dtype=np.float64) for v in origin]
         origins = initial_state(problem, at[0], at[1], at[2])
     return _described(problem, descend(problem, state, max_steps, origins, tolerance))
+
+
+def refit_jointly(
+    channels: Array,
+    fit: JointFit,
+    kept: NDArray[np.bool_],
+    more: tuple[Array, Array, Array],
+    origin: tuple[Array, Array, Array],
+    *,
+    max_steps: int = 50,
+    tolerance: float = TOLERANCE,
+) -> JointFit:
+    """Fit some of a fit's droplets again, and others after them, from where that fit ended: few steps are needed.
+
+    Args:
+        channels: the image, shape (C, H, W), finite; that of the fit, or one that differs a little.
+        fit: the last fit, of N droplets.
+        kept: which of them are fitted again, (N,).
+        more: x, y and r of those that come to them, (M,) each.
+        origin: x, y and r that all were found with, (kept + M,) each, from which they may go only so far.
+        max_steps, tolerance: as for ``fit_jointly``.
+    """
+    problem = Problem(np.ascontiguousarray(channels, dtype=np.float64), fit.profile, fit.scales)
+    old, (x, y, r) = fit.state.those(kept), start_within(problem, *more)
+    height = np.zeros((len(problem.channels), len(x)))
+    state = replace(
+        old,
+        x=np.concatenate([old.x, x]),
+        y=np.concatenate([old.y, y]),
+        log_r=np.concatenate([old.log_r, np.log(r)]),
+        amplitude=np.concatenate([old.amplitude, height], 1),
+    )
+    origins = initial_state(problem, *origin)
+    return _described(problem, descend(problem, state, max_steps, origins, tolerance, int(len(x) > 0)))
 
 
 def _described(problem: Problem, mode: Descent) -> JointFit:

@@ -5,7 +5,7 @@ windows share pixels; then the shared parameters, which meet all: the numbers of
 background's control points. Their precision is J^T J / sigma^2 plus that of the priors, J the derivatives of the image.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,8 +57,13 @@ def columns_of(problem: Problem, state: State) -> Columns:
 def residual_of(problem: Problem, state: State, columns: Columns) -> Array:
     """Channels less the image of the state, shape (C, H, W)."""
     image = problem.ground(state.bg)
-    compiled().paint(columns, np.ascontiguousarray(state.amplitude), image)
+    paint(columns, state.amplitude, image)
     return np.asarray(problem.channels - image)
+
+
+def paint(columns: Columns, amplitude: Array, image: Array) -> None:
+    """Add the droplets times amplitude, (C, N), to the image, (C, H, W)."""
+    compiled().paint(columns, np.ascontiguousarray(amplitude), image)
 
 
 def energy(problem: Problem, state: State, residual: Array, noise: Array) -> float:
@@ -72,12 +77,53 @@ def energy(problem: Problem, state: State, residual: Array, noise: Array) -> flo
 
 def equations_of(problem: Problem, state: State, columns: Columns, residual: Array, noise: Array) -> Equations:
     """Precision and gradient of the model at the state, by Gauss and Newton, for the noise (C,)."""
+    alone = equations_of_droplets(problem, state, columns, residual, noise)
     loops, priors = compiled(), problem.priors
     channels, n = problem.channels.shape[0], len(state.x)
-    shapes, points, number = len(state.shape), problem.points, columns.number
+    shapes, points = len(state.shape), problem.points
+    weight, a = noise**-2.0, state.amplitude
+
+    coupling = np.zeros((n, LINEAR + channels, problem.n_shared))
+    shared = np.zeros((problem.n_shared, problem.n_shared))
+    shared_gradient = np.zeros(problem.n_shared)
+    splines = np.zeros((n, LINEAR + 1, points))
+    loops.ground(columns, _four(problem.down), _four(problem.along), splines)
+    for c in range(channels):
+        here = slice(shapes + c * points, shapes + (c + 1) * points)
+        coupling[:, :3, here] = (weight[c] * a[c])[:, None, None] * splines[:, 1:]
+        coupling[:, 3 + c, here] = weight[c] * splines[:, 0]
+        shared[here, here] = weight[c] * problem.ground_gram
+        shared_gradient[here] = -weight[c] * (problem.down.T @ residual[c] @ problem.along).ravel()
+        if not shapes:
+            continue
+        # The image's derivatives by what shapes all droplets: their products are those of all pairs that meet.
+        by_shape = np.zeros((shapes, *residual.shape[1:]))
+        loops.paint_shared(columns, a[c], by_shape)
+        products = np.empty((n, shapes, LINEAR + 1))
+        loops.project(columns, by_shape, products)
+        coupling[:, :3, :shapes] += np.einsum("n,nsp->nps", weight[c] * a[c], products[..., 1:])
+        coupling[:, 3 + c, :shapes] = weight[c] * products[..., 0]
+        flat = by_shape.reshape(shapes, -1)
+        shared[:shapes, :shapes] += weight[c] * (flat @ flat.T)
+        shared[:shapes, here] = weight[c] * (problem.down.T @ by_shape @ problem.along).reshape(shapes, points)
+        shared[here, :shapes] = shared[:shapes, here].T
+        shared_gradient[:shapes] -= weight[c] * (flat @ residual[c].ravel())
+    shared_gradient[:shapes] += priors.shape.slope(state.shape)
+    shared_gradient[shapes:] += priors.bg.slope(state.bg).ravel()
+    shared_prior = priors.shared_precision
+    shared[np.diag_indices(len(shared))] += shared_prior
+    return replace(alone, coupling=coupling, shared=shared, shared_prior=shared_prior, shared_gradient=shared_gradient)
+
+
+def equations_of_droplets(problem: Problem, state: State, columns: Columns, residual: Array, noise: Array) -> Equations:
+    """The same with all that the droplets share held, so that nothing is shared; of all droplets, or of some of them
+    while the others stay.
+    """
+    loops, priors = compiled(), problem.priors
+    channels, n = problem.channels.shape[0], len(state.x)
     weight, a = noise**-2.0, state.amplitude
     pairs = loops.meetings(columns.box)
-    products = np.empty((len(pairs), number, number))
+    products = np.empty((len(pairs), LINEAR + 1, LINEAR + 1))
     loops.gram(columns, pairs, products)
     # Windows that only touch at their corners would fill the factors in vain.
     meet = (pairs[:, 0] == pairs[:, 1]) | products.any((1, 2))
@@ -87,50 +133,21 @@ def equations_of(problem: Problem, state: State, columns: Columns, residual: Arr
 
     width = LINEAR + channels
     blocks = np.zeros((len(pairs), width, width))
-    blocks[:, :3, :3] = together[:, None, None] * products[:, 1:4, 1:4]
+    blocks[:, :3, :3] = together[:, None, None] * products[:, 1:, 1:]
     for c in range(channels):
-        blocks[:, 3 + c, :3] = (weight[c] * a[c, j])[:, None] * products[:, 0, 1:4]
-        blocks[:, :3, 3 + c] = (weight[c] * a[c, i])[:, None] * products[:, 1:4, 0]
+        blocks[:, 3 + c, :3] = (weight[c] * a[c, j])[:, None] * products[:, 0, 1:]
+        blocks[:, :3, 3 + c] = (weight[c] * a[c, i])[:, None] * products[:, 1:, 0]
         blocks[:, 3 + c, 3 + c] = weight[c] * products[:, 0, 0]
-    own = i == j
-    blocks[own] += np.diag(priors.droplet_precision)
+    blocks[i == j] += np.diag(priors.droplet_precision)
 
-    coupling = np.zeros((n, width, problem.n_shared))
-    shared = np.zeros((problem.n_shared, problem.n_shared))
-    if shapes:
-        for some, other, product, two in (
-            (i, j, products, together),
-            (j[~own], i[~own], products[~own].transpose(0, 2, 1), together[~own]),
-        ):
-            np.add.at(coupling[:, :3, :shapes], some, two[:, None, None] * product[:, 1:4, 4:])
-            for c in range(channels):
-                lit = (weight[c] * a[c, other])[:, None] * product[:, 0, 4:]
-                np.add.at(coupling[:, 3 + c, :shapes], some, lit)
-            shared[:shapes, :shapes] += np.einsum("p,pst->st", two, product[:, 4:, 4:])
-    splines = np.zeros((n, number, points))
-    loops.ground(columns, _four(problem.down), _four(problem.along), splines)
-    for c in range(channels):
-        here = slice(shapes + c * points, shapes + (c + 1) * points)
-        coupling[:, :3, here] = (weight[c] * a[c])[:, None, None] * splines[:, 1:4]
-        coupling[:, 3 + c, here] = weight[c] * splines[:, 0]
-        shared[:shapes, here] = weight[c] * np.einsum("n,nsm->sm", a[c], splines[:, 4:])
-        shared[here, :shapes] = shared[:shapes, here].T
-        shared[here, here] = weight[c] * problem.ground_gram
-
-    projected = np.empty((n, channels, number))
+    projected = np.empty((n, channels, LINEAR + 1))
     loops.project(columns, residual, projected)
-    droplet_gradient, shared_gradient = np.zeros((n, width)), np.zeros(problem.n_shared)
-    droplet_gradient[:, :3] = -np.einsum("c,cn,ncp->np", weight, a, projected[:, :, 1:4])
-    droplet_gradient[:, 2] += priors.log_r.slope(state.log_r)
-    droplet_gradient[:, 3:] = -weight * projected[:, :, 0] + priors.amplitude.slope(a.T)
-    shared_gradient[:shapes] = -np.einsum("c,cn,ncs->s", weight, a, projected[:, :, 4:]) + priors.shape.slope(
-        state.shape
-    )
-    by_points = weight[:, None] * (problem.down.T @ residual @ problem.along).reshape(channels, points)
-    shared_gradient[shapes:] = (-by_points + priors.bg.slope(state.bg)).ravel()
-    shared_prior = priors.shared_precision
-    shared[np.diag_indices(len(shared))] += shared_prior
-    return Equations(pairs, blocks, coupling, shared, shared_prior, droplet_gradient, shared_gradient)
+    gradient = np.zeros((n, width))
+    gradient[:, :3] = -np.einsum("c,cn,ncp->np", weight, a, projected[:, :, 1:])
+    gradient[:, 2] += priors.log_r.slope(state.log_r)
+    gradient[:, 3:] = -weight * projected[:, :, 0] + priors.amplitude.slope(a.T)
+    none = np.zeros(0)
+    return Equations(pairs, blocks, np.zeros((n, width, 0)), np.zeros((0, 0)), none, gradient, none)
 
 
 class Splines(NamedTuple):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyrodrop.joint.priors import Array, Priors, priors_of
 from pyrodrop.models.bspline_background import spline_basis
@@ -43,6 +44,16 @@ class State:
             shape=self.shape + shared[:s],
             bg=self.bg + shared[s:].reshape(self.bg.shape),
         )
+
+    def those(self, some: NDArray[np.intp] | NDArray[np.bool_]) -> "State":
+        """Of some of the droplets; what all share is the same."""
+        return State(self.x[some], self.y[some], self.log_r[some], self.amplitude[:, some], self.shape, self.bg)
+
+    def with_those(self, some: NDArray[np.intp], others: "State") -> "State":
+        """The state with other values of some of the droplets."""
+        x, y, log_r, amplitude = (part.copy() for part in (self.x, self.y, self.log_r, self.amplitude))
+        x[some], y[some], log_r[some], amplitude[:, some] = others.x, others.y, others.log_r, others.amplitude
+        return State(x, y, log_r, amplitude, self.shape, self.bg)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,32 @@
-"""Which profile the droplets of an image have: the joint fit with each, and the evidence of each."""
+"""Which profile the droplets of an image have: by the evidence of each for a part of the image that shows enough."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.joint.priors import Array
 from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import profile_named
+
+# A part of the image with so many droplets says as well as all of it which profile is the better: where one droplet
+# speaks for one of them by but a twentieth, these do by the e^10 of ``_DECIDED``.
+_ENOUGH = 200
+# Log of how much likelier the best profile must be than the next; else a part that is twice as large is asked.
+_DECIDED = 10.0
+# A part with a side of more than this share of the image's saves nothing, and no part is smaller than this.
+_NEARLY_ALL, _LEAST_PX = 0.8, 32
+# Half radii around a part, from which droplets reach into it; the fit has no centres further beyond its border.
+_REACH = 1.6
+
+
+class ProfileChoice(NamedTuple):
+    """The profile, and the log evidence of each that was tried for the part of the image that was looked at."""
+
+    profile: str
+    evidence: dict[str, float]
 
 
 def fit_best_profile(
@@ -19,31 +37,117 @@ def fit_best_profile(
     *,
     profiles: Sequence[str] = ("gaussian", "disc", "radial"),
     scales: PriorScales | None = None,
+    weight: ArrayLike | None = None,
     **options: Any,
 ) -> tuple[JointFit, dict[str, float]]:
-    """Fit jointly with each profile, and keep that with the greatest evidence.
+    """Choose the profile (``choose_profile``), and fit all droplets with it.
 
     Args:
         channels, x, y: as for ``fit_jointly``.
         half_radius: distance in px at which a droplet falls to half its height, shape (N,).
         profiles: those to choose from.
         scales: the same priors for all, else ``image_scales``.
+        weight: how likely each is a droplet, (N,); the part to be looked at is where most of them are likely.
         options: for ``fit_jointly``.
 
     Returns:
         The best, and the log evidence of each. With noise that is correlated, the evidence exaggerates.
     """
-    half = np.asarray(half_radius, dtype=np.float64)
-    image = np.asarray(channels, dtype=np.float64)
-    if scales is None:
-        scales = image_scales(image if image.ndim == 3 else image[None], float(np.median(half)) if len(half) else 8.0)
-    best, evidence = None, {}
-    for profile in profiles:
-        r = half / profile_named(profile).half_share
-        candidate = fit_jointly(image, x, y, r, profile=profile, scales=scales, **options)
-        evidence[profile] = candidate.evidence.log_evidence
-        if best is None or candidate.evidence.log_evidence > best.evidence.log_evidence:
-            best = candidate
-    if best is None:
-        raise ValueError("profiles is empty: name at least one.")
+    image, places, scales = _as_arrays(channels, x, y, half_radius, scales)
+    evidence, best, whole = _asked(image, places, profiles, scales, weight, options)
+    if not whole:
+        x_px, y_px, half = places
+        r = half / profile_named(best.profile).half_share
+        options |= {"profile": best.profile, "scales": scales, "shape": best.shape}
+        best = fit_jointly(image, x_px, y_px, r, **options)
     return best, evidence
+
+
+def choose_profile(
+    channels: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    half_radius: ArrayLike,
+    *,
+    profiles: Sequence[str],
+    scales: PriorScales | None = None,
+    weight: ArrayLike | None = None,
+    **options: Any,
+) -> ProfileChoice:
+    """The profile with the greatest evidence; arguments as for ``fit_best_profile``.
+
+    Where an image has many droplets, a part of it is asked first, and a larger one only if that does not say.
+    """
+    image, places, scales = _as_arrays(channels, x, y, half_radius, scales)
+    evidence, best, _ = _asked(image, places, profiles, scales, weight, options)
+    return ProfileChoice(best.profile, evidence)
+
+
+def _as_arrays(
+    channels: ArrayLike, x: ArrayLike, y: ArrayLike, half_radius: ArrayLike, scales: PriorScales | None
+) -> tuple[Array, tuple[Array, Array, Array], PriorScales]:
+    image = np.asarray(channels, dtype=np.float64)
+    image = image if image.ndim == 3 else image[None]
+    x_px, y_px, half = (np.asarray(values, dtype=np.float64) for values in (x, y, half_radius))
+    if scales is None:
+        scales = image_scales(image, float(np.median(half)) if len(half) else 8.0)
+    return image, (x_px, y_px, half), scales
+
+
+def _asked(
+    image: Array,
+    places: tuple[Array, Array, Array],
+    profiles: Sequence[str],
+    scales: PriorScales,
+    weight: ArrayLike | None,
+    options: dict[str, Any],
+) -> tuple[dict[str, float], JointFit, bool]:
+    """Log evidence of each profile for a part of the image, the best fit of it, and whether it was the whole image."""
+    if not profiles:
+        raise ValueError("profiles is empty: name at least one.")
+    x, y, half = places
+    likely = np.ones(len(x)) if weight is None else np.asarray(weight, dtype=np.float64)
+    enough = float(_ENOUGH) if len(profiles) > 1 else np.inf
+    while True:
+        part = _part(x, y, likely, image.shape[1:], enough)
+        top, left = part[0].start, part[1].start
+        down, along = (np.clip(place, side.start, side.stop - 1) for place, side in ((y, part[0]), (x, part[1])))
+        pixels = image[(slice(None), *part)]
+        whole = pixels.shape == image.shape
+        near = (np.hypot(x - along, y - down) < _REACH * half) | whole
+        fits = {}
+        for profile in profiles:
+            fits[profile] = fit_jointly(
+                pixels,
+                x[near] - left,
+                y[near] - top,
+                half[near] / profile_named(profile).half_share,
+                profile=profile,
+                scales=scales,
+                **options,
+            )
+        evidence = {name: fit.evidence.log_evidence for name, fit in fits.items()}
+        ordered = sorted(evidence.values(), reverse=True)
+        if whole or ordered[0] - ordered[1] > _DECIDED:
+            return evidence, max(fits.values(), key=lambda fit: fit.evidence.log_evidence), whole
+        enough *= 2
+
+
+def _part(x: Array, y: Array, likely: Array, size: tuple[int, ...], enough: float) -> tuple[slice, slice]:
+    """Rows and columns of a part of the image of its own proportions in which enough droplets are to be expected: of
+    all such parts, on a grid of half their sides, that with the most. The whole image, where that has no more.
+    """
+    height, width = size
+    total = float(likely.sum())
+    share = np.sqrt(min(enough / max(total, 1e-9), 1.0))
+    if share > _NEARLY_ALL:
+        return slice(0, height), slice(0, width)
+    tall, wide = (max(int(np.ceil(share * side)), min(side, _LEAST_PX)) for side in (height, width))
+    best, most = (0, 0), -1.0
+    for top in np.unique(np.linspace(0, height - tall, max(2 * height // tall, 1)).astype(int)):
+        for left in np.unique(np.linspace(0, width - wide, max(2 * width // wide, 1)).astype(int)):
+            inside = (x >= left) & (x < left + wide) & (y >= top) & (y < top + tall)
+            here = float(likely[inside].sum())
+            if here > most:
+                best, most = (int(top), int(left)), here
+    return slice(best[0], best[0] + tall), slice(best[1], best[1] + wide)

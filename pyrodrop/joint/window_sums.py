@@ -23,14 +23,27 @@ def paint(windowed, amplitude, image):
                     image[c, top + j, left + i] += amplitude[c, k] * kept[base + i]
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def paint_shared(windowed, amplitude, images):
+    """Add the derivatives by the shared numbers times amplitude, (N,), to the images, (S, H, W)."""
+    kept, box, before, columns = windowed
+    for k in range(box.shape[0]):
+        left, top, wide, high = box[k]
+        for s in range(images.shape[0]):
+            for j in range(high):
+                base = before[k] * columns + (columns - images.shape[0] + s) * wide * high + j * wide
+                for i in range(wide):
+                    images[s, top + j, left + i] += amplitude[k] * kept[base + i]
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def project(windowed, residual, out):
-    """Products of each column with the residual, shape (C, H, W), into out, shape (N, C, P)."""
+    """Products of the first P columns with the residual, shape (C, H, W), into out, shape (N, C, P)."""
     kept, box, before, columns = windowed
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
         for c in range(residual.shape[0]):
-            for p in range(columns):
+            for p in range(out.shape[2]):
                 total = 0.0
                 for j in range(high):
                     base = before[k] * columns + p * wide * high + j * wide
@@ -60,6 +73,30 @@ def lost_at(x, y, r, before, after, weight, out):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def change_in(box, group, before, after, weight, seen, turn, out):
+    """Sums of weight (after^2 - before^2), residuals (C, H, W), over the boxes (N, 4) of each group, into out, which
+    is given as zeros. group: number of each box's, (N,). seen: integers (H, W), below turn, which makes a pixel of
+    several boxes count once.
+    """
+    for k in range(box.shape[0]):
+        left, top, wide, high = box[k]
+        for j in range(top, top + high):
+            for i in range(left, left + wide):
+                if seen[j, i] != turn:
+                    seen[j, i] = turn
+                    for c in range(before.shape[0]):
+                        out[group[k]] += weight[c] * (after[c, j, i] ** 2 - before[c, j, i] ** 2)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def copy_boxes(box, source, target):
+    """Copy the pixels of the boxes (N, 4) from one image (C, H, W) to another."""
+    for k in range(box.shape[0]):
+        left, top, wide, high = box[k]
+        target[:, top : top + high, left : left + wide] = source[:, top : top + high, left : left + wide]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def meetings(box):
     """Pairs (i, j), i <= j, of droplets whose windows share a pixel, shape (pairs, 2); each with itself too."""
     order = np.argsort(box[:, BOX_LEFT])
@@ -84,8 +121,9 @@ def meetings(box):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def gram(windowed, pairs, out):
-    """Products of the columns of each pair where both are, into out, shape (pairs, P, P)."""
+    """Products of the first P columns of each pair where both are, into out, shape (pairs, P, P)."""
     kept, box, before, columns = windowed
+    first = out.shape[1]
     for n in range(pairs.shape[0]):
         i, j = pairs[n]
         left, top = max(box[i, 0], box[j, 0]), max(box[i, 1], box[j, 1])
@@ -96,23 +134,23 @@ def gram(windowed, pairs, out):
         for row in range(top, bottom):
             at_i = before[i] * columns + (row - box[i, 1]) * box[i, 2] + left - box[i, 0]
             at_j = before[j] * columns + (row - box[j, 1]) * box[j, 2] + left - box[j, 0]
-            for p in range(columns):
+            for p in range(first):
                 some = kept[at_i + p * box[i, 2] * box[i, 3] : at_i + p * box[i, 2] * box[i, 3] + length]
-                for q in range(p if i == j else 0, columns):
+                for q in range(p if i == j else 0, first):
                     base = at_j + q * box[j, 2] * box[j, 3]
                     total = np.float32(0.0)
                     for m in range(length):
                         total += some[m] * kept[base + m]
                     out[n, p, q] += total
         if i == j:
-            for p in range(columns):
+            for p in range(first):
                 for q in range(p):
                     out[n, p, q] = out[n, q, p]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def ground(windowed, down, along, out):
-    """Products of the columns with the background's splines, into out, shape (N, P, points), given as zeros."""
+    """Products of the first P columns with the background's splines, into out, (N, P, points), given as zeros."""
     kept, box, before, columns = windowed
     down, down_first, _ = down
     along, along_first, grid_wide = along
@@ -122,7 +160,7 @@ def ground(windowed, down, along, out):
             continue
         first = down_first[top]
         lines = np.empty((down_first[top + high - 1] + 4 - first, wide))
-        for p in range(columns):
+        for p in range(out.shape[1]):
             # Down first, a row of pixels at a time, and then across what is left: a few rows.
             lines[:] = 0.0
             for j in range(high):

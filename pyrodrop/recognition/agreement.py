@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from pyrodrop.joint.descent import FAR_FACTOR
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.posterior import far_of
+from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.candidates import Candidates
 
 Array = NDArray[np.float64]

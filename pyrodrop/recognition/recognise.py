@@ -1,7 +1,7 @@
 """Which candidates are droplets: proposed, fitted together, weighed, thinned out, and sought again in the residual."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pyrodrop.detection.propose import propose
 from pyrodrop.detection.residual_candidates import peaks_left_over
 from pyrodrop.joint.descent import TOLERANCE
-from pyrodrop.joint.joint_fit import JointFit, fit_jointly
-from pyrodrop.joint.profile_choice import fit_best_profile
+from pyrodrop.joint.joint_fit import JointFit, fit_jointly, refit_jointly
+from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
 from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.agreement import joint_fit_is_right
 from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
@@ -38,7 +38,8 @@ class Recognised(NamedTuple):
 
     fit: their joint fit. presence: probability that each is a droplet, (N,). joint_is_right: probability that each
     one's centre and radius are the joint fit's rather than the network's, (N,). evidence: log evidence of each profile
-    that was tried, on the same candidates. candidates: where each was found, and what the network says of it.
+    that was tried, for the part of the image that was asked. candidates: where each was found, and what the network
+    says of it.
     """
 
     fit: JointFit
@@ -70,17 +71,19 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], whole:
         likely = candidates.radius[candidates.proposed >= 0.5]
         usual = likely if len(likely) else candidates.radius
         scales = image_scales(channels, float(np.median(usual)) if len(usual) else 8.0)
-    fit, evidence = fit_best_profile(
-        channels, candidates.x, candidates.y, candidates.radius, profiles=profiles, scales=scales, max_steps=2 * _ROUGH
-    )
+    rough: dict[str, Any] = {"scales": scales, "max_steps": 2 * _ROUGH, "tolerance": _ROUGH_TOLERANCE}
+    fit, evidence = fit_best_profile(channels, *candidates[:3], profiles=profiles, weight=candidates.proposed, **rough)
     fit, candidates = _completed(channels, fit, candidates, white)
     if len(profiles) > 1 and len(candidates.x) and _explains(fit, candidates, white):
         # With all droplets in place, what was taken for the profile may have been what was missing.
-        better, evidence = fit_best_profile(
-            channels, fit.x, fit.y, fit.half_radius, profiles=profiles, scales=scales, max_steps=2 * _ROUGH
+        places = fit.x, fit.y, fit.half_radius
+        better, evidence = choose_profile(
+            channels, *places, profiles=profiles, weight=presence_of(fit, candidates, white), **rough
         )
-        if better.profile != fit.profile:
-            fit, candidates = _completed(channels, better, candidates, white)
+        if better != fit.profile:
+            other = profile_named(better)
+            again = fit_jointly(channels, fit.x, fit.y, fit.half_radius / other.half_share, profile=better, **rough)
+            fit, candidates = _completed(channels, again, candidates, white)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to what is there.
     present = presence_of(fit, candidates, white) >= 0.5
     kept = ~within(fit, present) | (candidates.proposed > 0)
@@ -196,19 +199,14 @@ def _again(
     max_steps: int = _ROUGH,
 ) -> JointFit:
     """The fit of the candidates: the kept droplets of the last fit from where they are, and those after them."""
-    profile = profile_named(fit.profile)
-    share = profile.half_share
+    share = profile_named(fit.profile).half_share
     new = candidates.those(np.arange(len(candidates.x)) >= kept.sum())
-    return fit_jointly(
+    return refit_jointly(
         channels,
-        np.concatenate([fit.x[kept], new.x]),
-        np.concatenate([fit.y[kept], new.y]),
-        np.concatenate([fit.r[kept], new.radius / share]),
-        np.concatenate([fit.amplitude[:, kept], np.zeros((len(channels), len(new.x)))], 1),
-        profile=fit.profile,
-        scales=fit.scales,
-        shape=np.where(profile.log, fit.shape, profile.initial_shape),  # widths go on from where they are
+        fit,
+        kept,
+        (new.x, new.y, new.radius / share),
+        (candidates.x, candidates.y, candidates.radius / share),
         max_steps=max_steps,
         tolerance=_ROUGH_TOLERANCE if max_steps <= _ROUGH else TOLERANCE,
-        origin=(candidates.x, candidates.y, candidates.radius / share),
     )

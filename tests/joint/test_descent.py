@@ -5,7 +5,7 @@ import pytest
 
 from pyrodrop.joint.descent import initial_state
 from pyrodrop.joint.factor import step
-from pyrodrop.joint.joint_fit import fit_jointly
+from pyrodrop.joint.joint_fit import fit_jointly, refit_jointly
 from pyrodrop.joint.normal_equations import columns_of, compiled, equations_of, residual_of
 from pyrodrop.joint.problem import Problem
 from pyrodrop.models.prior_scales import image_scales
@@ -66,3 +66,19 @@ def test_a_droplet_that_is_damped_stays_while_one_far_away_goes() -> None:
     assert both[:, 0] == pytest.approx([0.5, 0.5], rel=0.1)
     assert np.abs(one[0]).max() < 1e-6
     assert one[1] == pytest.approx(both[1], rel=1e-6, abs=1e-9)
+
+
+def test_a_fit_goes_on_from_where_it_ended_and_is_done_at_once() -> None:
+    image = 0.2 + gaussian(15, 20, 4, 0.5) + gaussian(42, 22, 5, 0.3)
+    image += np.random.default_rng(2).normal(0, 0.01, image.shape)
+    fit = fit_jointly(image, [14.0, 43.0], [21.0, 22.0], [4.5, 4.5], profile="gaussian")
+    all_of_them, none = np.ones(2, bool), (np.zeros(0),) * 3
+    again = refit_jointly(image[None], fit, all_of_them, none, (fit.x, fit.y, fit.r))
+    assert again.convergence.converged
+    assert again.convergence.steps <= 2 < fit.convergence.steps
+    assert again.x == pytest.approx(fit.x, abs=0.01)
+    one = refit_jointly(image[None], fit, np.array([True, False]), none, (fit.x[:1], fit.y[:1], fit.r[:1]))
+    more = (np.array([43.0]), np.array([22.0]), np.array([5.0]))
+    both = tuple(np.append(own[:1], other) for own, other in zip((fit.x, fit.y, fit.r), more, strict=True))
+    back = refit_jointly(image[None], one, np.ones(1, bool), more, both)  # type: ignore[arg-type]
+    assert [back.x[1], back.y[1]] == pytest.approx([fit.x[1], fit.y[1]], abs=0.05)

@@ -19,7 +19,7 @@ class Columns(NamedTuple):
             other: the height; its derivatives by the centre's x and y and by log r; then by each shared number, of
             positive ones by the logarithm. float32.
         box: left, top, wide and high of each window in px, (N, 4); all 0 where none of the droplet is in the image.
-        before: pixels in the windows before each droplet's, (N + 1,).
+        before: where each droplet's pictures begin, in windows' pixels before it, (N,) and more.
         number: pictures of a droplet, 4 + S.
     """
 
@@ -27,6 +27,16 @@ class Columns(NamedTuple):
     box: NDArray[np.int64]
     before: NDArray[np.int64]
     number: int
+
+    def those(self, some: NDArray[np.intp]) -> "Columns":
+        """Of some of the droplets; nothing is copied."""
+        return self._replace(box=self.box[some], before=self.before[some])
+
+    def replaced(self, some: NDArray[np.intp], others: "Columns") -> "Columns":
+        """With other pictures of some of the droplets."""
+        box, before = self.box.copy(), self.before.copy()
+        box[some], before[some] = others.box, others.before[: len(some)] + len(self.kept) // self.number
+        return Columns(np.concatenate([self.kept, others.kept]), box, before, self.number)
 
 
 def columns_of_droplets(

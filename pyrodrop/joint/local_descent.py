@@ -1,0 +1,154 @@
+"""Steps of some droplets by themselves, all others and what all share held: those that have not yet converged.
+
+In a crowded image a few droplets need many steps while hundreds are long where they belong. Those that do not meet go
+and stay apart: a group that a step makes no likelier stays where it is, whatever the others do.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from pyrodrop.joint.factor import step
+from pyrodrop.joint.normal_equations import columns_of, compiled, equations_of_droplets, paint
+from pyrodrop.joint.priors import Array
+from pyrodrop.joint.problem import Problem, State
+from pyrodrop.joint.trust_region import Bounds
+from pyrodrop.rendering.kernels.columns import Columns
+
+# A droplet is clearly worse off after a step if its pixels have lost so much log density.
+WORSE = 0.05
+# A step gains much or little of what the quadratic promised, by these shares; and the factor that damping changes by.
+_GOOD, _POOR, _FACTOR = 0.75, 0.25, 5.0
+# Steps before the others are looked at again.
+_STEPS = 40
+# Rounds of holding back droplets that a step is worse for, each of which may be worse for their neighbours.
+_ROUNDS = 4
+# One that is damped more than this has given up for now.
+_STUCK = 1e4
+
+
+class LocalStart(NamedTuple):
+    """Where the droplets are: the state of all, and the residual (C, H, W) and noise (C,) of the image there."""
+
+    state: State
+    residual: Array
+    noise: Array
+
+
+class LocalEnd(NamedTuple):
+    """Where they went: the state of all, the residual there, and the damping that each has come to, (N,)."""
+
+    state: State
+    residual: Array
+    damping: Array
+
+
+def descend_locally(
+    problem: Problem, start: LocalStart, some: NDArray[np.intp], bounds: Bounds, damping: Array, tolerance: float
+) -> LocalEnd:
+    """Levenberg and Marquardt's steps of some droplets, until each would gain less than the tolerance.
+
+    Args:
+        problem: what is fitted.
+        start: where all are.
+        some: numbers of those that go.
+        bounds: how far each of all may go.
+        damping: of each of all, (N,).
+        tolerance: gain in log density of a droplet by the quadratic below which it has converged.
+    """
+    state, noise, loops = start.state, start.noise, compiled()
+    residual, trial = start.residual.copy(), start.residual.copy()
+    seen, damping = np.zeros(residual.shape[1:], np.int64), damping.copy()
+    own, columns = state.those(some), columns_of(problem, state.those(some))
+    for turn in range(1, _STEPS + 1):
+        equations = equations_of_droplets(problem, own, columns, residual, noise)
+        its = bounds.those(some)
+        try:
+            by, _ = step(equations, damping[some], 0.0, its.held(own, equations.droplet_gradient))
+        except (np.linalg.LinAlgError, RuntimeError):
+            damping[some] = np.maximum(10 * damping[some], 1e-3)
+            continue
+        gains = -(by * equations.droplet_gradient).sum(1) / 2
+        made = its.within(own, by, np.zeros(len(own.shape) + own.bg.size))
+        made_columns = columns_of(problem, made)
+        both = _around(columns.box, made_columns.box)
+        paint(columns, own.amplitude, trial)
+        paint(made_columns, -made.amplitude, trial)
+        bad = np.zeros(len(some), bool)
+        for _ in range(_ROUNDS):
+            more = (lost_at(own, residual, trial, noise) > WORSE) & ~bad
+            if not more.any():
+                break
+            bad |= more
+            _put_back(trial, np.flatnonzero(more), own, columns, made, made_columns)
+        # Whether each group of droplets that meet has become likelier on the whole.
+        number, group = _groups(both)
+        change = np.zeros(number)
+        loops.change_in(both, group, residual, trial, 0.5 * noise**-2.0, seen, turn, change)
+        priors = _prior_energy(problem, made) - _prior_energy(problem, own)
+        change += np.bincount(group, np.where(bad, 0.0, priors), number)
+        stays = (change > 0)[group] & ~bad
+        _put_back(trial, np.flatnonzero(stays), own, columns, made, made_columns)
+        bad |= stays
+        damping[some] = damped(damping[some], gains, -lost_at(own, residual, trial, noise), bad)
+        loops.copy_boxes(both, trial, residual)
+        own = made.with_those(np.flatnonzero(bad), own.those(np.flatnonzero(bad)))
+        state = state.with_those(some, own)
+        goes_on = ((gains >= tolerance) | bad) & (damping[some] < _STUCK)
+        if not goes_on.any():
+            break
+        some, own = some[goes_on], own.those(np.flatnonzero(goes_on))
+        columns = columns_of(problem, own)
+    return LocalEnd(state, residual, damping)
+
+
+def lost_at(state: State, before: Array, after: Array, noise: Array) -> Array:
+    """Log density that the pixels in each droplet's square, 2 r a side, lose by a step, (N,)."""
+    lost = np.zeros(len(state.x))
+    compiled().lost_at(state.x, state.y, np.exp(state.log_r), before, after, 0.5 * noise**-2.0, lost)
+    return lost
+
+
+def damped(damping: Array, promised: Array, gained: Array, bad: NDArray[np.bool_]) -> Array:
+    """The damping of each droplet's next step, by what the quadratic promised and what the last step gained, (N,).
+
+    It rests where a step gains half of what is promised: a droplet whose damping fell as fast as it rises would take
+    every other step in vain. ``bad`` are those that did not move.
+    """
+    ratio = gained / np.maximum(promised, 1e-9)
+    factor = np.where(ratio > _GOOD, 1 / _FACTOR, np.where(ratio < _POOR, 2.0, 1.0))
+    return np.where(bad, np.maximum(_FACTOR * damping, 1e-2), np.where(damping * factor > 1e-7, damping * factor, 0.0))
+
+
+def _put_back(
+    residual: Array, some: NDArray[np.intp], old: State, old_columns: Columns, new: State, new_columns: Columns
+) -> None:
+    """Paint some of the droplets where they were, in place of where they went."""
+    if len(some):
+        paint(new_columns.those(some), new.amplitude[:, some], residual)
+        paint(old_columns.those(some), -old.amplitude[:, some], residual)
+
+
+def _prior_energy(problem: Problem, state: State) -> Array:
+    """Negative log density of each droplet's priors but for constants, (N,)."""
+    priors = problem.priors
+    return np.asarray(-priors.log_r.log_density(state.log_r) - priors.amplitude.log_density(state.amplitude.T).sum(1))
+
+
+def _around(box: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Boxes (N, 4), left, top, wide and high, around each two."""
+    empty, gone = box[:, 2] == 0, other[:, 2] == 0
+    box, other = np.where(empty[:, None], other, box), np.where(gone[:, None], box, other)
+    low = np.minimum(box[:, :2], other[:, :2])
+    return np.concatenate([low, np.maximum(box[:, :2] + box[:, 2:], other[:, :2] + other[:, 2:]) - low], 1)
+
+
+def _groups(box: NDArray[np.int64]) -> tuple[int, NDArray[np.int32]]:
+    """How many groups there are of boxes that meet, directly or by others, and each one's number."""
+    pairs = compiled().meetings(box)
+    links = scipy.sparse.coo_matrix((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(len(box), len(box)))
+    number, group = connected_components(links, directed=False)
+    return int(number), group

@@ -1,0 +1,50 @@
+"""Which part of an image is asked for the profile of its droplets, and that a part says what the whole does."""
+
+import numpy as np
+import pytest
+
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.joint import profile_choice
+from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
+from pyrodrop.rendering import PROFILES
+
+
+def crowd(profile: str) -> tuple[np.ndarray, list[np.ndarray]]:
+    shape = None if profile == "gaussian" else [1.0]
+    image, truth = simulate(
+        90, (220, 260), seed=2, kind="gray", profile=profile, shape=shape, radius_px=(3.0, 6.0), noise=0.05
+    )
+    places = [truth[name].to_numpy() for name in ("x_px", "y_px", "radius_px")]
+    places[2] = places[2] * PROFILES[profile].half_share
+    return image.pixels[..., 0].double().numpy(), places
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "disc"])
+def test_a_part_of_the_image_chooses_as_the_whole_does(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, places = crowd(profile)
+    whole = choose_profile(pixels, *places, profiles=("gaussian", "disc"))
+    monkeypatch.setattr(profile_choice, "_ENOUGH", 20)
+    part = choose_profile(pixels, *places, profiles=("gaussian", "disc"))
+    assert part.profile == whole.profile == profile
+    apart, all_apart = (abs(choice.evidence["gaussian"] - choice.evidence["disc"]) for choice in (part, whole))
+    assert 10 < apart < all_apart / 2  # it was a part
+
+
+def test_all_droplets_are_fitted_with_what_a_part_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, places = crowd("disc")
+    monkeypatch.setattr(profile_choice, "_ENOUGH", 20)
+    fit, evidence = fit_best_profile(pixels, *places, profiles=("gaussian", "disc"))
+    assert fit.profile == "disc" == max(evidence, key=lambda name: evidence[name])
+    assert len(fit.x) == len(places[0])
+    assert fit.shape[0] == pytest.approx(1.0, abs=0.1)
+    assert np.median(np.abs(fit.half_radius - places[2])) < 0.2
+
+
+def test_the_part_is_where_most_droplets_are_likely() -> None:
+    g = np.random.default_rng(0)
+    x, y = g.uniform(0, 400, 300), g.uniform(0, 300, 300)
+    likely = np.where((x > 200) & (y < 150), 0.9, 0.1)
+    rows, columns = profile_choice._part(x, y, likely, (300, 400), 15)
+    inside = (x >= columns.start) & (x < columns.stop) & (y >= rows.start) & (y < rows.stop)
+    assert likely[inside].mean() > 0.7
+    assert profile_choice._part(x, y, likely, (300, 400), 1e3) == (slice(0, 300), slice(0, 400))
