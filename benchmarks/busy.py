@@ -22,12 +22,12 @@ from typing import Any
 
 import torch
 from machine import describe_machine, machine_lines
+from post import POST
 
 import pyrodrop
 from pyrodrop.workflows.fit_settings import fit_settings
 from pyrodrop.workflows.fitting.fit import begin
 
-POST = json.loads((Path(__file__).resolve().parent / "post.json").read_text(encoding="utf-8"))
 (WIDTH, HEIGHT), DROPLETS = POST["size"], POST["runs"]["fit"]["n_droplets"]
 # Beyond this many times the fair share, work on a shared machine waits for itself.
 WORTH_TELLING = 1.5

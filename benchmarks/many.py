@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 from machine import describe_machine, machine_lines, peak_memory_mb
+from post import POST
 
 import pyrodrop
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import flatten, side_by_side
 from pyrodrop.workflows.settings import pick_device
 
-POST = json.loads((Path(__file__).resolve().parent / "post.json").read_text(encoding="utf-8"))
 # Steps that are not timed: what is compiled, captured and allocated at the first is there after them.
 WARM_UP = 20
 

@@ -11,24 +11,20 @@ import argparse
 import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from machine import describe_machine, machine_lines
+from post import POST, parse_with_image
 
 import pyrodrop
 from pyrodrop.inference.draws import CONVERGED_R_HAT
 
-HERE = Path(__file__).resolve().parent
-POST = json.loads((HERE / "post.json").read_text(encoding="utf-8"))
-POST_IMAGE = HERE.parent.parent / "shared" / "data" / "post" / "micrograph_half.png"
 SITES = ("x", "y", "r", "amplitude")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("image", nargs="?", type=Path, default=POST_IMAGE, help="the post's image")
     parser.add_argument("--droplets", type=int, nargs="+", default=[100, 500])
     parser.add_argument("--warmup", type=int, default=200)
     parser.add_argument("--samples", type=int, default=300)
@@ -36,10 +32,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of the search for higher modes")
     parser.add_argument("--diagonal", action="store_true", help="the guide's widths for a mass matrix, as a comparison")
     parser.add_argument("--max-tree-depth", type=int, default=6)
-    parser.add_argument("--out", type=Path, default=HERE / "results", help="the folder to write to")
-    arguments = parser.parse_args()
-    if not arguments.image.exists():
-        parser.error(f"{arguments.image} is not here: give an image")
+    arguments = parse_with_image(parser)
     machine = describe_machine()
     print(machine_lines(machine), flush=True)
     channel = pyrodrop.read_image(arguments.image).channel(POST["channel"])

@@ -15,12 +15,10 @@ from typing import Any
 import torch
 from machine import describe_machine, machine_lines
 from matplotlib.figure import Figure
+from post import POST, parse_with_image
 
 import pyrodrop
 
-HERE = Path(__file__).resolve().parent
-POST = json.loads((HERE / "post.json").read_text(encoding="utf-8"))
-POST_IMAGE = HERE.parent.parent / "shared" / "data" / "post" / "micrograph_half.png"
 # Iterations between two points of a curve.
 STRETCH = 50
 
@@ -29,13 +27,9 @@ Curve = list[tuple[float, float]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("image", nargs="?", type=Path, default=POST_IMAGE, help="the post's image")
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds the spread is taken over")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the post's start is followed")
-    parser.add_argument("--out", type=Path, default=HERE / "results", help="the folder to write to")
-    arguments = parser.parse_args()
-    if not arguments.image.exists():
-        parser.error(f"{arguments.image} is not here: the targets are for the post's own image")
+    arguments = parse_with_image(parser)
 
     machine = describe_machine()
     print(machine_lines(machine), flush=True)

@@ -16,25 +16,19 @@ from typing import Any
 import matplotlib
 import torch
 from machine import describe_machine, machine_lines
+from post import POST, parse_with_image
 
 import pyrodrop
 
-HERE = Path(__file__).resolve().parent
-POST = json.loads((HERE / "post.json").read_text(encoding="utf-8"))
-POST_IMAGE = HERE.parent.parent / "shared" / "data" / "post" / "micrograph_half.png"
 THINNED = 100
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("image", nargs="?", type=Path, default=POST_IMAGE, help="the post's image")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shorten", type=int, default=1, help="a divisor of all iterations, to try the script")
-    parser.add_argument("--out", type=Path, default=HERE / "results", help="the folder to write to")
-    arguments = parser.parse_args()
-    if not arguments.image.exists():
-        parser.error(f"{arguments.image} is not here: the targets are for the post's own image")
+    arguments = parse_with_image(parser)
 
     machine = describe_machine()
     print(machine_lines(machine), flush=True)

@@ -18,14 +18,12 @@ from typing import Any
 
 import torch
 from machine import describe_machine, machine_lines, peak_memory_mb, reset_peak_memory
+from post import POST, POST_IMAGE
 
 import pyrodrop
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import flatten
 
-HERE = Path(__file__).resolve().parent
-POST = json.loads((HERE / "post.json").read_text(encoding="utf-8"))
-POST_IMAGE = HERE.parent.parent / "shared" / "data" / "post" / "micrograph_half.png"
 EARLY_STEPS = 2000
 
 
