@@ -1,4 +1,4 @@
-"""Droplets in what a fit leaves over: peaks of the matched filter, at the radii that the image's droplets have."""
+"""Candidates in the residual of a fit: peaks of a matched filter, at the radii that the image's droplets have."""
 
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ def peaks_left_over(residual: NDArray[np.float32], noise: Array, radii: Array, p
     A peak is the greatest within its radius, over all radii.
 
     Args:
-        residual: what is left over, (C, H, W).
+        residual: the image less that of the fit, (C, H, W).
         noise: its standard deviation, (C,), positive.
         radii: of the droplets that are known, (N,), at least one.
         profile, shape: of the droplets, as for ``pyrodrop.render``.
@@ -55,11 +55,11 @@ def peaks_left_over(residual: NDArray[np.float32], noise: Array, radii: Array, p
         response[:] = np.sqrt(np.square(image.by(template)).sum(0) / power)
     best = responses.argmax(0)
     response = responses.max(0)
-    found = []
+    peaks = []
     for k, r in enumerate(tried):
         greatest = response >= maximum_filter(response, 2 * int(r) + 1) - 1e-12
-        found.append(np.argwhere(greatest & (best == k) & (response > STANDS_OUT)))
-    places = np.concatenate(found)
+        peaks.append(np.argwhere(greatest & (best == k) & (response > STANDS_OUT)))
+    places = np.concatenate(peaks)
     rows, columns = places[:, 0], places[:, 1]
     return Peaks(columns.astype(float), rows.astype(float), tried[best[rows, columns]], response[rows, columns])
 
@@ -88,9 +88,9 @@ class _Filtered(NamedTuple):
         from scipy import fft
 
         spectrum = fft.rfft2(template.astype(np.float32), self.padded)
-        made = fft.irfft2(self.spectra * spectrum, self.padded)
+        convolved = fft.irfft2(self.spectra * spectrum, self.padded)
         reach = len(template) // 2
-        return np.asarray(made[:, reach : reach + self.size[0], reach : reach + self.size[1]])
+        return np.asarray(convolved[:, reach : reach + self.size[0], reach : reach + self.size[1]])
 
 
 def _template(profile: str, r: float, shape: Array) -> Array:

@@ -85,13 +85,13 @@ def climb(slope: Slope, z: Tensor, factor: Tensor) -> Tensor:
     from scipy.optimize import minimize  # slow to import, and it changes which warnings are shown
 
     def loss(w: Any) -> tuple[float, Any]:
-        given = torch.from_numpy(w).to(z)
-        value, grad = slope.at(z + (factor @ given if factor.dim() == 2 else factor * given))
+        position = torch.from_numpy(w).to(z)
+        value, grad = slope.at(z + (factor @ position if factor.dim() == 2 else factor * position))
         if not (math.isfinite(value) and bool(grad.isfinite().all())):
-            return math.inf, torch.zeros_like(given).cpu().numpy()
+            return math.inf, torch.zeros_like(position).cpu().numpy()
         return -value, -(grad @ factor if factor.dim() == 2 else grad * factor).cpu().numpy()
 
     options = {"maxiter": 2_000, "maxfun": 4_000, "maxcor": _MEMORY, "ftol": 0.0, "gtol": 1e-4}
-    found = minimize(loss, torch.zeros_like(z).cpu().numpy(), jac=True, method="L-BFGS-B", options=options)
-    w = torch.from_numpy(found.x).to(z)
+    end = minimize(loss, torch.zeros_like(z).cpu().numpy(), jac=True, method="L-BFGS-B", options=options)
+    w = torch.from_numpy(end.x).to(z)
     return z + (factor @ w if factor.dim() == 2 else factor * w)

@@ -100,13 +100,13 @@ class Density:
         Runs the Pyro model; it is plain Python, differentiable, and may be traced into a graph.
         ``tensors`` stand for ``self.tensors``; without any, those are used.
         """
-        given = tensors or self.tensors
+        tensors = tensors or self.tensors
         if self.by_row:
-            by_row: Tensor = torch.func.vmap(lambda row, *own: self._log_density(row, own))(z, *given)
+            by_row: Tensor = torch.func.vmap(lambda row, *own: self._log_density(row, own))(z, *tensors)
             return by_row
         if z.shape[0] == 1:
-            return self._log_density(z[0], given)[None]
-        mapped: Tensor = torch.func.vmap(lambda row: self._log_density(row, given))(z)
+            return self._log_density(z[0], tensors)[None]
+        mapped: Tensor = torch.func.vmap(lambda row: self._log_density(row, tensors))(z)
         return mapped
 
     def value_and_grad(self, z: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,14 +195,14 @@ def side_by_side(densities: Sequence[Density]) -> Density:
         same = same and first._spec == other._spec
         if not (same and all(map(_alike, first._leaves, other._leaves))):
             raise ValueError("densities side by side must have one model and arguments that differ in values alone")
-    tensors = tuple(torch.stack(given) for given in zip(*(one.tensors for one in densities), strict=True))
+    tensors = tuple(torch.stack(rows) for rows in zip(*(density.tensors for density in densities), strict=True))
     return replace(first, tensors=tensors, by_row=True)
 
 
-def _alike(one: Any, other: Any) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return one.shape == other.shape
-    return type(one) is type(other) and bool(one == other)
+def _alike(first: Any, other: Any) -> bool:
+    if isinstance(first, Tensor) and isinstance(other, Tensor):
+        return first.shape == other.shape
+    return type(first) is type(other) and bool(first == other)
 
 
 def _site(name: str, node: dict[str, Any], start: int) -> Site:

@@ -169,12 +169,12 @@ class NUTS(MCMCKernel):
             options=self._like,
         )
         if self._inverse_mass is not None:
-            given = self._inverse_mass.to(**self._like).clone()
-            if given.shape != (self.density.size,) or not bool((given > 0).all()):
+            diagonal = self._inverse_mass.to(**self._like).clone()
+            if diagonal.shape != (self.density.size,) or not bool((diagonal > 0).all()):
                 raise ValueError(
-                    f"expected a positive inverse mass of shape ({self.density.size},), got {tuple(given.shape)}"
+                    f"expected a positive inverse mass of shape ({self.density.size},), got {tuple(diagonal.shape)}"
                 )
-            self._adapter.mass_matrix_adapter.inverse_mass_matrix = {_FLAT: given}
+            self._adapter.mass_matrix_adapter.inverse_mass_matrix = {_FLAT: diagonal}
         self._adapter.reset_step_size_adaptation({"z": self._start})
 
     @torch.no_grad()

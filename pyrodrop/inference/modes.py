@@ -29,38 +29,40 @@ class Search(NamedTuple):
 
 
 def search_higher(
-    found: Laplace, *, num_chains: int = 4, iterations: int = 100, rounds: int = 5, seed: int = 0
+    approximation: Laplace, *, num_chains: int = 4, iterations: int = 100, rounds: int = 5, seed: int = 0
 ) -> Search:
-    """Look for a higher mode than the one found.
+    """Look for a higher mode than the one given.
 
     Each round runs chains from draws of the approximation, which is also their mass matrix, climbs from the last
     position of each and goes on from the highest end; it stops when no end is higher by more than 0.5.
 
     Args:
-        found: the approximation to start from.
+        approximation: around the mode to start from.
         num_chains, iterations: of each round.
-        rounds: the largest number of rounds; 0 gives back what was found.
+        rounds: the largest number of rounds; 0 gives back that approximation.
         seed: of the chains.
     """
     rises: list[float] = []
-    slope = Slope(found.density)
+    slope = Slope(approximation.density)
     for number in range(rounds):
-        ends = [climb(slope, z, found.factor) for z in _wander(found, num_chains, iterations, seed + number)]
+        ends = [
+            climb(slope, z, approximation.factor) for z in _wander(approximation, num_chains, iterations, seed + number)
+        ]
         heights = [slope.at(end)[0] for end in ends]
         best = max(range(num_chains), key=heights.__getitem__)
-        if not heights[best] > found.value + _HIGHER:
+        if not heights[best] > approximation.value + _HIGHER:
             break
-        higher = around_mode(found.density, ends[best], found.precision.diagonal().abs().rsqrt())
-        rises.append(higher.value - found.value)
-        found = higher
-    return Search(found, tuple(rises))
+        higher = around_mode(approximation.density, ends[best], approximation.precision.diagonal().abs().rsqrt())
+        rises.append(higher.value - approximation.value)
+        approximation = higher
+    return Search(approximation, tuple(rises))
 
 
 @torch.no_grad()
-def _wander(found: Laplace, num_chains: int, iterations: int, seed: int) -> Tensor:
+def _wander(approximation: Laplace, num_chains: int, iterations: int, seed: int) -> Tensor:
     """Where chains are after so many iterations around the mode, (num_chains, D)."""
-    around = Whitened(found.density, found.mode, found.factor)
-    start = around.whitened(found.positions(num_chains, seed))
+    around = Whitened(approximation.density, approximation.mode, approximation.factor)
+    start = around.whitened(approximation.positions(num_chains, seed))
     kernel = NUTS(around, num_chains=num_chains, seed=seed, initial=start, max_tree_depth=_DEPTH)
     kernel.setup(iterations)
     params = kernel.initial_params

@@ -118,8 +118,8 @@ def deterministic_sites(
     with torch.no_grad(), pyro.get_param_store().scope(), torch.random.fork_rng(devices=[]):
         for c in range(chains):
             for n in range(draws):
-                given = {name: v[c, n] for name, v in values.items()}
-                trace: Any = poutine.trace(poutine.condition(model, data=given)).get_trace(*args, **kwargs)
+                draw = {name: v[c, n] for name, v in values.items()}
+                trace: Any = poutine.trace(poutine.condition(model, data=draw)).get_trace(*args, **kwargs)
                 for name, site in trace.nodes.items():
                     if (site.get("infer") or {}).get("_deterministic"):
                         rows.setdefault(name, []).append(site["value"])

@@ -21,7 +21,7 @@ class Replayed:
 
     def __init__(self, step: Step, example: tuple[Tensor, ...]) -> None:
         self._inputs = [t.clone() for t in example]
-        self._given: list[Tensor | None] = [None] * len(example)
+        self._copied: list[Tensor | None] = [None] * len(example)
         # A few runs on a stream of their own settle what is allocated and compiled at the first call.
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
@@ -35,9 +35,9 @@ class Replayed:
 
     def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
         """The step's results, in fresh tensors."""
-        for place, given in enumerate(arguments):
-            if given is not self._given[place]:  # the image is the same one at every step
-                self._inputs[place].copy_(given)
-                self._given[place] = given
+        for place, argument in enumerate(arguments):
+            if argument is not self._copied[place]:  # the image is the same one at every step
+                self._inputs[place].copy_(argument)
+                self._copied[place] = argument
         self._graph.replay()
         return tuple(t.clone() for t in self._outputs)

@@ -81,12 +81,12 @@ class Transitions:
         for depth, accept in enumerate(decisions[: self._depth].unbind()):
             for leaf, uniform in enumerate(noise.uniform(2**depth).unbind()):
                 first, last = checkpoints(leaf)
-                given = (*subtree, steps[depth], inverse_mass, energy, uniform)
+                shared = (*subtree, steps[depth], inverse_mass, energy, uniform)
                 if leaf % 2:
                     used = self._used[first, last]
-                    subtree = self._grow_and_check(*given, self._momenta, self._sums, used, *tensors)
+                    subtree = self._grow_and_check(*shared, self._momenta, self._sums, used, *tensors)
                 else:
-                    subtree = self._grow(*given, *tensors)
+                    subtree = self._grow(*shared, *tensors)
                     self._momenta[last] = subtree[_MOMENTUM]
                     self._sums[last] = subtree[_MOMENTUM_SUM]
                 if not subtree[_GROWING].any():
@@ -116,11 +116,11 @@ class Transitions:
             return (*joined.left, *joined.right, *joined.proposal, *joined[3:]), _flat(following)
 
         graph = compile_graph if compiled else capture
-        given = (*subtree, step, mass, row, row)
+        shared = (*subtree, step, mass, row, row)
         checks = (self._momenta, self._sums, self._used[0, 0])
         self._value_and_grad = value_and_grad
-        self._grow = graph(plain_grow, *given, *tensors)
-        self._grow_and_check = graph(grow_and_check, *given, *checks, *tensors)
+        self._grow = graph(plain_grow, *shared, *tensors)
+        self._grow_and_check = graph(grow_and_check, *shared, *checks, *tensors)
         self._merge = graph(join, *tree, *subtree, flag, row, mass, flag)
 
 

@@ -83,31 +83,6 @@ def peaks(
     return _start(search, found, channel, ordered=True)
 
 
-def residual_peaks(
-    residual: Tensor,
-    n_droplets: int,
-    *,
-    amplitude_range: tuple[float, float] = LEVELS,
-    log_radius: tuple[float, float] = LOG_RADIUS,
-    radius_range: tuple[float, float] | None = None,
-    error_scale: float = 0.0,
-) -> Start:
-    """Propose droplets that explain most of what a fit has left over: one pursuit, and nothing else moves.
-
-    The residual (H, W) is the channel less the model's image; all else is as in :func:`peaks`.
-
-    Returns:
-        Background 0 and the proposed droplets, the largest gain first.
-
-    Raises:
-        ValueError: as in :func:`peaks`.
-    """
-    image = _pixels(residual, n_droplets)
-    bounds = _bounds(amplitude_range, (0.0, 0.0), log_radius, radius_range, error_scale)
-    search = Search(image.shape, bounds)
-    return _start(search, search.begin(image, 0.0, n_droplets), residual, ordered=True)
-
-
 def rearrange(
     channel: Tensor,
     start: Start,

@@ -38,7 +38,7 @@ class Candidates(NamedTuple):
         return cls(x, y, radius, np.zeros(len(x)), np.full((len(x), 3), np.nan))
 
     def those(self, kept: NDArray[np.bool_] | NDArray[np.intp]) -> "Candidates":
-        """Some of them."""
+        """Those of a mask (N,), or of these indices."""
         return Candidates(*(values[kept] for values in self))
 
     def and_those(self, others: "Candidates") -> "Candidates":

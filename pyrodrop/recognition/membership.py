@@ -1,4 +1,4 @@
-"""How much a thing is like the droplets of an image, in radius and amplitudes: as those that are there say."""
+"""Membership: how likely a droplet's radius and amplitudes are, given those of the image's other droplets."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ from pyrodrop.joint.joint_fit import JointFit
 
 Array = NDArray[np.float64]
 
-# So many droplets make a population to be like; narrower than this share of itself, or of the prior, none is taken to
-# be.
+# The fewest droplets that make a population; its density is taken to be no narrower than this share of its values, or
+# of the prior's deviation.
 _POPULATION, _NARROWEST, _NARROWEST_OF_PRIOR = 8, 0.2, 0.01
-# Of so many of them at most the density is made.
+# The population density is summed over this many of them at most.
 _KERNELS = 400
 
 
@@ -18,7 +18,7 @@ def log_membership(fit: JointFit, members: NDArray[np.bool_]) -> Array:
     """Log of how much likelier each droplet's radius and amplitudes are, given the members', than a priori, (N,).
 
     With n members at v_j the next droplet is taken to be at v with density (sum_j K(v - v_j) + p(v)) / (n + 1), p being
-    the prior's density: near one of those that are there, or, once in n + 1 times, anywhere (Blackwell and MacQueen's
+    the prior's density: near one of the members, or, once in n + 1 times, anywhere (Blackwell and MacQueen's
     urn, 1973, with kernels). So what is unlike all of a thousand droplets is a thousand times less likely than a
     priori, and a second kind of droplet is as likely as it is frequent. K is a Gaussian in log radius and amplitudes,
     as wide as the members' median deviation times n^(-1 / (D + 4)), Scott's rule in D dimensions. No droplet speaks

@@ -1,4 +1,4 @@
-"""How likely each candidate is a droplet: one posterior of what the network and the joint fit say of it.
+"""Presence: the probability that a candidate is a droplet, from what the network and the joint fit say of it.
 
 The network's probability p is calibrated on broad simulations, but it looks at an image once and from afar. The joint
 fit knows the likelihood, but only of droplets of one profile: where that does not explain a droplet, the network's word
@@ -11,8 +11,8 @@ and for one that stands out of a residual a sum of
 
     1,  e,  e a(w),  a(b),  log chi^2,  m
 
-each times a weight, with w and b the log odds with and without the droplet against white noise and against all that is
-left over, a = arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8),
+each times a weight, with w and b the log odds with and without the droplet against white noise and against the whole
+residual, a = arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8),
 which is 1 where the mean squared residual c at the droplet is that of the white noise and 0 where the profile does not
 describe it; chi^2 the reduced one of the image; m the log odds of being like the other droplets (``membership``).
 """
@@ -51,8 +51,8 @@ def presence_of(fit: JointFit, candidates: Candidates, white: Array) -> Array:
     of_proposals, of_residuals = _weights()
     proposed = candidates.proposed > 0
     from_network, from_residual = signs(fit, candidates, white)
-    says = network_log_odds(candidates)
-    return np.asarray(expit(np.where(proposed, says + from_network @ of_proposals, from_residual @ of_residuals)))
+    network = network_log_odds(candidates)
+    return np.asarray(expit(np.where(proposed, network + from_network @ of_proposals, from_residual @ of_residuals)))
 
 
 def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, Array]:
@@ -61,12 +61,12 @@ def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, A
     prior = np.log(max(float(candidates.proposed.sum()), 1.0)) - log_rivals(fit)
     against_white = np.arcsinh(fit.evidence.log_bayes_white + prior)
     against_all = np.arcsinh(fit.evidence.log_bayes + prior)
-    one = np.ones(len(explained))
+    constant = np.ones(len(explained))
     image = np.full(len(explained), np.log(max(float(np.mean(fit.residuals.reduced_chi_square)), 1e-6)))
     alike = np.clip(log_membership(fit, candidates.proposed >= 0.5), -20.0, 20.0)
     return (
         np.stack([explained, explained * against_white], 1),
-        np.stack([one, explained, explained * against_white, against_all, image, alike], 1),
+        np.stack([constant, explained, explained * against_white, against_all, image, alike], 1),
     )
 
 

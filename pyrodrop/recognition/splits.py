@@ -1,9 +1,9 @@
-"""One droplet that was taken for two: told by taking one of them out in earnest, and looking at what is left over.
+"""Two fitted droplets that are one: decided by a fit without one of the two, and by what its residual gains.
 
-Or by being within the other and much lower, since then what it explains is the other's own.
+Or by one lying within the other and being much lower, since then what it explains is the other's own.
 
-The evidence of a droplet lets its neighbours adjust to first order only. Where two share one droplet, the one that is
-left would move to the middle and grow, which is further than that holds: each seems needed, and is not.
+The evidence of a droplet lets its neighbours adjust to first order only. Where two stand for one droplet, the one that
+stays would move to the middle and grow, which is further than that holds: each seems needed, and is not.
 """
 
 import numpy as np
@@ -19,32 +19,33 @@ _CLOSE = 1.0
 _REACH = 2.0
 # Of the greater height: what lies within a droplet and is lower than that is what its profile does not say of it.
 _LOWER = 0.5
-# A droplet is within another if its centre is, by this share of its own radius: as circles shut each other out in
-# ``finder_select``, but that a broad one is not within a narrow one.
+# A droplet is within another if its centre is, by this share of its own radius: so a broad one is never
+# within a narrow one.
 _WITHIN = 0.4
 
 
-def within(fit: JointFit, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which droplets lie within a much higher one that is there, (N,), and say how it differs from the profile.
+def within(fit: JointFit, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which droplets lie within a much higher one that is present, (N,): they are its difference from the profile.
 
-    No profile that all droplets share is exactly that of each, and what is left over of a strong one stands far out of
-    the noise.
+    No profile that all droplets share is exactly that of each, and the residual of a strong one stands far out of the
+    noise.
 
     Args:
         fit: the joint fit.
-        there: which droplets are surely there, (N,).
+        present: which droplets are surely present, (N,).
     """
-    made = np.zeros(len(fit.x), bool)
-    if not there.any():
-        return made
+    lies_within = np.zeros(len(fit.x), bool)
+    if not present.any():
+        return lies_within
     centres, half = np.stack([fit.x, fit.y], 1), fit.half_radius
     height = np.sqrt(np.square(fit.amplitude / fit.noise[:, None]).sum(0))
-    near = cKDTree(centres).query_pairs(float(half[there].max()), output_type="ndarray")
-    one, other = np.concatenate([near, near[:, ::-1]]).T
-    apart = np.hypot(*(centres[one] - centres[other]).T)
-    inside = there[other] & (apart < half[other] - _WITHIN * half[one]) & (height[one] < _LOWER * height[other])
-    made[one[inside]] = True
-    return made
+    near = cKDTree(centres).query_pairs(float(half[present].max()), output_type="ndarray")
+    inner, outer = np.concatenate([near, near[:, ::-1]]).T
+    apart = np.hypot(*(centres[inner] - centres[outer]).T)
+    lower = height[inner] < _LOWER * height[outer]
+    inside = present[outer] & lower & (apart < half[outer] - _WITHIN * half[inner])
+    lies_within[inner[inside]] = True
+    return lies_within
 
 
 def suspects(fit: JointFit) -> NDArray[np.intp]:
@@ -84,7 +85,7 @@ def united(fit: JointFit, taken: NDArray[np.intp]) -> JointFit:
 
 
 def needless(before: JointFit, without: JointFit, taken: NDArray[np.intp], log_odds: Array) -> NDArray[np.bool_]:
-    """Which of the droplets that were taken out the image does not need, shape of ``taken``.
+    """Which of the droplets that one fit left out the image does not need, shape of ``taken``.
 
     Args:
         before: the fit with all droplets.
@@ -93,7 +94,7 @@ def needless(before: JointFit, without: JointFit, taken: NDArray[np.intp], log_o
         log_odds: log of the prior odds of each one's presence, apart from its place and size, shape of ``taken``.
     """
     height, width = before.residuals.image.shape[1:]
-    made = np.zeros(len(taken), bool)
+    not_needed = np.zeros(len(taken), bool)
     for i, k in enumerate(taken):
         reach = _REACH * before.half_radius[k]
         left, right = max(int(before.x[k] - reach), 0), min(int(before.x[k] + reach) + 2, width)
@@ -104,5 +105,5 @@ def needless(before: JointFit, without: JointFit, taken: NDArray[np.intp], log_o
         ]
         gained = float(((squares[0] - squares[1]) / np.square(before.noise)).sum() / 2)
         cost = before.evidence.log_bayes[k] - before.evidence.gain[k]
-        made[i] = gained + cost + log_odds[i] < 0
-    return made
+        not_needed[i] = gained + cost + log_odds[i] < 0
+    return not_needed

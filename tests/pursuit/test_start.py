@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pyrodrop.images.simulation.simulate import simulate
-from pyrodrop.pursuit.start import Start, peaks, rearrange, residual_peaks
+from pyrodrop.pursuit.start import Start, peaks, rearrange
 from pyrodrop.rendering import render
 
 
@@ -178,18 +178,6 @@ def test_any_small_image_keeps_to_the_bounds(height: int, width: int, n: int, lo
     assert ((found.x >= 0) & (found.x <= width) & (found.y >= 0) & (found.y <= height)).all()
     assert ((found.r >= 0.7 - 1e-6) & (found.r <= 8 + 1e-6)).all()
     assert ((found.amplitude >= low) & (found.amplitude <= 1)).all()
-
-
-def test_proposals_find_what_a_fit_has_missed() -> None:
-    truth = lattice(5)
-    missed = [3, 17, 22]
-    rest = truth._replace(amplitude=truth.amplitude.index_fill(0, torch.tensor(missed), 0.0))
-    size = (180, 216)
-    proposed = residual_peaks(image_of(truth, size) - image_of(rest, size), 3)
-    lost = Start(0.0, *(column[missed] for column in truth[1:]))
-    assert_recovered(proposed, lost, centre=0.02, radius=0.01, amplitude=0.01)
-    saved = half_square(image_of(lost, size))
-    assert float(proposed.gain.sum()) == pytest.approx(saved, rel=0.02)
 
 
 def test_births_and_deaths_bring_a_stray_droplet_home() -> None:

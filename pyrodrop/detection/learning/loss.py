@@ -1,4 +1,4 @@
-"""The loss: minus the log likelihood of the centres that are there, and of where they are.
+"""The loss: minus the log likelihood of the true centres, their places, radii and outlines.
 
 Each cell of each bin holds a centre or not, a Bernoulli variable: its cross-entropy is proper, so the probabilities of
 any region sum to the expected number of droplets in it. Offsets, log radius and ellipse of the centres that are there
