@@ -29,7 +29,7 @@ class Peaks(NamedTuple):
     signal: Array
 
 
-def peaks_left_over(residual: NDArray[np.float32], noise: Array, radii: Array, profile: str, shape: Array) -> Peaks:
+def residual_peaks(residual: NDArray[np.float32], noise: Array, radii: Array, profile: str, shape: Array) -> Peaks:
     """Where droplets of this profile stand out of a residual, whatever their sign.
 
     At each radius r the amplitude that fits best at a pixel is sum(residual f) / sum(f^2), over the pixels inside the

@@ -141,22 +141,19 @@ def fit_jointly(
     scales: PriorScales | None = None,
     shape: ArrayLike | None = None,
     max_steps: int = 50,
-    origin: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
     tolerance: float = TOLERANCE,
 ) -> JointFit:
     """Fit droplets found in an image jointly, by Gauss-Newton steps in a trust region, and find their posterior.
 
     Args:
         channels: the image, shape (C, H, W) or (H, W), finite.
-        x, y: initial centres in px, shape (N,); N may be 0.
+        x, y: initial centres in px, shape (N,); N may be 0. Droplets go only so far from where they begin.
         r: initial radii in px, of this profile (see ``Profile.half_share``), positive, shape (N,).
         amplitude: initial heights, shape (C, N) or (N,); None finds them first, the image being linear in them.
         profile: name of the profile, see ``pyrodrop.rendering.profiles``.
         scales: those of the priors, else ``image_scales`` with the median of r.
         shape: initial shape parameters, as the renderer has them, (S,); else the medians of their priors.
         max_steps: no more steps than this, at least 1.
-        origin: x, y and r that the droplets were found with, (N,) each, from which they may go only so far; the
-            initial ones, if not given.
         tolerance: gain of a step in log density below which the fit has converged.
 
     Returns:
@@ -174,11 +171,7 @@ def fit_jointly(
         scales = image_scales(image, float(np.median(places[2])) if len(places[2]) else 8.0)
     problem = Problem(image, profile, scales)
     state = initial_state(problem, places[0], places[1], places[2], amplitude, shape)
-    origins = state
-    if origin is not None:
-        at = [np.array(v, dtype=np.float64) for v in origin]
-        origins = initial_state(problem, at[0], at[1], at[2])
-    return _described(problem, descend(problem, state, max_steps, origins, tolerance))
+    return _described(problem, descend(problem, state, max_steps, state, tolerance))
 
 
 def refit_jointly(

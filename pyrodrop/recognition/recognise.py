@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.detection.propose import propose
-from pyrodrop.detection.residual_candidates import peaks_left_over
+from pyrodrop.detection.residual_candidates import residual_peaks
 from pyrodrop.joint.descent import TOLERANCE
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly, refit_jointly
 from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 LEAST = 0.01
 # And a proposal less likely than this is not looked at.
 LEAST_PROPOSED = 0.1
-# Rounds of thinning out, and of looking at what is left over.
+# Rounds of thinning out, and of looking at the residual.
 _THINNINGS, _LOOKS = 4, 3
 # Steps of a fit that only has to tell what is there from what is not, and the gain in log density where it rests: what
 # is dropped and what is kept differ by more.
@@ -84,7 +84,7 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], whole:
             other = profile_named(better)
             again = fit_jointly(channels, fit.x, fit.y, fit.half_radius / other.half_share, profile=better, **rough)
             fit, candidates = _completed(channels, again, candidates, white)
-    # Not before: as long as droplets are missing or the profile is another, such corrections lead to what is there.
+    # Not before: as long as droplets are missing or the profile is another, such corrections lead to them.
     present = presence_of(fit, candidates, white) >= 0.5
     kept = ~within(fit, present) | (candidates.proposed > 0)
     candidates = candidates.those(kept)
@@ -104,24 +104,24 @@ def recognised_again(channels: Array, seen: Recognised, whole: OfWhole = NOTHING
 
 
 def _explains(fit: JointFit, candidates: Candidates, white: Array) -> bool:
-    """Whether the model explains half of the droplets to within the noise; else what it leaves over is its own."""
-    there = presence_of(fit, candidates, white) >= 0.5
-    if not there.any():
+    """Whether the model explains half of the droplets to within the noise; else the residual shows where it fails."""
+    present = presence_of(fit, candidates, white) >= 0.5
+    if not present.any():
         return float(np.mean(fit.residuals.reduced_chi_square)) < EXPLAINED
-    return float(np.median(misfit_of(fit, white)[there])) < EXPLAINED
+    return float(np.median(misfit_of(fit, white)[present])) < EXPLAINED
 
 
 def _thinned(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> tuple[JointFit, Candidates]:
-    """The fit without the candidates that are not there. Of two that stand for one droplet each makes the other
+    """The fit without the candidates that are not present. Of two that stand for one droplet each makes the other
     needless: only the weaker of neighbours goes at once.
     """
     for _ in range(_THINNINGS):
-        there = presence_of(fit, candidates, white)
-        doubtful = np.flatnonzero(there < LEAST)
+        presence = presence_of(fit, candidates, white)
+        doubtful = np.flatnonzero(presence < LEAST)
         if not len(doubtful):
             break
-        going = np.zeros(len(there), bool)
-        for k in doubtful[np.argsort(there[doubtful], kind="stable")]:
+        going = np.zeros(len(presence), bool)
+        for k in doubtful[np.argsort(presence[doubtful], kind="stable")]:
             near = np.hypot(fit.x - fit.x[k], fit.y - fit.y[k]) < fit.r + fit.r[k]
             going[k] = not (near & going).any()
         candidates = candidates.those(~going)
@@ -130,7 +130,7 @@ def _thinned(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
 
 
 def _completed(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> tuple[JointFit, Candidates]:
-    """The fit without the candidates that are not there, and with the droplets that were not seen before."""
+    """The fit without the candidates that are not present, and with the droplets that were not seen before."""
     fit, candidates = _thinned(channels, fit, candidates, white)
     for _ in range(_LOOKS):
         if not _explains(fit, candidates, white):
@@ -175,17 +175,17 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
 
 
 def _in_residual(fit: JointFit) -> Candidates:
-    """Candidates in what the model leaves over, at the radii of the droplets; none where there is no droplet."""
+    """Candidates in the residual, at the radii of the droplets; none where there is no droplet."""
     if not len(fit.x):
         return Candidates.of_residual(*(np.zeros(0),) * 3)
-    peaks = peaks_left_over(fit.residuals.image, fit.noise, fit.r, fit.profile, fit.shape)
+    peaks = residual_peaks(fit.residuals.image, fit.noise, fit.r, fit.profile, fit.shape)
     return Candidates.of_residual(peaks.x, peaks.y, peaks.r * profile_named(fit.profile).half_share)
 
 
 def _with(
     channels: Array, fit: JointFit, candidates: Candidates, more: Candidates, white: Array
 ) -> tuple[JointFit, Candidates]:
-    """The fit with those of the new candidates that turn out to be there."""
+    """The fit with those of the new candidates that turn out to be droplets."""
     joined = candidates.and_those(more)
     both = _again(channels, fit, np.ones(len(fit.x), bool), joined)
     return _thinned(channels, both, joined, white)

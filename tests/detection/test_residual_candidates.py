@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyrodrop.detection.residual_candidates import STANDS_OUT, Peaks, peaks_left_over
+from pyrodrop.detection.residual_candidates import STANDS_OUT, Peaks, residual_peaks
 from pyrodrop.rendering.profiles import Profile, ShapeParameter, register, unregister
 
 RADII = np.array([2.5, 3.0, 4.0, 5.0])
@@ -19,7 +19,7 @@ def residual(droplets: list[tuple[float, float, float, float]], noise: float, se
 
 
 def look(image: np.ndarray, noise: float) -> Peaks:
-    return peaks_left_over(image, np.array([noise]), RADII, "gaussian", np.zeros(0))
+    return residual_peaks(image, np.array([noise]), RADII, "gaussian", np.zeros(0))
 
 
 def test_droplets_of_both_signs_stand_out_at_their_place_and_radius() -> None:
@@ -49,8 +49,8 @@ def test_noise_has_few_peaks_and_none_far_above() -> None:
 
 def test_channels_add_up_as_squares() -> None:
     image = residual([(40.0, 30.0, 3.0, 0.1)], 0.0) + residual([], 0.02, 1) * 0
-    single = peaks_left_over(image, np.array([0.02]), RADII, "gaussian", np.zeros(0)).signal.max()
-    both = peaks_left_over(
+    single = residual_peaks(image, np.array([0.02]), RADII, "gaussian", np.zeros(0)).signal.max()
+    both = residual_peaks(
         np.concatenate([image, -image]), np.array([0.02, 0.02]), RADII, "gaussian", np.zeros(0)
     ).signal.max()
     assert both == pytest.approx(single * np.sqrt(2), rel=1e-6)
@@ -70,7 +70,7 @@ def test_how_far_a_droplet_goes_is_for_its_profile_to_say() -> None:
     try:
         image = residual([(45.0, 35.0, 3.0, 0.3 * (1 - share)), (45.0, 35.0, 3.0 * times, 0.3 * share)], 0.0)
         noise, shape = np.array([0.02]), np.array([share, times])
-        peaks = peaks_left_over(image, noise, np.array([3.0]), "skirt", shape)
+        peaks = residual_peaks(image, noise, np.array([3.0]), "skirt", shape)
     finally:
         unregister("skirt")
     k = int(peaks.signal.argmax())
