@@ -124,7 +124,16 @@ def equations_of_droplets(problem: Problem, state: State, columns: Columns, resi
     weight, a = noise**-2.0, state.amplitude
     pairs = loops.meetings(columns.box)
     products = np.empty((len(pairs), LINEAR + 1, LINEAR + 1))
-    loops.gram(columns, pairs, products)
+    if problem.drawn.gaussian:
+        from pyrodrop.joint.separable_sums import gram_of_gaussians
+
+        r = np.exp(state.log_r)
+        ends = problem.drawn.support(r, np.zeros(0), problem.drawn.left_out)
+        gram_of_gaussians(state.x, state.y, r, columns.box, pairs, products)
+        apart = np.hypot(np.diff(state.x[pairs], axis=1), np.diff(state.y[pairs], axis=1))[:, 0]
+        products[apart > ends[pairs].sum(1)] = 0.0
+    else:
+        loops.gram(columns, pairs, products)
     # Windows that only touch at their corners would fill the factors in vain.
     meet = (pairs[:, 0] == pairs[:, 1]) | products.any((1, 2))
     pairs, products = pairs[meet], products[meet]
