@@ -1,99 +1,164 @@
-"""Whose centre and radius are right, the joint fit's or the network's: a mixture learnt from all droplets of the image.
+"""Centre and radius of each droplet, from two who have looked at it: the network, and the joint fit.
 
-Where droplets are as the profile says, the joint fit is by far the more precise. Where they are not (a bright core with
-a dark rim, a half-moon, a ring), it slides to whichever edge explains most pixels, while the network still sees the
-droplet. How often that happens is a matter of the image, and its droplets tell of it together.
+Where a droplet is as its profile says, the joint fit is by far the more precise. Where it is not (a bright core with a
+dark rim, a half-moon, a ring), it slides to whichever edge explains most pixels, while the network still sees the
+droplet. What tells the two apart is how far they differ, and how much of the droplet's contrast the fit leaves
+unexplained: e, the root mean square of what is left at the droplet over its amplitude, and g, the same without what
+noise alone would leave.
+
+    log odds that the fit sits on the right edge, before the two are compared:   a + b log e
+    errors of a fit that does, beyond its own posterior:   c g of log radius, d g of x and y over the radius
+
+If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with
+the same centre, or, as often, on something else, and the network's word stands. The numbers a to d are learnt from
+simulations (``recognition.learn``, which wrote ``learnt.json``).
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_expit
 from scipy.stats import t as student
 
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.learnt import learnt
 
 Array = NDArray[np.float64]
 
 # Degrees of freedom of the network's errors, as it was trained.
 _FREEDOM = 5.0
-_ROUNDS = 50
+# Within these, e and g are told apart: below, noise is all there is; above, the droplet is not explained at all.
+_LEAST, _MOST = 1e-4, 3.0
 
 
-def joint_fit_is_right(fit: JointFit, candidates: Candidates, share: float | None = None) -> Array:
-    """Probability that the joint fit, and not the network, has each droplet's centre and radius right, (N,).
+class Agreed(NamedTuple):
+    """Where N droplets are, by both.
 
-    What the network has not proposed is the joint fit's.
+    x, y, radius: px. sd: standard deviations of x and y in px and of log radius, (N, 3). share: of the joint fit in
+    each of these three, 0 where the network's word stands and 1 where it has none, (N, 3).
+    """
+
+    x: Array
+    y: Array
+    radius: Array
+    sd: Array
+    share: Array
+
+    @property
+    def joint(self) -> NDArray[np.bool_]:
+        """Whether the joint fit has a say, (N,)."""
+        return np.asarray(self.share.max(1) > 0)
+
+
+class Views(NamedTuple):
+    """What the two say of n candidates; the network's radius is the unit of length.
+
+    apart: joint fit less network, of x, y and log radius, (n, 3). fit_sd, network_sd: standard deviations of each,
+    (n, 3). unexplained: e, (n,). excess: g, (n,). far: how far the fit may have gone from the candidate, (n,).
+    """
+
+    apart: Array
+    fit_sd: Array
+    network_sd: Array
+    unexplained: Array
+    excess: Array
+    far: Array
+
+
+def views_of(fit: JointFit, candidates: Candidates, white: Array) -> Views:
+    """What both say of every candidate; NaN where the network has not proposed it. white: noise of the image, (C,)."""
+    r = candidates.radius
+    unit = np.stack([r, r, np.ones_like(r)], 1)
+    apart = np.stack([fit.x - candidates.x, fit.y - candidates.y, np.log(fit.half_radius / r)], 1) / unit
+    height = np.maximum(np.mean(np.square(fit.amplitude), 0), 1e-300)
+    left = fit.residuals.at_droplets * np.mean(np.square(fit.noise)) / height
+    # The mean square of pi r^2 pixels of noise has a relative standard deviation of (2 / pi r^2)^(1/2).
+    alone = (1 + 2 * np.sqrt(2 / (np.pi * np.maximum(r, 0.5) ** 2))) * np.mean(np.square(white)) / height
+    return Views(
+        apart,
+        np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]]) / unit,
+        candidates.sd / unit,
+        np.sqrt(left).clip(_LEAST, _MOST),
+        np.sqrt(np.maximum(left - alone, 0.0)).clip(0.0, _MOST),
+        far_of(r) / r,
+    )
+
+
+def log_prior_odds(unexplained: Array, weights: Array) -> Array:
+    """Log odds that the fit sits on the right edge before it is compared; weights: a, b, log c, log d."""
+    return np.asarray(weights[0] + weights[1] * np.log(unexplained))
+
+
+def fit_errors(views: Views, weights: Array) -> Array:
+    """Standard deviations of a fit that sits on the right edge, (n, 3); weights: a, b, log c, log d."""
+    own = views.excess[:, None] * np.exp(np.array(weights)[[3, 3, 2]])
+    return np.hypot(views.fit_sd, own)
+
+
+def log_densities(apart: Array, sd: Array, far: Array) -> tuple[Array, Array]:
+    """Log densities of errors (n, 3), of deviation sd where the fit sits on the right edge: if it does, if not, (n,).
+
+    Each error has a Student t of 5 degrees of freedom. On another edge the log radius is any that the fit may reach, the
+    centre as good; on something else the centre, too, is anywhere that the fit may reach.
+    """
+    unit = np.sqrt((_FREEDOM - 2) / _FREEDOM) * sd
+    log_density = student.logpdf(apart / unit, _FREEDOM) - np.log(unit)
+    centre = log_density[:, 0] + log_density[:, 1]
+    wrong = np.logaddexp(centre, -2 * np.log(2 * far)) - np.log(2.0) - np.log(2 * np.log(FAR_FACTOR))
+    return centre + log_density[:, 2], wrong
+
+
+def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
+    """Where the candidates are, by the joint fit and the network; what the network has not proposed is the fit's.
 
     Args:
         fit: the joint fit of the candidates.
         candidates: what was fitted, N of them.
-        share: of droplets for which the fit is right, where it is known of the image that this is a part of; else
-            this image says it (``share_of``).
+        white: standard deviation of the white noise that the image itself shows, (C,).
     """
-    right = np.ones(len(candidates.x))
-    log_odds = log_odds_of_joint_fit(fit, candidates)
-    right[candidates.proposed > 0] = _weight(log_odds, share_of(log_odds) if share is None else share)
-    return right
-
-
-def share_of(log_odds: Array) -> float:
-    """The share of droplets for which the joint fit is right, from the log odds of each, (n,).
-
-    Its prior is uniform; it is found by expectation and maximisation, and is 1/2 where there is no droplet.
-    """
-    share = 0.5
-    for _ in range(_ROUNDS):
-        share = float(_weight(log_odds, share).sum() + 1) / (len(log_odds) + 2)
-    return share
-
-
-def _weight(log_odds: Array, share: float) -> Array:
-    odds = np.log(share) - np.log1p(-share) + log_odds
-    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -500, 500))))
-
-
-def log_odds_of_joint_fit(fit: JointFit, candidates: Candidates) -> Array:
-    """Log odds that the joint fit has the centre and radius of each proposed candidate right, were half of them, (n,).
-
-    If it is right, its x, y and log radius differ from the network's by the errors of both, each a Student t of 5
-    degrees of freedom with the network's and the fit's variances added up. If it is not, its radius is any that the
-    fit may reach, uniform in log radius: it sits on another edge, with the same centre, or, as often, on something
-    else, its centre uniform over the square that the fit may reach.
-    """
+    weights = learnt("agreement")
     proposed = candidates.proposed > 0
-    variance = fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]][proposed]
-    own = candidates.those(proposed)
-    apart = np.stack(
-        [fit.x[proposed] - own.x, fit.y[proposed] - own.y, np.log(fit.half_radius[proposed] / own.radius)], 1
-    )
-    scale = np.sqrt(variance + np.square(own.sd))
-    unit = np.sqrt((_FREEDOM - 2) / _FREEDOM) * scale  # of Student's t with that standard deviation
-    log_density = student.logpdf(apart / unit, _FREEDOM) - np.log(unit)
-    log_centre, log_radius = log_density[:, :2].sum(1), log_density[:, 2]
-    log_right = log_centre + log_radius
-    log_anywhere = -2 * np.log(2 * far_of(own.radius))
-    log_wrong = np.logaddexp(log_centre, log_anywhere) - np.log(2.0) - np.log(2 * np.log(FAR_FACTOR))
-    return np.asarray(log_right - log_wrong)
+    sd = np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]])
+    share = np.ones_like(sd)
+    if proposed.any():
+        views = Views(*(values[proposed] for values in views_of(fit, candidates, white)))
+        errors = fit_errors(views, weights)
+        right, wrong = log_densities(views.apart, np.hypot(errors, views.network_sd), views.far)
+        prior = log_prior_odds(views.unexplained, weights)
+        sits = log_expit(prior) + right >= log_expit(-prior) + wrong
+        precision, other = errors**-2.0, views.network_sd**-2.0
+        share[proposed] = np.where(sits[:, None], precision / (precision + other), 0.0)
+        both = np.where(sits[:, None], (precision + other) ** -0.5, views.network_sd)
+        r = candidates.radius[proposed]
+        sd[proposed] = both * np.stack([r, r, np.ones_like(r)], 1)
+    found = np.where(share > 0, np.stack([fit.x, fit.y, np.log(fit.half_radius)], 1), 0.0)
+    said = np.stack([candidates.x, candidates.y, np.log(candidates.radius)], 1)
+    x, y, log_radius = (share * found + (1 - share) * said).T
+    return Agreed(x, y, np.exp(log_radius), sd, share)
 
 
-def combined_draws(
-    drawn: dict[str, Array], right: Array, candidates: Candidates, generator: np.random.Generator
+def agreed_draws(
+    drawn: dict[str, Array], fit: JointFit, places: Agreed, generator: np.random.Generator
 ) -> dict[str, Array]:
-    """Draws of centre and radius of the one that is likelier right: a mixture would lie between two edges, on neither.
+    """Draws of centre and radius by both: the joint fit's as far as it has a say, and what else is not known added.
 
     Args:
         drawn: of the joint fit, with x_px, y_px and radius_px, which is where the height is half, (draws, N).
-        right: probability that the joint fit is right, (N,).
-        candidates: what the network says.
+        fit: the joint fit.
+        places: what is agreed on.
         generator: of random numbers.
     """
-    error = generator.standard_t(_FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
-    sd = np.nan_to_num(candidates.sd).T
-    network = {
-        "x_px": candidates.x + sd[0] * error[0],
-        "y_px": candidates.y + sd[1] * error[1],
-        "radius_px": candidates.radius * np.exp(np.clip(sd[2] * error[2], -np.log(4.0), np.log(4.0))),
+    of_fit = fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]]
+    rest = np.sqrt(np.maximum(places.sd**2 - places.share**2 * of_fit, 0.0))
+    noise = generator.standard_t(_FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
+    joint = drawn["x_px"] - fit.x, drawn["y_px"] - fit.y, np.log(drawn["radius_px"] / fit.half_radius)
+    x, y, log_radius = (places.share[:, k] * joint[k] + rest[:, k] * noise[k] for k in range(3))
+    return drawn | {
+        "x_px": places.x + x,
+        "y_px": places.y + y,
+        "radius_px": places.radius * np.exp(np.clip(log_radius, -np.log(4.0), np.log(4.0))),
     }
-    return drawn | {name: np.where(right >= 0.5, drawn[name], values) for name, values in network.items()}

@@ -49,13 +49,11 @@ class Candidates(NamedTuple):
 class OfWhole(NamedTuple):
     """What is known of the whole image that an image is a part of; what is None the image says of itself.
 
-    candidates: what the network proposes in the part, in px of the part. scales: of the priors. joint_share: share of
-    droplets whose centre and radius the joint fit has right (``agreement``).
+    candidates: what the network proposes in the part, in px of the part. scales: of the priors.
     """
 
     candidates: Candidates | None = None
     scales: PriorScales | None = None
-    joint_share: float | None = None
 
 
 NOTHING_KNOWN = OfWhole()

@@ -1,14 +1,16 @@
 """Learn from simulations how far network and joint fit are to be believed: ``python -m pyrodrop.recognition.learn``.
 
-Patches of ``detection.simulation`` are recognised, each candidate is held against the truth, and a logistic regression
-on the signs of ``presence`` gives their weights. Droplets that lie under the noise were not asked for, and candidates
-that are such droplets count neither for nor against. Half of the patches are kept for telling how well it went.
+Patches of ``detection.simulation`` are recognised, and each candidate is held against the truth. A logistic regression
+on the signs of ``presence`` gives their weights; those of ``agreement`` maximise the likelihood of the joint fit's
+errors. Droplets that lie under the noise were not asked for, and candidates that are such droplets count neither for
+nor against. Half of the patches are kept for telling how well it went.
 """
 
 import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, log_expit
 from tqdm import tqdm
 
 from pyrodrop.detection.learning.scoring import calibration_error, match
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.simulation.patches import simulate_patches
+from pyrodrop.recognition.agreement import Views, fit_errors, log_densities, log_prior_odds, views_of
+from pyrodrop.recognition.learnt import FILE
 from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, network_log_odds, signs
 from pyrodrop.recognition.recognise import recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
@@ -35,7 +39,9 @@ _PRIOR_SD = 3.0
 class Lesson(NamedTuple):
     """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 2), if from a residual, (N, 6).
 
-    proposed, correct: which were proposed, and which are droplets.
+    proposed, correct: which were proposed, and which are droplets. views: what fit and network say of the proposed that
+    are droplets, n of them. error: the joint fit's x, y and log radius less the truth, in units as those of views,
+    (n, 3).
     """
 
     network: Array
@@ -43,28 +49,51 @@ class Lesson(NamedTuple):
     of_residuals: Array
     proposed: NDArray[np.bool_]
     correct: NDArray[np.bool_]
+    views: Views
+    error: Array
 
     @classmethod
     def of_patch(cls, image: NDArray[np.float32], circles: NDArray[np.float32]) -> "Lesson":
         """What one simulated patch (H, W) with circles (m, 8) teaches."""
         low, high = np.quantile(image, [0.001, 0.999])
         channels = ((image - low) / max(float(high - low), 1e-12)).astype(np.float64)[None]
-        seen = recognise(channels, channels[0], automatic_profiles())
-        joint = seen.joint_is_right >= 0.5
-        places = np.where(joint, [seen.fit.x, seen.fit.y], [seen.candidates.x, seen.candidates.y]).T
-        number, true = match(places, circles[:, [COLUMN.x, COLUMN.y, COLUMN.radius]].astype(np.float64))
+        seen, white = recognise(channels, channels[0], automatic_profiles()), pixel_noise(channels)
+        fit, candidates, places = seen.fit, seen.candidates, seen.places
+        truth = circles[:, [COLUMN.x, COLUMN.y, COLUMN.radius]].astype(np.float64)
+        number, true = match(np.stack([places.x, places.y], 1), truth)
         weight = detectability_weight(torch.from_numpy(circles[:, COLUMN.detectability])).numpy()
-        correct, counts = np.zeros(len(places), bool), np.ones(len(places), bool)
+        correct, counts = np.zeros(len(places.x), bool), np.ones(len(places.x), bool)
         correct[number] = True
         counts[number] = weight[true] >= 0.5
-        first, second = signs(seen.fit, seen.candidates, pixel_noise(channels))
-        network = np.where(seen.candidates.proposed > 0, network_log_odds(seen.candidates), 0.0)
-        return cls(
-            network[counts], first[counts], second[counts], seen.candidates.proposed[counts] > 0, correct[counts]
+        first, second = signs(fit, candidates, white)
+        proposed = candidates.proposed > 0
+        network = np.where(proposed, network_log_odds(candidates), 0.0)
+        # Which droplet a proposal is, its own circle says: where the fit went is what is to be learnt.
+        own = np.flatnonzero(proposed)
+        i, j = match(np.stack([candidates.x, candidates.y, candidates.radius], 1)[own], truth)
+        wanted = weight[j] >= 0.5
+        own, truth = own[i[wanted]], truth[j[wanted]]
+        views = Views(*(values[own] for values in views_of(fit, candidates, white)))
+        r = candidates.radius[own]
+        error = np.stack(
+            [
+                (fit.x[own] - truth[:, 0]) / r,
+                (fit.y[own] - truth[:, 1]) / r,
+                np.log(fit.half_radius[own] / truth[:, 2]),
+            ],
+            1,
         )
+        return cls(network[counts], first[counts], second[counts], proposed[counts], correct[counts], views, error)
 
 
-def weights_of(signs_of: Array, correct: NDArray[np.bool_], offset: Array | float = 0.0) -> Array:
+def joined(lessons: list[Lesson]) -> Lesson:
+    """Lessons one after the other."""
+    *plain, views, error = zip(*lessons, strict=True)
+    together = Views(*(np.concatenate(values) for values in zip(*views, strict=True)))
+    return Lesson(*(np.concatenate(values) for values in plain), together, np.concatenate(error))
+
+
+def weights_of_presence(signs_of: Array, correct: NDArray[np.bool_], offset: Array | float = 0.0) -> Array:
     """Weights (K,) of signs (N, K): the mode of a logistic regression, with log odds offset (N,) that are given."""
 
     def loss(weights: Array) -> tuple[float, Array]:
@@ -76,43 +105,70 @@ def weights_of(signs_of: Array, correct: NDArray[np.bool_], offset: Array | floa
     return np.asarray(minimize(loss, np.zeros(signs_of.shape[1]), jac=True, method="L-BFGS-B").x)
 
 
+def weights_of_agreement(views: Views, error: Array) -> Array:
+    """The weights a, b, log c and log d of ``agreement``: where the joint fit's errors (n, 3) are likeliest."""
+
+    def loss(weights: Array) -> float:
+        right, wrong = log_densities(error, fit_errors(views, weights), views.far)
+        prior = log_prior_odds(views.unexplained, weights)
+        value = np.logaddexp(log_expit(prior) + right, log_expit(-prior) + wrong).sum()
+        return float(np.square(weights / _PRIOR_SD).sum() / 2 - value)
+
+    starts = [np.array([0.0, 0.0, log, log]) for log in (-1.0, -2.0, -3.0)]
+    return np.asarray(min((minimize(loss, s, method="Nelder-Mead") for s in starts), key=lambda found: found.fun).x)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Simulate, recognise, learn, write."""
     parser = argparse.ArgumentParser(prog="python -m pyrodrop.recognition.learn", description=__doc__.split("\n")[0])
     parser.add_argument("--patches", type=int, default=600, help="how many simulated patches (default 600)")
     parser.add_argument("--size", type=int, default=128, help="side of a patch in px (default 128)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("presence.json"))
+    parser.add_argument("--out", type=Path, default=FILE)
     asked = parser.parse_args(arguments)
     patches = simulate_patches(asked.patches, asked.size, np.random.SeedSequence([asked.seed, 15]))
     pairs = list(zip(patches.images, patches.circles, strict=True))
     lessons = [Lesson.of_patch(*pair) for pair in tqdm(pairs, "recognise", unit="patch")]
     half = len(lessons) // 2
-    taught, kept = (
-        Lesson(*(np.concatenate(p) for p in zip(*part, strict=True))) for part in (lessons[:half], lessons[half:])
-    )
+    taught, kept = joined(lessons[:half]), joined(lessons[half:])
     record: dict[str, object] = {"patches": asked.patches, "size": asked.size, "seed": asked.seed}
-    for name, which, labels in (
+    whichever: tuple[tuple[str, Callable[[Lesson], NDArray[np.bool_]], tuple[str, ...]], ...] = (
         ("proposals", lambda lesson: lesson.proposed, SIGNS_OF_PROPOSALS),
         ("residuals", lambda lesson: ~lesson.proposed, SIGNS_OF_RESIDUALS),
-    ):
+    )
+    for name, which, labels in whichever:
         columns = "of_" + name
-        chosen = which(taught)
-        learnt = weights_of(getattr(taught, columns)[chosen], taught.correct[chosen], taught.network[chosen])
-        says = expit(kept.network[which(kept)] + getattr(kept, columns)[which(kept)] @ learnt)
-        error = calibration_error(says, kept.correct[which(kept)])
-        print(
-            f"{name}: {int(which(kept).sum())} kept, {int(kept.correct[which(kept)].sum())} droplets,", file=sys.stderr
-        )
-        print(
-            f"  calibration error {error:.3f}; " + ", ".join(map("{} {:.3f}".format, labels, learnt)), file=sys.stderr
-        )
-        record[name] = [round(float(value), 4) for value in learnt]
+        chosen, other = which(taught), which(kept)
+        weights = weights_of_presence(getattr(taught, columns)[chosen], taught.correct[chosen], taught.network[chosen])
+        correct, network = kept.correct[other], kept.network[other]
+        says = network + getattr(kept, columns)[other] @ weights
+        error = calibration_error(expit(says), correct)
+        _tell(f"{name}: {len(correct)} kept, {int(correct.sum())} droplets")
+        _tell("  weights " + ", ".join(map("{} {:.3f}".format, labels, weights)))
+        _tell(f"  calibration error {error:.3f}, log loss {log_loss(says, correct):.4f}")
+        _tell(f"  without: {calibration_error(expit(network), correct):.3f}, {log_loss(network, correct):.4f}")
+        record[name] = _rounded(weights)
         record[f"calibration error of {name}"] = round(error, 4)
+    weights = weights_of_agreement(taught.views, taught.error)
+    record["agreement"] = _rounded(weights)
+    _tell("agreement: " + ", ".join(map("{} {:.3f}".format, ("a", "b", "log c", "log d"), weights)))
     beside = asked.out.with_suffix(".writing")
     beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     os.replace(beside, asked.out)
     return 0
+
+
+def log_loss(log_odds: Array, correct: NDArray[np.bool_]) -> float:
+    """Mean of minus the log probability of what is the case."""
+    return float(-np.mean(log_expit(np.where(correct, log_odds, -log_odds)))) if len(correct) else 0.0
+
+
+def _rounded(weights: Array) -> list[float]:
+    return [round(float(value), 4) for value in weights]
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

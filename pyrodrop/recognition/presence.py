@@ -3,7 +3,7 @@
 The network's probability p is calibrated on broad simulations, but it looks at an image once and from afar. The joint
 fit knows the likelihood, but only of droplets of one profile: where that does not explain a droplet, the network's word
 stands. Where it does, how far its evidence is to be believed is learnt from simulations, by a logistic regression
-(``recognition.learn``, which wrote ``presence.json``). For a candidate that the network proposes the log odds are
+(``recognition.learn``, which wrote ``learnt.json``). For a candidate that the network proposes the log odds are
 
     logit p + c1 e + c2 e a(w)
 
@@ -17,10 +17,6 @@ which is 1 where the mean squared residual c at the droplet is that of the white
 describe it; chi^2 the reduced one of the image; m the log odds of being like the other droplets (``membership``).
 """
 
-import json
-from functools import lru_cache
-from importlib.resources import files
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
@@ -28,6 +24,7 @@ from scipy.special import expit, logit
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.rendering import profile_named
 
@@ -48,7 +45,7 @@ def presence_of(fit: JointFit, candidates: Candidates, white: Array) -> Array:
         candidates: what was fitted, N of them.
         white: standard deviation of the white noise that the image itself shows, (C,).
     """
-    of_proposals, of_residuals = _weights()
+    of_proposals, of_residuals = learnt("proposals"), learnt("residuals")
     proposed = candidates.proposed > 0
     from_network, from_residual = signs(fit, candidates, white)
     network = network_log_odds(candidates)
@@ -97,10 +94,3 @@ def log_rivals(fit: JointFit) -> Array:
     bumps = spline_basis(height, spacing).shape[1] * spline_basis(width, spacing).shape[1]
     carried = (fit.r > spacing / 2) & (not profile_named(fit.profile).rim)
     return np.where(carried, np.log(bumps), 0.0)
-
-
-@lru_cache(maxsize=1)
-def _weights() -> tuple[Array, Array]:
-    """Weights of the signs of proposals, (2,), and of residuals, (6,)."""
-    stored = json.loads((files("pyrodrop.recognition") / "presence.json").read_text(encoding="utf-8"))
-    return np.array(stored["proposals"], dtype=np.float64), np.array(stored["residuals"], dtype=np.float64)

@@ -12,7 +12,7 @@ from pyrodrop.joint.descent import TOLERANCE
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly, refit_jointly
 from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
 from pyrodrop.models.prior_scales import image_scales
-from pyrodrop.recognition.agreement import joint_fit_is_right
+from pyrodrop.recognition.agreement import Agreed, agreed
 from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
@@ -36,15 +36,14 @@ _ROUGH, _ROUGH_TOLERANCE = 12, 0.05
 class Recognised(NamedTuple):
     """The droplets of an image, N of them.
 
-    fit: their joint fit. presence: probability that each is a droplet, (N,). joint_is_right: probability that each
-    one's centre and radius are the joint fit's rather than the network's, (N,). evidence: log evidence of each profile
-    that was tried, for the part of the image that was asked. candidates: where each was found, and what the network
-    says of it.
+    fit: their joint fit. presence: probability that each is a droplet, (N,). places: where each is and how large, by
+    the network and the joint fit (``agreement``). evidence: log evidence of each profile that was tried, for the part
+    of the image that was asked. candidates: where each was found, and what the network says of it.
     """
 
     fit: JointFit
     presence: Array
-    joint_is_right: Array
+    places: Agreed
     evidence: dict[str, float]
     candidates: Candidates
 
@@ -54,8 +53,7 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], whole:
 
     The network proposes (``detection.propose``), the joint fit, which knows the likelihood, disposes: presence is the
     posterior of what both say (``presence``). Where the fit explains the image to within the noise, what stands out of
-    its residual are candidates, too. Centre and radius are the joint fit's where that has them right, and else the
-    network's (``agreement``).
+    its residual are candidates, too. Centre and radius are what both agree on (``agreement``).
 
     Args:
         channels: the image, (C, H, W).
@@ -90,16 +88,17 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], whole:
     candidates = candidates.those(kept)
     fit = _again(channels, fit, kept, candidates, 50)
     presence = presence_of(fit, candidates, white)
-    return Recognised(fit, presence, joint_fit_is_right(fit, candidates, whole.joint_share), evidence, candidates)
+    return Recognised(fit, presence, agreed(fit, candidates, white), evidence, candidates)
 
 
-def recognised_again(channels: Array, seen: Recognised, whole: OfWhole = NOTHING_KNOWN) -> Recognised:
+def recognised_again(channels: Array, seen: Recognised) -> Recognised:
     """The same droplets in an image, (C, H, W), that differs a little from the one that they were recognised in."""
     fit = _again(channels, seen.fit, np.ones(len(seen.fit.x), bool), seen.candidates, 50)
+    white = pixel_noise(channels)
     return seen._replace(
         fit=fit,
-        presence=presence_of(fit, seen.candidates, pixel_noise(channels)),
-        joint_is_right=joint_fit_is_right(fit, seen.candidates, whole.joint_share),
+        presence=presence_of(fit, seen.candidates, white),
+        places=agreed(fit, seen.candidates, white),
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from pyrodrop.joint.draws import draws
 from pyrodrop.joint.pyro_sites import sites_of
 from pyrodrop.models.support import in_image
-from pyrodrop.recognition.agreement import combined_draws
+from pyrodrop.recognition.agreement import agreed_draws
 from pyrodrop.recognition.recognise import LEAST, Recognised
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.statistics.counts import counted
@@ -35,9 +35,7 @@ def measurement_of(image: MeasuredImage, seen: Recognised, seed: int, started: f
     """
     fit, presence = seen.fit, seen.presence
     candidate = in_image(fit.x, fit.y, (image.channels.shape[1], image.channels.shape[2])) & (presence >= LEAST)
-    joint = seen.joint_is_right >= 0.5
-    places = np.where(joint, fit.x, seen.candidates.x), np.where(joint, fit.y, seen.candidates.y)
-    order = _in_order(*places, presence, candidate)
+    order = _in_order(seen.places.x, seen.places.y, presence, candidate)
     n = int(candidate.sum())
     sites = sites_of(fit, order)
     return Measurement(
@@ -73,14 +71,14 @@ def _in_order(x: Array, y: Array, presence: NDArray[np.float64], candidate: NDAr
 def _draws(seen: Recognised, order: NDArray[np.intp], seed: int) -> dict[str, Tensor]:
     """Draws of these droplets; the radius is that of half height, whatever the profile.
 
-    Centre and radius are the joint fit's where that is likelier right, and else the network's.
+    Centre and radius are those that the joint fit and the network agree on.
     """
     fit = seen.fit
     drawn = draws(fit, _DRAWS, torch.Generator().manual_seed(seed))
     if drawn["amplitude"].ndim == 2:
         drawn["amplitude"] = drawn["amplitude"][:, None]
     drawn["radius_px"] = drawn.pop("half_radius_px")
-    drawn = combined_draws(drawn, seen.joint_is_right, seen.candidates, np.random.default_rng(seed))
+    drawn = agreed_draws(drawn, fit, seen.places, np.random.default_rng(seed))
     profile = profile_named(fit.profile)
     if profile.gaussian:
         drawn["sigma_px"] = drawn["radius_px"] / profile.half_share

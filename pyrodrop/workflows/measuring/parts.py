@@ -1,8 +1,7 @@
 """A part of a larger image: looked at before anything is known of the whole, then measured with what is known of it.
 
-All parts are measured with what is taken of the whole, the network's proposals, the scales of the priors and how far
-network and joint fit are to be believed, so that two parts say the same of what both see, and all parts what the whole
-image would.
+All parts are measured with what is taken of the whole, the network's proposals and the scales of the priors, so that two
+parts say the same of what both see, and all parts what the whole image would.
 """
 
 import time
@@ -17,7 +16,6 @@ from torch import Tensor
 
 from pyrodrop.models.prior_scales import PriorScales as PriorScales
 from pyrodrop.models.prior_scales import image_scales
-from pyrodrop.recognition.agreement import log_odds_of_joint_fit, share_of
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.candidates import OfWhole as OfWhole
 from pyrodrop.recognition.recognise import Recognised, recognise, recognised_again
@@ -36,18 +34,17 @@ class Look(NamedTuple):
     """What a close look at a part has shown.
 
     evidence: log evidence of each profile. profile: the one of them with the greatest. scales: of the priors. radii: of
-    the droplets, px. log_odds: that the joint fit, with that profile, has each of the part's own candidates right.
+    the droplets, px.
     """
 
     evidence: dict[str, float]
     profile: str
     scales: PriorScales
     radii: Float[ndarray, " n"]
-    log_odds: Float[ndarray, " m"]
 
 
 def look_at(
-    pixels: Float[ndarray, "h w"], profiles: Sequence[str], candidates: Candidates, inner: tuple[slice, slice]
+    pixels: Float[ndarray, "h w"], profiles: Sequence[str], candidates: Candidates
 ) -> Look:
     """Recognise the droplets of a part of an image of which only the network's candidates are known.
 
@@ -55,21 +52,10 @@ def look_at(
         pixels: the part with its halo.
         profiles: those to choose from.
         candidates: of the whole image, those in these pixels.
-        inner: rows and columns of the part itself, whose droplets no other part has, and its halo does not cut.
     """
     recognised = recognise(pixels[None], pixels, profiles, OfWhole(candidates))
-    fit, seen = recognised.fit, recognised.candidates
-    rows, columns = inner
-    proposed = seen.proposed > 0
-    own = (seen.x >= columns.start) & (seen.x < columns.stop) & (seen.y >= rows.start) & (seen.y < rows.stop)
-    log_odds = log_odds_of_joint_fit(fit, seen)[own[proposed]]
-    return Look(recognised.evidence, fit.profile, fit.scales, _radii(recognised), log_odds)
-
-
-def joint_share_of(looks: Sequence[Look], profile: str) -> float:
-    """The share of droplets that the joint fit with this profile has right, by all that the looks have shown of it."""
-    alike = [look.log_odds for look in looks if look.profile == profile]
-    return share_of(np.concatenate(alike or [look.log_odds for look in looks]))
+    fit = recognised.fit
+    return Look(recognised.evidence, fit.profile, fit.scales, _radii(recognised))
 
 
 def scales_of(looks: Sequence[Look], part_px: int) -> PriorScales:
@@ -117,7 +103,7 @@ def measure_part(
             break
         values = filled(values, unexplained, recognised.fit, seed + again)
         pixels = torch.from_numpy(values.astype(np.float32))
-        recognised = recognised_again(values[None], recognised, whole)
+        recognised = recognised_again(values[None], recognised)
     return measurement_of(MeasuredImage(pixels[None], (channel,), None), recognised, seed, started)
 
 

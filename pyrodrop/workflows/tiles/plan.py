@@ -11,7 +11,6 @@ from tqdm import tqdm
 from pyrodrop.workflows.measuring.parts import (
     Look,
     PriorScales,
-    joint_share_of,
     look_at,
     scales_as_dict,
     scales_of,
@@ -36,14 +35,12 @@ class Plan(NamedTuple):
     """What all tiles share, so that two tiles say the same of what both see.
 
     profile: of a droplet. evidence: log evidence of each profile tried, added up over the sampled tiles. scales: of
-    the priors. joint_share: share of droplets that the joint fit has right (``recognition.agreement``). halo: px that a
-    tile looks beyond its own on each side. levels: what is 0 and 1.
+    the priors. halo: px that a tile looks beyond its own on each side. levels: what is 0 and 1.
     """
 
     profile: str
     evidence: dict[str, float]
     scales: PriorScales
-    joint_share: float
     halo: int
     levels: LevelRange
 
@@ -53,7 +50,6 @@ class Plan(NamedTuple):
             "profile": self.profile,
             "evidence": self.evidence,
             "scales": scales_as_dict(self.scales),
-            "joint_share": self.joint_share,
             "halo": self.halo,
             "levels": list(self.levels),
         }
@@ -65,7 +61,6 @@ class Plan(NamedTuple):
             stored["profile"],
             stored["evidence"],
             scales_of_dict(stored["scales"]),
-            stored["joint_share"],
             stored["halo"],
             LevelRange(*stored["levels"]),
         )
@@ -102,7 +97,6 @@ def plan_tiles(
         profile,
         evidence,
         scales_of(looks, max(tiles[0].box.size)),
-        joint_share_of(looks, profile),
         halo_of(radii) if halo_px is None else halo_px,
         survey.levels,
     )
@@ -113,12 +107,8 @@ def look_at_tile(
 ) -> Look:
     """Recognise the droplets of a tile with its halo, of which only the network's candidates are known."""
     box = tile.box.widened(halo, image.size)
-    inner = tuple(
-        slice(first - begin, last - begin)
-        for first, last, begin in ((tile.box.top, tile.box.bottom, box.top), (tile.box.left, tile.box.right, box.left))
-    )
     pixels = image.channel(box, levels, channel).double().numpy()
-    return look_at(pixels, profiles, candidates_in(folder, box), (inner[0], inner[1]))
+    return look_at(pixels, profiles, candidates_in(folder, box))
 
 
 def halo_of(radii: Float[ndarray, " n"]) -> int:

@@ -119,7 +119,7 @@ def _measured(
     inner = tile.box.widened(halo // 2, image.size)
     rows, columns = (inner.top - box.top, inner.bottom - box.top), (inner.left - box.left, inner.right - box.left)
     within = slice(*rows), slice(*columns)
-    whole = OfWhole(candidates_in(folder, box), plan.scales, plan.joint_share)
+    whole = OfWhole(candidates_in(folder, box), plan.scales)
     return measure_part(pixels, channel, plan.profile, whole, within, own_seed), box.top, box.left
 
 

@@ -1,0 +1,22 @@
+"""Numbers that were learnt from simulations: how far the network and the joint fit are to be believed."""
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FILE = Path(str(files("pyrodrop.recognition") / "learnt.json"))
+
+
+@lru_cache(maxsize=1)
+def _stored() -> dict[str, list[float]]:
+    stored: dict[str, list[float]] = json.loads(FILE.read_text(encoding="utf-8"))
+    return stored
+
+
+def learnt(name: str) -> NDArray[np.float64]:
+    """The weights of this name, as ``python -m pyrodrop.recognition.learn`` wrote them."""
+    return np.array(_stored()[name], dtype=np.float64)
