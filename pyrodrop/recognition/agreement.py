@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import log_expit
 from scipy.stats import t as student
 
+from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
@@ -33,13 +34,15 @@ Array = NDArray[np.float64]
 _FREEDOM = 5.0
 # Within these, e and g are told apart: below, noise is all there is; above, the droplet is not explained at all.
 _LEAST, _MOST = 1e-4, 3.0
+_DRAWS = 300  # that give a standard deviation to 4 %
 
 
 class Agreed(NamedTuple):
     """Where N droplets are, by both.
 
     x, y, radius: px. sd: standard deviations of x and y in px and of log radius, (N, 3). share: of the joint fit in
-    each of these three, 0 where the network's word stands and 1 where it has none, (N, 3).
+    each of these three, 0 where the network's word stands and 1 where it has none, (N, 3). fit_sd: what the joint fit
+    alone would give as sd, (N, 3).
     """
 
     x: Array
@@ -47,6 +50,7 @@ class Agreed(NamedTuple):
     radius: Array
     sd: Array
     share: Array
+    fit_sd: Array
 
     @property
     def joint(self) -> NDArray[np.bool_]:
@@ -69,6 +73,16 @@ class Views(NamedTuple):
     far: Array
 
 
+def fit_sd_of(fit: JointFit) -> Array:
+    """Standard deviations of x, y (px) and the log of the half-height radius by the joint fit alone, (N, 3).
+
+    The radius has a part from the shape that all droplets share, and one from how the two go together.
+    """
+    variance = fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]]
+    radius = np.log(draws(fit, _DRAWS)["half_radius_px"]).std(0) if len(fit.x) else variance[:, 2]
+    return np.column_stack([np.sqrt(variance[:, :2]), radius])
+
+
 def views_of(fit: JointFit, candidates: Candidates, white: Array) -> Views:
     """What both say of every candidate; NaN where the network has not proposed it. white: noise of the image, (C,)."""
     r = candidates.radius
@@ -80,7 +94,7 @@ def views_of(fit: JointFit, candidates: Candidates, white: Array) -> Views:
     alone = (1 + 2 * np.sqrt(2 / (np.pi * np.maximum(r, 0.5) ** 2))) * np.mean(np.square(white)) / height
     return Views(
         apart,
-        np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]]) / unit,
+        fit_sd_of(fit) / unit,
         candidates.sd / unit,
         np.sqrt(left).clip(_LEAST, _MOST),
         np.sqrt(np.maximum(left - alone, 0.0)).clip(0.0, _MOST),
@@ -102,8 +116,8 @@ def fit_errors(views: Views, weights: Array) -> Array:
 def log_densities(apart: Array, sd: Array, far: Array) -> tuple[Array, Array]:
     """Log densities of errors (n, 3), of deviation sd where the fit sits on the right edge: if it does, if not, (n,).
 
-    Each error has a Student t of 5 degrees of freedom. On another edge the log radius is any that the fit may reach, the
-    centre as good; on something else the centre, too, is anywhere that the fit may reach.
+    Each error has a Student t of 5 degrees of freedom. On another edge the log radius is any that the fit may reach,
+    the centre as good; on something else the centre, too, is anywhere that the fit may reach.
     """
     unit = np.sqrt((_FREEDOM - 2) / _FREEDOM) * sd
     log_density = student.logpdf(apart / unit, _FREEDOM) - np.log(unit)
@@ -122,10 +136,11 @@ def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
     """
     weights = learnt("agreement")
     proposed = candidates.proposed > 0
-    sd = np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]])
-    share = np.ones_like(sd)
+    whole = views_of(fit, candidates, white)
+    fit_sd = whole.fit_sd * np.column_stack([candidates.radius, candidates.radius, np.ones(len(proposed))])
+    sd, share = fit_sd.copy(), np.ones_like(fit_sd)
     if proposed.any():
-        views = Views(*(values[proposed] for values in views_of(fit, candidates, white)))
+        views = Views(*(values[proposed] for values in whole))
         errors = fit_errors(views, weights)
         right, wrong = log_densities(views.apart, np.hypot(errors, views.network_sd), views.far)
         prior = log_prior_odds(views.unexplained, weights)
@@ -138,7 +153,7 @@ def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
     found = np.where(share > 0, np.stack([fit.x, fit.y, np.log(fit.half_radius)], 1), 0.0)
     said = np.stack([candidates.x, candidates.y, np.log(candidates.radius)], 1)
     x, y, log_radius = (share * found + (1 - share) * said).T
-    return Agreed(x, y, np.exp(log_radius), sd, share)
+    return Agreed(x, y, np.exp(log_radius), sd, share, fit_sd)
 
 
 def agreed_draws(
@@ -152,8 +167,7 @@ def agreed_draws(
         places: what is agreed on.
         generator: of random numbers.
     """
-    of_fit = fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]]
-    rest = np.sqrt(np.maximum(places.sd**2 - places.share**2 * of_fit, 0.0))
+    rest = np.sqrt(np.maximum(places.sd**2 - (places.share * places.fit_sd) ** 2, 0.0))
     noise = generator.standard_t(_FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
     joint = drawn["x_px"] - fit.x, drawn["y_px"] - fit.y, np.log(drawn["radius_px"] / fit.half_radius)
     x, y, log_radius = (places.share[:, k] * joint[k] + rest[:, k] * noise[k] for k in range(3))

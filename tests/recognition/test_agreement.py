@@ -70,7 +70,7 @@ def test_draws_are_of_what_is_agreed_on(fit: JointFit) -> None:
     sd = np.tile([0.3, 0.2, 0.05], (n, 1))
     share = np.repeat(np.array([0.0, 1.0])[np.arange(n) % 2][:, None], 3, 1)
     own = np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]])
-    places = Agreed(fit.x + 1, fit.y, 1.2 * fit.half_radius, np.where(share == 1, own, sd), share)
+    places = Agreed(fit.x + 1, fit.y, 1.2 * fit.half_radius, np.where(share == 1, own, sd), share, own)
     rng = np.random.default_rng(1)
     drawn = {
         "x_px": fit.x + own[:, 0] * rng.standard_normal((count, n)),
