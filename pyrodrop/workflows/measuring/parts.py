@@ -43,9 +43,7 @@ class Look(NamedTuple):
     radii: Float[ndarray, " n"]
 
 
-def look_at(
-    pixels: Float[ndarray, "h w"], profiles: Sequence[str], candidates: Candidates
-) -> Look:
+def look_at(pixels: Float[ndarray, "h w"], profiles: Sequence[str], candidates: Candidates) -> Look:
     """Recognise the droplets of a part of an image of which only the network's candidates are known.
 
     Args:
