@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -88,9 +88,19 @@ class Lesson(NamedTuple):
 
 def joined(lessons: list[Lesson]) -> Lesson:
     """Lessons one after the other."""
-    *plain, views, error = zip(*lessons, strict=True)
-    together = Views(*(np.concatenate(values) for values in zip(*views, strict=True)))
-    return Lesson(*(np.concatenate(values) for values in plain), together, np.concatenate(error))
+
+    def all_of(part: Callable[[Lesson], NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate([part(lesson) for lesson in lessons])
+
+    return Lesson(
+        all_of(lambda lesson: lesson.network),
+        all_of(lambda lesson: lesson.of_proposals),
+        all_of(lambda lesson: lesson.of_residuals),
+        all_of(lambda lesson: lesson.proposed),
+        all_of(lambda lesson: lesson.correct),
+        Views(*(np.concatenate(values) for values in zip(*(lesson.views for lesson in lessons), strict=True))),
+        all_of(lambda lesson: lesson.error),
+    )
 
 
 def weights_of_presence(signs_of: Array, correct: NDArray[np.bool_], offset: Array | float = 0.0) -> Array:

@@ -1,7 +1,7 @@
 """A part of a larger image: looked at before anything is known of the whole, then measured with what is known of it.
 
-All parts are measured with what is taken of the whole, the network's proposals and the scales of the priors, so that two
-parts say the same of what both see, and all parts what the whole image would.
+All parts are measured with what is taken of the whole, the network's proposals and the scales of the priors, so that
+two parts say the same of what both see, and all parts what the whole image would.
 """
 
 import time
