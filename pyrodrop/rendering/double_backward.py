@@ -1,4 +1,4 @@
-"""Gradients that can themselves be differentiated, for kernels that have first ones only.
+"""Second derivatives of kernels that have only first ones: gradients that can themselves be differentiated.
 
 Laplace approximations, Newton's method and Hessians ask autograd for ``create_graph=True``. A compiled kernel then
 hands its backward over to a twin in plain torch: slower, equal up to where droplets are cut, and differentiable as
@@ -19,7 +19,7 @@ from pyrodrop.rendering.profiles.gaussian import GAUSSIAN
 def image_gradients(
     arguments: tuple[Tensor, ...], by_image: Tensor, profile: Profile = GAUSSIAN
 ) -> tuple[Tensor | None, ...]:
-    """Vector-Jacobian product of the image by its arguments; None for those that it does not hang on.
+    """Vector-Jacobian product of the image by its arguments; None for those that it does not depend on.
 
     Args:
         arguments: x, y, r and amplitude, each (..., N), and bg (...); for profiles but the Gaussian, shape (..., S).

@@ -1,4 +1,4 @@
-"""The noise of an image's pixels, which the renderer's images are observed under: the package's one estimator of it."""
+"""How noisy the pixels of an image are: the package's one estimator of white noise, and never less than rounding."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -106,7 +106,7 @@ def fill(
 def _derivatives(profile: Profile, q: Array, r: Array, shape: Array) -> tuple[Array, Array, Array, Array]:
     """Height at q (n, h, w), and its derivatives by q, by r and by each shared number, (n, h, w, S).
 
-    Each height hangs on its own q, r and shape alone, so that one backward pass of their sum has all derivatives.
+    Each height depends on its own q, r and shape alone, so that one backward pass of their sum has all derivatives.
     """
     with torch.enable_grad():
         leaves = [
@@ -114,10 +114,10 @@ def _derivatives(profile: Profile, q: Array, r: Array, shape: Array) -> tuple[Ar
             for values in (q, np.broadcast_to(r, q.shape), np.broadcast_to(shape, (*q.shape, len(shape))))
         ]
         height = profile.height(*leaves)
-        found = torch.autograd.grad(height.sum(), leaves, allow_unused=True)
+        gradients = torch.autograd.grad(height.sum(), leaves, allow_unused=True)
     by_q, by_r, by_shape = (
         np.zeros(leaf.shape) if gradient is None else gradient.numpy()
-        for leaf, gradient in zip(leaves, found, strict=True)
+        for leaf, gradient in zip(leaves, gradients, strict=True)
     )
     return height.detach().numpy(), by_q, by_r, by_shape
 
@@ -127,7 +127,7 @@ def _supports(profile: Profile, r: Tensor, shape: Tensor, left_out: float) -> Ar
     number = int(np.prod(r.shape[:-1]))
     radii = _numbers(r).reshape(number, r.shape[-1])
     shapes = _numbers(shape).reshape(number, shape.shape[-1])
-    ends = [profile.support(*one, left_out) for one in zip(radii, shapes, strict=True)]
+    ends = [profile.support(own_r, own_shape, left_out) for own_r, own_shape in zip(radii, shapes, strict=True)]
     return np.concatenate(ends) if ends else np.zeros(0)
 
 

@@ -31,12 +31,12 @@ def half_height_distance(height: Height, r: Array, shape: Array) -> Array:
 
 def _outermost(height: Height, r: Array, shape: Array, share: float) -> Array:
     """Greatest distance at which the height passes a share of its greatest, (N,); NaN for a radius that is none."""
-    found = np.full(len(r), np.nan)
+    distances = np.full(len(r), np.nan)
     usable = np.flatnonzero(np.isfinite(r) & (r > 0))
     for some in np.array_split(usable, max(1, len(usable) // 256)):
         if len(some):
-            found[some] = _outermost_of(height, r[some], shape, share)
-    return found
+            distances[some] = _outermost_of(height, r[some], shape, share)
+    return distances
 
 
 def _outermost_of(height: Height, r: Array, shape: Array, share: float) -> Array:

@@ -90,7 +90,7 @@ class Profile:
         rim: whether a droplet has a rim; a smooth background cannot pass for one that has.
         gaussian: whether the height is exp(-q / 2), a product of a row and a column, which kernels can make use of.
         left_out: share of the greatest height beyond which the joint fit takes no notice of a droplet.
-        automatic: whether ``measure`` tries it when it is not told the profile.
+        automatic: whether ``measure`` tries it when no profile is named.
         support_px: support_px(r, shape, left_out): the distance in px from which on the height is at most left_out of
             the greatest, for r (N,) and shape (S,), shape (N,). If not given, it is searched for.
         half_radius_px: half_radius_px(r, shape): what ``half_radius`` returns; if not given, it is searched for.

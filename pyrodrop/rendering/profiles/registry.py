@@ -61,7 +61,7 @@ def profile_named(name: str) -> Profile:
 
 
 def automatic_profiles() -> tuple[str, ...]:
-    """Names of the profiles that ``measure`` tries when it is not told one."""
+    """Names of the profiles that ``measure`` tries when none is named."""
     return tuple(name for name, profile in _profiles.items() if profile.automatic)
 
 

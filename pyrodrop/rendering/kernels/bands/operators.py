@@ -127,7 +127,7 @@ map_as_leading(_vjp)
 map_as_leading(_half_squares, shared=5)
 
 
-class _Room(threading.local):
+class _Memory(threading.local):
     """Where a thread's calls keep the coarse levels: fresh memory at each call would cost more than the work in it.
 
     At most ``KEPT`` numbers are held on to; memory that is never written, as where no droplet is broad, is never
@@ -138,17 +138,17 @@ class _Room(threading.local):
     numbers: Tensor | None = None
 
 
-_room = _Room()
+_memory = _Memory()
 
 
 def _store(count: int, dtype: torch.dtype) -> Tensor:
-    """Room for so many numbers, whatever they hold."""
-    held = _room.numbers
+    """Memory for so many numbers, whatever they hold."""
+    held = _memory.numbers
     if held is not None and held.numel() >= count and held.dtype == dtype:
         return held
     numbers = torch.empty(count, dtype=dtype)
-    if count <= _Room.KEPT:
-        _room.numbers = numbers
+    if count <= _Memory.KEPT:
+        _memory.numbers = numbers
     return numbers
 
 
