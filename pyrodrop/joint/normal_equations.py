@@ -42,9 +42,9 @@ class Equations:
 
 def compiled() -> Any:
     """The compiled sums; importing Numba is left to who needs it."""
-    from pyrodrop.joint import window_sums
+    from pyrodrop.joint.sums import windows
 
-    return window_sums
+    return windows
 
 
 def columns_of(problem: Problem, state: State) -> Columns:
@@ -125,7 +125,7 @@ def equations_of_droplets(problem: Problem, state: State, columns: Columns, resi
     pairs = loops.meetings(columns.box)
     products = np.empty((len(pairs), LINEAR + 1, LINEAR + 1))
     if problem.drawn.gaussian:
-        from pyrodrop.joint.separable_sums import gram_of_gaussians
+        from pyrodrop.joint.sums.separable import gram_of_gaussians
 
         r = np.exp(state.log_r)
         ends = problem.drawn.support(r, np.zeros(0), problem.drawn.left_out)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pyrodrop.joint.separable_sums import gram_of_gaussians
-from pyrodrop.joint.window_sums import gram, meetings
+from pyrodrop.joint.sums.separable import gram_of_gaussians
+from pyrodrop.joint.sums.windows import gram, meetings
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.kernels.columns import columns_of_droplets
 

@@ -1,6 +1,6 @@
 """Products of the derivatives of Gaussians, which are a row times a column: sums over two lines, not over a window.
 
-What ``window_sums.gram`` says of them pixel by pixel, but that windows are whole squares, with corners in which a
+What ``windows.gram`` says of them pixel by pixel, but that windows are whole squares, with corners in which a
 Gaussian is less than what ``Profile.left_out`` leaves out.
 """
 
