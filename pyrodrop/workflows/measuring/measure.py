@@ -33,8 +33,9 @@ def measure(
     No threshold, no radius and no polarity are asked for. A small network that has seen simulations only proposes
     circles (``detection.propose``); all of them are then fitted jointly with a smooth background, the noise and the
     shape of their profile (``joint.joint_fit``), whose Laplace posterior gives the intervals. A droplet's presence is
-    the posterior of what the network and the fit's evidence say (``recognition.presence``). Where the profile
-    misplaces a rim, centre and radius are the network's, with its own, wider intervals (``recognition.agreement``).
+    the posterior of what the network and the fit's evidence say (``recognition.presence``). Centre and radius are
+    the mean of the network's and the fit's by their precisions; where the profile misplaces a rim, the network's
+    alone, with its wider intervals (``recognition.agreement``).
 
     Args:
         image: a channel, an array or tensor of shape (H, W) as for ``fit``; several of them, (C, H, W), which then
