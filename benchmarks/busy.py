@@ -1,12 +1,13 @@
 """How much longer does work take beside other busy processes than its fair share of the processors says?
 
-    python benchmarks/busy.py --out benchmarks/results/busy.json
+    python benchmarks/busy.py
 
-Makes its own load: processes that do nothing but count. Beside N of them, a program that keeps all c cores busy has its
-fair share of the machine when it takes 1 + N / c times as long as alone. Quiet and busy are timed in one run, quiet
-before and after, and the shorter of the two is what the others are compared with. Fit: steps at the post's size from
-the post's start. Measurement: one image of 60 droplets, from pixels to intervals. Needs a machine that is otherwise
-idle; its load average when it began is in the result.
+Makes its own load, processes that do nothing but count, prints quiet and busy seconds, the fair share and how many
+times that it took, for fit and for measurement, and writes all of it to benchmarks/results/busy.json. Beside N of them,
+a program that keeps all c cores busy has its fair share of the machine when it takes 1 + N / c times as long as alone.
+Quiet and busy are timed in one run, quiet before and after, and the shorter of the two is what the others are compared
+with. Fit: steps at the post's size from the post's start. Measurement: one image of 60 droplets, from pixels to
+intervals. Needs a machine that is otherwise idle; its load average when it began is in the result.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from pyrodrop.workflows.fit_settings import fit_settings
 from pyrodrop.workflows.fitting.fit import begin
 
 (WIDTH, HEIGHT), DROPLETS = POST["size"], POST["runs"]["fit"]["n_droplets"]
+RESULT = Path(__file__).resolve().parent / "results" / "busy.json"
 # Beyond this many times the fair share, work on a shared machine waits for itself.
 WORTH_TELLING = 1.5
 
@@ -48,24 +50,25 @@ def main() -> None:
             with busy_processes(number):
                 seconds[number] = timed(work)
         seconds[0] = min(seconds[0], timed(work))
-        rows = {
-            str(number): {
-                "seconds": taken,
-                "times_quiet": taken / seconds[0],
-                "over_fair_share": taken / seconds[0] / (1 + number / machine["cores"]),
-            }
-            for number, taken in seconds.items()
-        }
-        result["works"][name] = rows
+        rows = {number: compared(taken, seconds[0], number, machine["cores"]) for number, taken in seconds.items()}
+        result["works"][name] = {str(number): row for number, row in rows.items()}
         for number, row in rows.items():
             late = "  waits for itself" if row["over_fair_share"] > WORTH_TELLING else ""
             print(
-                f"{name:8} beside {number:>2} busy processes: {row['seconds']:7.2f} s, {row['times_quiet']:5.2f} times "
-                f"quiet, {row['over_fair_share']:5.2f} times the fair share{late}",
+                f"{name:8} beside {number:>2} busy processes: {row['seconds']:7.2f} s, quiet {seconds[0]:7.2f} s, "
+                f"{row['times_quiet']:5.2f} times for a fair share of {row['fair_share']:5.2f}: "
+                f"{row['over_fair_share']:5.2f} times the fair share{late}",
                 flush=True,
             )
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(f"\nwritten to {arguments.out}")
+
+
+def compared(busy: float, quiet: float, number: int, cores: int) -> dict[str, float]:
+    """Seconds beside so many busy processes against those alone, and against the fair share of so many cores."""
+    times, fair = busy / quiet, 1 + number / cores
+    return {"seconds": busy, "times_quiet": times, "fair_share": fair, "over_fair_share": times / fair}
 
 
 def fit_steps(steps: int | None, seconds: float) -> Callable[[], object]:
@@ -115,7 +118,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=6.0, help="of the steps of the fit alone (default 6)")
     parser.add_argument("--steps", type=int, help="of the fit, in place of --seconds")
     parser.add_argument("--threads", type=int, help="of torch (default: torch's own)")
-    parser.add_argument("--out", type=Path, help="write the result as JSON")
+    parser.add_argument("--out", type=Path, default=RESULT, help=f"JSON of the result (default {RESULT.name})")
     arguments = parser.parse_args()
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)  # this process is the benchmark's own
