@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.joint.trust_region import FAR_FACTOR
+from pyrodrop.recognition.agreement import Views, fit_errors, log_prior_odds
 from pyrodrop.recognition.candidates import Candidates
-from pyrodrop.recognition.learn import weights_of
+from pyrodrop.recognition.learn import weights_of_agreement, weights_of_presence
 from pyrodrop.recognition.presence import presence_of
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
@@ -53,4 +56,21 @@ def test_weights_of_a_logistic_regression_are_found_again() -> None:
     true = np.array([-0.5, 1.2, -0.7])
     signs = np.column_stack([np.ones(20_000), rng.standard_normal((20_000, 2))])
     correct = rng.random(20_000) < 1 / (1 + np.exp(-signs @ true))
-    assert weights_of(signs, correct) == pytest.approx(true, abs=0.06)
+    assert weights_of_presence(signs, correct) == pytest.approx(true, abs=0.06)
+
+
+def test_weights_of_agreement_are_found_again() -> None:
+    """Errors that grow with what a fit leaves unexplained, of fits of which ever fewer sit on the right edge."""
+    rng, n = np.random.default_rng(0), 6000
+    true = np.array([-1.0, -0.8, -1.5, -2.0])
+    unexplained = np.exp(rng.uniform(-4, 0, n))
+    views = Views(
+        np.zeros((n, 3)), np.full((n, 3), 1e-3), np.full((n, 3), 0.1), unexplained, unexplained, np.full(n, 2.0)
+    )
+    sd = fit_errors(views, true)
+    error = sd * rng.standard_t(5, (n, 3)) * np.sqrt(3 / 5)
+    wrong = rng.random(n) > expit(log_prior_odds(unexplained, true))
+    error[wrong, 2] = rng.uniform(-1, 1, wrong.sum()) * np.log(FAR_FACTOR)
+    nowhere = wrong & (rng.random(n) < 0.5)
+    error[nowhere, :2] = rng.uniform(-2, 2, (nowhere.sum(), 2))
+    assert weights_of_agreement(views, error) == pytest.approx(true, abs=0.15)
