@@ -1,9 +1,10 @@
 """Learn from simulations how far network and joint fit are to be believed: ``python -m pyrodrop.recognition.learn``.
 
-Patches of ``detection.simulation`` are recognised, and each candidate is held against the truth. A logistic regression
-on the signs of ``presence`` gives their weights; those of ``agreement`` maximise the likelihood of the joint fit's
-errors. Droplets that lie under the noise were not asked for, and candidates that are such droplets count neither for
-nor against. Half of the patches are kept for telling how well it went.
+Patches of ``detection.simulation``, which are as broad as can be, and images that are as the joint fit's model says are
+recognised, and each candidate is held against the truth. A logistic regression on the signs of ``presence`` gives their
+weights; those of ``agreement`` maximise the likelihood of the joint fit's errors. Droplets that lie under the noise
+were not asked for, and candidates that are such droplets count neither for nor against. Half of the patches are kept
+for telling how well it went.
 """
 
 import argparse
@@ -24,20 +25,22 @@ from tqdm import tqdm
 from pyrodrop.detection.learning.scoring import calibration_error, match
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.simulation.patches import simulate_patches
+from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.recognition.agreement import Views, fit_errors, log_densities, log_prior_odds, views_of
 from pyrodrop.recognition.learnt import FILE
 from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, network_log_odds, signs
 from pyrodrop.recognition.recognise import recognise
+from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.rendering.profiles import automatic_profiles
 
 Array = NDArray[np.float64]
-# The weights are as a priori normal around 0 with this standard deviation.
-_PRIOR_SD = 3.0
+# The weights are a priori normal around 0 with this standard deviation.
+_PRIOR_SD = 1.0
 
 
 class Lesson(NamedTuple):
-    """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 2), if from a residual, (N, 6).
+    """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 2), if from a residual, (N, 3).
 
     proposed, correct: which were proposed, and which are droplets. views: what fit and network say of the proposed that
     are droplets, n of them. error: the joint fit's x, y and log radius less the truth, in units as those of views,
@@ -86,6 +89,39 @@ class Lesson(NamedTuple):
         return cls(network[counts], first[counts], second[counts], proposed[counts], correct[counts], views, error)
 
 
+def as_the_model_says(size: int, seed: np.random.SeedSequence) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """An image (size, size) of Gaussians or discs that add up, in white noise, and its circles (m, 8).
+
+    Every order of magnitude of the number, the radii and the noise is as likely as the next. A droplet's detectability
+    is its height over the noise times the root of its pixels; of two closer than half a radius neither is asked for.
+    """
+    rng = np.random.default_rng(seed)
+
+    def log_uniform(low: float, high: float) -> float:
+        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+    profile = profile_named(str(rng.choice(["gaussian", "disc"])))
+    smallest, noise = log_uniform(1.5, 12.0), log_uniform(0.003, 0.2)
+    image, truth = simulate(
+        round(log_uniform(1, min(100.0, (size / 4 / smallest) ** 2))),
+        (size, size),
+        seed=int(rng.integers(2**31)),
+        kind="gray",
+        profile=profile.name,
+        radius_px=(smallest, smallest * log_uniform(1.05, 2.0)),
+        separation=float(rng.choice([0.0, 0.7, 1.2])),
+        noise=noise,
+    )
+    x, y, r, height = truth[["x_px", "y_px", "radius_px", "amplitude"]].to_numpy(float).T
+    distance = np.hypot(x[:, None] - x, y[:, None] - y) + np.where(np.eye(len(x), dtype=bool), np.inf, 0.0)
+    circles = np.zeros((len(x), len(COLUMN)))
+    circles[:, COLUMN.x], circles[:, COLUMN.y], circles[:, COLUMN.radius] = x, y, profile.half_share * r
+    circles[:, COLUMN.axis_ratio], circles[:, COLUMN.sign] = 1.0, 1.0
+    apart = (distance > 0.5 * np.maximum(r[:, None], r)).all(1)
+    circles[:, COLUMN.detectability] = np.where(apart, height / noise * np.sqrt(np.pi) * r, 0.0)
+    return image.pixels[..., 0].numpy().astype(np.float32), circles.astype(np.float32)
+
+
 def joined(lessons: list[Lesson]) -> Lesson:
     """Lessons one after the other."""
 
@@ -131,16 +167,19 @@ def weights_of_agreement(views: Views, error: Array) -> Array:
 def main(arguments: list[str] | None = None) -> int:
     """Simulate, recognise, learn, write."""
     parser = argparse.ArgumentParser(prog="python -m pyrodrop.recognition.learn", description=__doc__.split("\n")[0])
-    parser.add_argument("--patches", type=int, default=600, help="how many simulated patches (default 600)")
+    parser.add_argument("--patches", type=int, default=600, help="how many patches of either kind (default 600)")
     parser.add_argument("--size", type=int, default=128, help="side of a patch in px (default 128)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=FILE)
     asked = parser.parse_args(arguments)
-    patches = simulate_patches(asked.patches, asked.size, np.random.SeedSequence([asked.seed, 15]))
+    seed = np.random.SeedSequence([asked.seed, 15])
+    patches = simulate_patches(asked.patches, asked.size, seed)
     pairs = list(zip(patches.images, patches.circles, strict=True))
-    lessons = [Lesson.of_patch(*pair) for pair in tqdm(pairs, "recognise", unit="patch")]
-    half = len(lessons) // 2
-    taught, kept = joined(lessons[:half]), joined(lessons[half:])
+    # As many: droplets stand out of a residual only where the model explains the image.
+    own = [as_the_model_says(asked.size, child) for child in seed.spawn(2 * asked.patches)[asked.patches :]]
+    lessons = [Lesson.of_patch(*pair) for pair in tqdm(pairs + own, "recognise", unit="patch")]
+    # Of either kind every other one is kept, to see how well it went.
+    taught, kept = joined(lessons[::2]), joined(lessons[1::2])
     record: dict[str, object] = {"patches": asked.patches, "size": asked.size, "seed": asked.seed}
     whichever: tuple[tuple[str, Callable[[Lesson], NDArray[np.bool_]], tuple[str, ...]], ...] = (
         ("proposals", lambda lesson: lesson.proposed, SIGNS_OF_PROPOSALS),

@@ -7,14 +7,14 @@ stands. Where it does, how far its evidence is to be believed is learnt from sim
 
     logit p + c1 e + c2 e a(w)
 
-and for one that stands out of a residual a sum of
+and for one that stands out of a residual, which is looked for only where the model explains the image,
 
-    1,  e,  e a(w),  a(b),  log chi^2,  m
+    r0 + r1 a(b) + r2 m
 
-each times a weight, with w and b the log odds with and without the droplet against white noise and against the whole
-residual, a = arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8),
-which is 1 where the mean squared residual c at the droplet is that of the white noise and 0 where the profile does not
-describe it; chi^2 the reduced one of the image; m the log odds of being like the other droplets (``membership``).
+with w and b the log odds with and without the droplet against white noise and against all that is left over, a =
+arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8), which is 1 where
+the mean squared residual c at the droplet is that of the white noise and 0 where the profile does not describe it; m
+the log odds of being like the other droplets (``membership``).
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 # then the misfit is as large as the noise, which is what "does not fit" means for the image as a whole, too.
 EXPLAINED = 2.0
 SIGNS_OF_PROPOSALS = ("explained", "white evidence")
-SIGNS_OF_RESIDUALS = ("constant", "explained", "white evidence", "evidence", "image", "membership")
+SIGNS_OF_RESIDUALS = ("constant", "evidence", "membership")
 
 
 def presence_of(fit: JointFit, candidates: Candidates, white: Array) -> Array:
@@ -53,17 +53,16 @@ def presence_of(fit: JointFit, candidates: Candidates, white: Array) -> Array:
 
 
 def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, Array]:
-    """What speaks for each candidate if the network proposes it, (N, 2), and if it stands out of a residual, (N, 6)."""
+    """What speaks for each candidate if the network proposes it, (N, 2), and if it stands out of a residual, (N, 3)."""
     explained = explained_share(fit, white)
     prior = np.log(max(float(candidates.proposed.sum()), 1.0)) - log_rivals(fit)
     against_white = np.arcsinh(fit.evidence.log_bayes_white + prior)
     against_all = np.arcsinh(fit.evidence.log_bayes + prior)
     constant = np.ones(len(explained))
-    image = np.full(len(explained), np.log(max(float(np.mean(fit.residuals.reduced_chi_square)), 1e-6)))
     alike = np.clip(log_membership(fit, candidates.proposed >= 0.5), -20.0, 20.0)
     return (
         np.stack([explained, explained * against_white], 1),
-        np.stack([constant, explained, explained * against_white, against_all, image, alike], 1),
+        np.stack([constant, against_all, alike], 1),
     )
 
 
