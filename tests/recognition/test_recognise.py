@@ -124,7 +124,7 @@ def test_what_noise_makes_is_not_there_and_does_not_speak_for_more_of_it() -> No
     places = [values[many] for values in seen.candidates]
     places[3] = np.where(np.isin(np.arange(len(many)), few), 0.0, places[3])  # the network proposes no such thing
     presence = presence_of(several, Candidates(*places), pixel_noise(pixels[None]))
-    assert presence[few].max() < 0.1
+    assert presence[few].max() < 0.2
     others = np.setdiff1d(np.flatnonzero(seen.presence[many] >= 0.5), few)
     assert len(others) > 60
     assert presence[others].min() > 0.5
