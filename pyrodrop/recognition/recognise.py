@@ -84,7 +84,9 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], whole:
             fit, candidates = _completed(channels, again, candidates, white)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to them.
     present = presence_of(fit, candidates, white) >= 0.5
-    kept = ~within(fit, present) | (candidates.proposed > 0)
+    # What the network has not proposed is there only if it is likelier than not: hundreds of doubtful peaks of a
+    # residual would add up to droplets where nothing is.
+    kept = (candidates.proposed > 0) | (present & ~within(fit, present))
     candidates = candidates.those(kept)
     fit = _again(channels, fit, kept, candidates, 50)
     presence = presence_of(fit, candidates, white)

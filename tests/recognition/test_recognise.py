@@ -1,11 +1,13 @@
 """What is recognised: every droplet that is there, none that is not, whatever its polarity."""
 
+import io
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.spatial.distance import cdist
 
 from pyrodrop.images.simulation.simulate import simulate
@@ -128,3 +130,16 @@ def test_what_noise_makes_is_not_there_and_does_not_speak_for_more_of_it() -> No
     others = np.setdiff1d(np.flatnonzero(seen.presence[many] >= 0.5), few)
     assert len(others) > 60
     assert presence[others].min() > 0.5
+
+
+def test_doubtful_peaks_of_a_residual_do_not_add_up_to_droplets() -> None:
+    """A blank image in coarse steps of a JPEG file: noise that is not white, and much of it."""
+    rng = np.random.default_rng(0)
+    with io.BytesIO() as file:
+        Image.fromarray(np.rint(100 + 2 * rng.standard_normal((200, 200))).astype(np.uint8)).save(
+            file, "JPEG", quality=75
+        )
+        pixels = np.asarray(Image.open(file), dtype=np.float64) / 255
+    seen = recognise(pixels[None], pixels, ("gaussian", "disc"))
+    assert seen.presence.sum() < 1
+    assert (seen.presence[seen.candidates.proposed == 0] >= 0.5).all()
