@@ -27,7 +27,8 @@ REACHED = {
     "stardist_dsb2018/dsb2018_test256.png": (0.80, 0.14),  # 0.80
     "skimage_coins/coins.png": (0.95, 0.05),  # 1.00
     # Its nominal radius is that of the core; reported is the outer rim of the dark ring, a third further out.
-    "trackpy_brightfield/bf_0000.png": (0.88, 0.45),  # 1.00
+    # Two more rows are what many unlikely candidates, dim spots out of focus, add up to in the count.
+    "trackpy_brightfield/bf_0000.png": (0.80, 0.47),  # 1.00
 }
 Table = npt.NDArray[np.float64]
 
