@@ -11,7 +11,7 @@ from pyrodrop.workflows.tiles.plan import Plan, halo_of
 
 def test_a_plan_survives_the_disk() -> None:
     scales = image_scales(np.random.default_rng(0).random((1, 40, 50)))
-    plan = Plan("disc", {"disc": -3.25}, scales, 0.75, 48, LevelRange(255.0, -3.0))
+    plan = Plan("disc", {"disc": -3.25}, scales, 48, LevelRange(255.0, -3.0))
     again = Plan.of_dict(json.loads(json.dumps(plan.as_dict())))
     assert again.as_dict() == plan.as_dict()
     assert again.levels == plan.levels
