@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pyrodrop.cli import _WORKFLOWS
+from pyrodrop.cli.parser import command_parser
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
 FOLDERS = "pyrodrop|tests|docs|benchmarks|containers|cli|workflows|rendering|models|images|results|detection|joint"
@@ -57,3 +60,11 @@ def test_a_name_that_leads_nowhere_is_seen() -> None:
     assert not is_there("pyrodrop.nowhere.at_all")
     assert not is_there("pyrodrop.rendering.renderer.nothing")
     assert files("in `pyrodrop/cli/parser.py`, or `x/y`") == {"pyrodrop/cli/parser.py"}
+
+
+def test_every_command_has_a_function_and_a_section_with_its_help() -> None:
+    (commands,) = (action.choices for action in command_parser()._actions if action.dest == "command")
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert set(commands or ()) == set(_WORKFLOWS)
+    assert set(re.findall(r"^## pyrodrop (\w+)$", page, re.MULTILINE)) == set(_WORKFLOWS)
+    assert set(re.findall(r'^help_of\("(\w+)"\)$', page, re.MULTILINE)) == set(_WORKFLOWS)

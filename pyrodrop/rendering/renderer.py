@@ -24,7 +24,12 @@ HAS_TRITON = find_spec("triton") is not None
 
 Tensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
-KERNELS = ("auto", "reference", "separable", "bands", "tiles", "windows")
+# Kernels of every profile, and those that draw Gaussians alone and leave all other profiles to "windows".
+_OF_PROFILES = {"reference": render_reference, "windows": render_windows}
+_OF_GAUSSIANS = {"separable": render_separable, "bands": render_bands, "tiles": render_tiles}
+# Half the sum of squared residuals and its gradient in one pass, of the kernels that have it.
+_HALF_SQUARES = {"bands": half_squares_bands, "tiles": half_squares_tiles}
+KERNELS = ("auto", *_OF_PROFILES, *_OF_GAUSSIANS)
 
 
 def render(
@@ -80,11 +85,9 @@ def render(
 
 def _draw(name: str, tensors: Tensors, size: tuple[int, int], profile: Profile, shape: Tensor) -> Tensor:
     """The image by one kernel, of arguments that were checked."""
-    if name == "reference":
-        return render_reference(*tensors, size, profile, shape)
-    if name == "windows":
-        return render_windows(*tensors, size, profile, shape)
-    return {"separable": render_separable, "tiles": render_tiles, "bands": render_bands}[name](*tensors, size)
+    if name in _OF_PROFILES:
+        return _OF_PROFILES[name](*tensors, size, profile, shape)
+    return _OF_GAUSSIANS[name](*tensors, size)
 
 
 def log_likelihood(
@@ -133,12 +136,12 @@ def log_likelihood(
     drawn = profile_named(profile)
     name = _kernel(drawn, kernel, *tensors, *(() if shape is None else (shape,)))
     by_channel = channel.requires_grad or is_differentiated_by_transform(channel)
-    if by_channel or name in ("reference", "separable", "windows"):
+    if by_channel or name not in _HALF_SQUARES:
         tensors, shape = _with_shape(tensors, drawn, shape)
         image = _draw(name, tensors, (height, width), drawn, shape)
         half_squares = (image - channel).square().sum((-2, -1)) / 2
     else:
-        half_squares = (half_squares_tiles if name == "tiles" else half_squares_bands)(*tensors, channel)
+        half_squares = _HALF_SQUARES[name](*tensors, channel)
     log_scale = error_scale.log() if isinstance(error_scale, Tensor) else math.log(error_scale)
     return -half_squares / error_scale**2 - height * width * (log_scale + math.log(2 * math.pi) / 2)
 

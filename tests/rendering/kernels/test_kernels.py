@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pyrodrop.rendering import log_likelihood, render
+from pyrodrop.rendering import log_likelihood, render, renderer
 from pyrodrop.rendering.kernels.bands import operators
+from pyrodrop.rendering.kernels.separable import render_separable
 
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
@@ -298,6 +299,19 @@ def test_what_does_not_fit_is_named(change: dict[str, object], message: str) -> 
     arguments |= {"bg": torch.tensor(0.0), "size": (4, 5)} | change
     with pytest.raises(ValueError, match=message):
         render(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_kernel_that_is_added_to_the_table_draws_images_and_their_likelihood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not another kernel in its place."""
+    monkeypatch.setitem(renderer._OF_GAUSSIANS, "halved", lambda *given: render_separable(*given) / 2)
+    monkeypatch.setattr(renderer, "KERNELS", (*renderer.KERNELS, "halved"))
+    leaves = droplets(0, (), 4, (12, 15), 6.0, torch.float64)
+    image = render(*leaves, (12, 15), kernel="halved")
+    torch.testing.assert_close(image, render(*leaves, (12, 15), kernel="reference") / 2)
+    exact = float(log_likelihood(*leaves, image.detach(), 0.1, kernel="halved").detach())
+    assert exact == pytest.approx(-12 * 15 * (math.log(0.1) + math.log(2 * math.pi) / 2))
 
 
 def test_the_background_may_be_a_number() -> None:
