@@ -127,7 +127,7 @@ def apart(rng: np.random.Generator, width: float, r: float, spread: float, large
 
 
 def graded(rng: np.random.Generator, width: float, r: float, spread: float, largest: float) -> Circles:
-    """All sizes at once, the small between the large: radii of a power law, the largest placed first."""
+    """All sizes at once: radii of a power law, the largest first, the small between the large or on them as well."""
     top = min(max(4 * r, 8.0), largest)
     low, power = max(0.6 * r, top / 25), rng.uniform(1.5, 3.5)
     share = rng.random(int(choose(rng, 20, MOST)))
@@ -136,6 +136,9 @@ def graded(rng: np.random.Generator, width: float, r: float, spread: float, larg
     margin = 0.7 * top
     gap = rng.choice([1.0, rng.uniform(0.9, 1.2)])
     x, y, placed = _sequential(size, gap, rng.random((len(size), 30, 2)), width, margin)
+    if rng.random() < 0.25:
+        x[~placed], y[~placed] = rng.uniform(-margin, width + margin, (2, int((~placed).sum())))
+        placed |= size < 0.3 * top
     return Circles(x, y, size).take(placed)
 
 

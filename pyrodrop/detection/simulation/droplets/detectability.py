@@ -17,10 +17,13 @@ from .columns import Droplets
 from .painting import Painted
 
 LEVELS = 5
-HIDDEN = 0.25  # share of its disc below which a droplet that others cover counts less
+HIDDEN = 0.4  # share of its disc below which a droplet that others cover counts less
 # The contrast, of an image's range, that is one standard deviation to the eye: people see differences of one to two
-# parts in a hundred (Weber's law), which are three to six of these.
-EYE = 1 / 300
+# parts in a hundred of what they look at (Weber's law), and an image's range is two or three times its middle level.
+EYE = 1 / 150
+# The same against all that varies where a droplet lies: who sees a pattern on another needs a contrast that rises
+# with the other's (Legge and Foley, J. Opt. Soc. Am. 70, 1458, 1980). From a quarter of it, three of these, to a half.
+MASKED = 1 / 12
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -107,7 +110,7 @@ def detectability(
     The squares of the ratios of all octaves add. Most of a body's energy is at its own scale; of a body with an edge,
     half of what a scale has is at the next finer one, down to the width of the edge. The blur takes its part: of a
     Gaussian of standard deviation s in the plane under a blur b the share s^2 / (s^2 + b^2) is left, of one across a
-    line the root of that. A droplet of which less than a quarter is seen counts in proportion less. However little
+    line the root of that. A droplet of which less than two fifths is seen counts in proportion less. However little
     noise there is, what is told is not more than the droplet's contrast in units of the least that people see.
 
     Args:
@@ -140,6 +143,7 @@ def detectability(
     # A rim has its contrast in a few pixels of its disc.
     share = np.where(rimmed, np.minimum(5 * np.hypot(width, blur) / droplets.r, 1.0), 1.0)
     told = np.minimum(np.sqrt(energy * left * squared), contrast / (EYE * np.sqrt(share)))
+    told = np.minimum(told, np.sqrt(painted.share) / MASKED)
     return told * np.clip(seen / HIDDEN, 0, 1)
 
 

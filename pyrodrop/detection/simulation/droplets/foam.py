@@ -155,4 +155,4 @@ def foam(rng: np.random.Generator, image: Picture, factor: float, size: int) -> 
     seen = table[:, 0]
     hidden = (table[:, 0] < 5) & (np.minimum(x, y) > 0) & (np.maximum(x, y) < width - 1)
     energy = np.where(hidden, 0.0, table[:, 6])
-    return d, Painted(energy, table[:, 7], seen, np.maximum(math.pi * d.r**2, 1.0))
+    return d, Painted(energy, table[:, 7], seen, np.maximum(math.pi * d.r**2, 1.0), np.ones(len(d)))

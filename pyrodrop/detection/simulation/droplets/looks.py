@@ -219,8 +219,8 @@ def condensed(rng: Rng, d: Droplets, blur: float) -> None:
     rim(rng, d, blur, -rng.uniform(0.6, 1.3), choose(rng, 0.03, 0.1), choose(rng, 1.0, 2.0))
     within_rim(d)
     highlights(rng, d, int(rng.integers(1, 3)))
-    if rng.random() < 0.3:
-        textured(rng, d, 0.15)
+    if rng.random() < 0.5:  # the neighbours' reflections
+        textured(rng, d, choose(rng, 0.1, 0.6))
 
 
 def grainy(rng: Rng, d: Droplets, blur: float) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .columns import COLUMN, LARGER, LINEAR, OVER, SMALLER, STEP, Droplets
 
+AROUND = 1.3  # radii within which a droplet is held against what else is there
 SAMPLES = 128  # of a radial curve at most; 6 a px are enough
 _X, _Y, _R, _RATIO, _ANGLE = (COLUMN[name] for name in ("x", "y", "r", "ratio", "angle"))
 _MODE1, _BODY, _BOWL, _GAUSS, _DOME, _EDGE = (
@@ -29,16 +30,20 @@ _OPACITY, _LEVEL, _MIX = (COLUMN[name] for name in ("opacity", "level", "mix"))
 class Painted(NamedTuple):
     """What painting tells of each droplet, each of shape (n,).
 
-    energy: sum of the squares of what the droplet changes and nothing covers.
-    change: the sum of the same, signed.
+    energy: sum of the squares of what the droplet changes and nothing covers, over a disc of 1.3 radii: rings of
+        diffraction are not what a droplet is seen by.
+    change: the sum of the same, signed, wherever it is.
     seen: px of the droplet that nothing covers, within the image.
     area: px of the droplet, those outside the image and below others among them.
+    share: the energy over the sum of squares of all that varies in the painted image over that disc: about 1 for one
+        that is alone or among its likes, near 0 for a faint one among strong ones.
     """
 
     energy: NDArray[np.float64]
     change: NDArray[np.float64]
     seen: NDArray[np.float64]
     area: NDArray[np.float64]
+    share: NDArray[np.float64]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -142,7 +147,7 @@ def _window(p, far, height, width):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _paint(image, picture, rows):
-    """Mix the droplets into the image, in place, and return energy, change, seen and area, each (n,)."""
+    """Mix the droplets into the image, in place, and return what ``paint`` tells of each."""
     height, width = image.shape
     n = rows.shape[0]
     ground = image.copy()
@@ -220,28 +225,35 @@ def _paint(image, picture, rows):
                     change[at] = new - old
                     covers[at] = opaque
                 at += 1
-    energy, signed, seen, area = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    energy, signed, seen, area, share = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     through = np.ones((height, width), np.float32)
     for k in range(n - 1, -1, -1):
         p = rows[k]
         cosine, sine, root, r = math.cos(p[_ANGLE]), math.sin(p[_ANGLE]), math.sqrt(p[_RATIO]), p[_R]
         area[k] = math.pi * r * r
         at = spans[k, 4]
+        first, second, pixels = 0.0, 0.0, 0
         for i in range(spans[k, 0], spans[k, 1]):
             for j in range(spans[k, 2], spans[k, 3]):
                 t = through[i, j]
                 d = change[at] * t
-                energy[k] += d * d
                 signed[k] += d
                 dx, dy = j - p[_X], i - p[_Y]
                 ux = (dx * cosine + dy * sine) * root / r
                 uy = (dy * cosine - dx * sine) / (root * r)
                 if ux * ux + uy * uy <= 1.0:
                     seen[k] += t
+                if ux * ux + uy * uy <= AROUND * AROUND:
+                    energy[k] += d * d
+                    first += image[i, j]
+                    second += image[i, j] * image[i, j]
+                    pixels += 1
                 if covers[at] > 0:
                     through[i, j] = t * (1.0 - covers[at])
                 at += 1
-    return energy, signed, seen, area
+        if pixels > 0:
+            share[k] = energy[k] / max(second - first * first / pixels, 1e-12)
+    return energy, signed, seen, area, share
 
 
 def paint(image: NDArray[np.float32], droplets: Droplets, picture: NDArray[np.float32]) -> Painted:

@@ -25,7 +25,7 @@ OWN = {
     "redcell": {"scattered": 2.0, "apart": 1.0, "clusters": 1.0},
 }
 OUTER = ("ring", "rimmed", "disc", "dome", "shell", "lens", "defocused")
-SOFT = ("gaussian", "dome", "star", "cone", "grainy")
+SOFT = ("gaussian", "star", "cone")
 INNER = ("ring", "rimmed", "disc", "dome", "gaussian", "lens", "nucleus", "highlight")
 
 
@@ -103,9 +103,11 @@ def plain(rng: Rng, width: float, factor: float, blur: float, size: int) -> Scen
         r = 2.5 * rng.uniform(1, 2)
     circles = ARRANGEMENTS[arrangement](rng, width, r, spread, largest)
     circles = circles.take(circles.r > 0.7 * look.smallest)
-    # Soft spots that nearly coincide are one spot to everybody; those with an edge can be told apart.
-    closest = rng.uniform(1.0, 1.5) if kind in SOFT else rng.uniform(0.4, 0.7)
-    circles = circles.take(distinct(circles.x, circles.y, np.hypot(circles.r, blur), closest))
+    # Spots nearer than two standard deviations, 1.7 half-height radii, have one maximum (Sparrow's limit) and are one
+    # to everybody; those with an edge can be told apart.
+    soft = kind in SOFT or blur > 0.7 * r
+    closest = rng.uniform(1.7, 2.1) if soft else rng.uniform(0.4, 0.7)
+    circles = circles.take(distinct(circles.x, circles.y, np.hypot(circles.r, 1.18 * blur), closest))
     d = outlined(rng, circles)
     if rng.random() < 0.12 and len(d) > 1:
         other = pick(rng, {name: o.weight for name, o in LOOKS.items() if o.smallest <= max(0.7 * r, 0.8)})
