@@ -27,7 +27,8 @@ ARROWS: dict[str, set[str]] = {
         "inference",
     },
     "workflows.batch": {"images", "results", "workflows"},
-    "workflows.tiles": {"images", "results", "workflows", "workflows.measuring"},
+    # recognition: how much doubt the droplets of all tiles share
+    "workflows.tiles": {"images", "results", "workflows", "workflows.measuring", "recognition"},
     # detection: what the circles of some parts of an image say of its droplets and clutter (workflows.measuring.parts)
     "workflows.measuring": {
         "images",
@@ -40,7 +41,8 @@ ARROWS: dict[str, set[str]] = {
         "detection",
     },
     "workflows.fitting": {"images", "results", "workflows", "inference", "models", "pursuit"},
-    "recognition": {"detection", "joint", "models", "rendering"},
+    # results: the distribution of a count, of whose shared doubt recognition learns how large it is
+    "recognition": {"detection", "joint", "models", "rendering", "results"},
     "detection": {"images.simulation", "rendering", "pursuit"},
     "joint": {"models", "rendering"},
     "pursuit": {"joint", "models", "rendering"},  # a guest: fitting and detection use it until they can do without

@@ -2,7 +2,8 @@
 
 Patches of ``detection.simulation``, which are as broad as can be, and images that are as the joint fit's model says are
 recognised, and each candidate is held against the truth. A logistic regression on the signs of ``presence`` gives their
-weights; those of ``agreement`` maximise the likelihood of the joint fit's errors. Droplets that lie under the noise
+weights; those of ``agreement`` maximise the likelihood of the joint fit's errors, and how much doubt the droplets of an
+image share that of all its candidates together. Droplets that lie under the noise
 were not asked for, and candidates that are such droplets count neither for nor against. Half of the patches are kept
 for telling how well it went.
 """
@@ -11,15 +12,15 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_expit, logsumexp
 from tqdm import tqdm
 
 from pyrodrop.detection.learning.model_images import as_the_model_says
@@ -32,10 +33,13 @@ from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS
 from pyrodrop.recognition.recognise import recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.rendering.profiles import automatic_profiles
+from pyrodrop.results.statistics.shared_doubt import central_log_odds, shared_values
 
 Array = NDArray[np.float64]
 # The weights are a priori normal around 0 with this standard deviation.
 _PRIOR_SD = 1.0
+# Log of the least and the largest standard deviation of what is shared, and values of it to average over.
+_BOUNDS_OF_SHARED, _SHARED_VALUES = (-4.0, 1.5), 60
 
 
 class Lesson(NamedTuple):
@@ -130,6 +134,25 @@ def weights_of_agreement(views: Views, error: Array) -> Array:
     return np.asarray(min((minimize(loss, s, method="Nelder-Mead") for s in starts), key=lambda found: found.fun).x)
 
 
+def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]) -> float:
+    """The standard deviation of what the log odds of an image's candidates share, by its greatest likelihood.
+
+    Args:
+        log_odds: of the candidates of each image, (n,).
+        correct: which of them are droplets, (n,).
+    """
+    u = shared_values(_SHARED_VALUES)
+
+    def loss(log_sd: float) -> float:
+        sd, total = float(np.exp(log_sd)), 0.0
+        for odds, right in zip(log_odds, correct, strict=True):
+            given = central_log_odds(expit(odds), sd)[:, None] + sd * u
+            total -= float(logsumexp(log_expit(np.where(right[:, None], given, -given)).sum(0)))
+        return total
+
+    return float(np.exp(minimize_scalar(loss, bounds=_BOUNDS_OF_SHARED, method="bounded").x))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Simulate, recognise, learn, write."""
     parser = argparse.ArgumentParser(prog="python -m pyrodrop.recognition.learn", description=__doc__.split("\n")[0])
@@ -164,6 +187,10 @@ def main(arguments: list[str] | None = None) -> int:
         _tell(f"  without: {calibration_error(expit(network), correct):.3f}, {log_loss(network, correct):.4f}")
         record[name] = _rounded(weights)
         record[f"calibration error of {name}"] = round(error, 4)
+    every = [lesson for lesson in lessons if len(lesson.correct)]
+    shared = shared_doubt([says_of(lesson, record) for lesson in every], [lesson.correct for lesson in every])
+    record["shared doubt"] = _rounded(np.array([shared]))
+    _tell(f"shared doubt: {shared:.3f}")
     weights = weights_of_agreement(taught.views, taught.error)
     record["agreement"] = _rounded(weights)
     _tell("agreement: " + ", ".join(map("{} {:.3f}".format, ("a", "b", "log c", "log d"), weights)))
@@ -171,6 +198,13 @@ def main(arguments: list[str] | None = None) -> int:
     beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     os.replace(beside, asked.out)
     return 0
+
+
+def says_of(lesson: Lesson, weights: Mapping[str, Any]) -> Array:
+    """Log odds of a lesson's candidates, (N,), with these weights."""
+    by_name = {name: np.array(weights[name]) for name in ("proposals", "residuals")}
+    from_network = lesson.network + lesson.of_proposals @ by_name["proposals"]
+    return np.asarray(np.where(lesson.proposed, from_network, lesson.of_residuals @ by_name["residuals"]))
 
 
 def log_loss(log_odds: Array, correct: NDArray[np.bool_]) -> float:

@@ -20,3 +20,11 @@ def _stored() -> dict[str, list[float]]:
 def learnt(name: str) -> NDArray[np.float64]:
     """The weights of this name, as ``python -m pyrodrop.recognition.learn`` wrote them."""
     return np.array(_stored()[name], dtype=np.float64)
+
+
+def shared_sd() -> float:
+    """Standard deviation of the part of the log odds of presence that all droplets of an image share.
+
+    ``results.statistics.shared_doubt`` says what that is.
+    """
+    return float(learnt("shared doubt")[0])

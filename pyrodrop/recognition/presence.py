@@ -15,6 +15,10 @@ with w and b the log odds with and without the droplet against white noise and a
 arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8), which is 1 where
 the mean squared residual c at the droplet is that of the white noise and 0 where the profile does not describe it; m
 the log odds of being like the other droplets (``membership``).
+
+What makes one droplet doubtful makes its likes doubtful, too: a part of these log odds is shared by all droplets of an
+image, and how large it is (``shared_sd``) is learnt with the weights. The count is a distribution with that
+(``results.statistics.shared_doubt``).
 """
 
 import numpy as np

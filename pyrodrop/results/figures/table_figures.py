@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
-from pyrodrop.results.statistics.counts import count_distribution
 from pyrodrop.results.statistics.histogram import size_histogram
 
 _DRAWS, _REPLICATES = 100, 500
@@ -38,16 +37,6 @@ def size_figure(table: pd.DataFrame, pixel_size_um: float | None) -> bytes | Non
     shares = size_histogram(diameters, presence, pixel_size_um=pixel_size_um, replicates=replicates)
     figure, axes = plots.figure()
     size_plots.histogram(axes[0], shares)
-    return _png(figure)
-
-
-def count_figure(table: pd.DataFrame) -> bytes | None:
-    """The probability of each number of droplets, by the presences in the table, as a PNG; None without droplets."""
-    presence = table["presence"].to_numpy(dtype=np.float64)
-    if not len(presence) or not ((presence >= 0) & (presence <= 1)).all():
-        return None
-    figure, axes = plots.figure()
-    size_plots.count(axes[0], count_distribution(presence))
     return _png(figure)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.results.figures.table_figures import count_figure, size_figure
+from pyrodrop.results.figures.table_figures import size_figure
 from pyrodrop.results.page.droplet_rows import first_rows, flag_counts, page_columns
 from pyrodrop.results.page.embedded_pictures import data_uri
 from pyrodrop.results.page.headline import facts, sizes_of, unit_of, warnings
@@ -178,8 +178,4 @@ def _count(run: ResultFolder) -> Figure | None:
     parts = parts_of(run.summary.get("count"))
     if parts is None or parts[1] == parts[2]:
         return None
-    stored = figure(run, *_COUNT)
-    if stored is not None:
-        return stored
-    drawn = count_figure(run.table)
-    return None if drawn is None else Figure(data_uri(drawn), _COUNT[1], _COUNT[2])
+    return figure(run, *_COUNT)

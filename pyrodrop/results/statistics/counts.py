@@ -1,4 +1,4 @@
-"""How many droplets there are, as a distribution: each is present with its own probability."""
+"""How many droplets there are, as a distribution: each has a presence of its own, and some doubt is shared."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,12 +7,18 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 
+from pyrodrop.results.statistics.shared_doubt import central_log_odds, shared_values
+
 Array = NDArray[np.float64]
 
 # So many droplets are added one after the other, all such blocks at once; blocks are then convolved with each other.
 _BLOCK = 64
 # Ends of a distribution that are less likely than this are left out: of a million droplets they add up to 1e-20.
 _NEGLIGIBLE = 1e-30
+# Where doubt is shared: so many values of it, equally likely, so that quantiles are right to half a percent; and from
+# so many expected droplets and gaps on a normal distribution stands for the sum of independent ones.
+_SHARED_VALUES = 200
+_NORMAL_FROM = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,25 +55,46 @@ class Count:
         return {"mean": self.mean, "q05": self.quantile(0.05), "q95": self.quantile(0.95)}
 
 
-def count_distribution(presence: ArrayLike) -> Count:
-    """The number of droplets that are present: the Poisson-binomial distribution, without sampling.
+def count_distribution(presence: ArrayLike, shared_sd: float = 0.0) -> Count:
+    """The number of droplets that are present.
 
-    One droplet after the other, P(k) <- (1 - p) P(k) + p P(k - 1), in blocks of some, and then the blocks' sum: the
-    convolution of their distributions, two by two. No term is ever negative, so that nothing cancels and even unlikely
-    numbers keep their digits, which a Fourier transform would drown. A block of m droplets spreads over some
-    sqrt(m) numbers, beyond which its ends are left out; so the work is that of N log N and not of N^2. What it takes
-    for granted is that the presences are independent of each other.
+    Of independent droplets it has the Poisson-binomial distribution, here without sampling: one droplet after the
+    other, P(k) <- (1 - p) P(k) + p P(k - 1), in blocks of some, and then the blocks' sum: the convolution of their
+    distributions, two by two. No term is ever negative, so that nothing cancels and even unlikely numbers keep their
+    digits, which a Fourier transform would drown. A block of m droplets spreads over some sqrt(m) numbers, beyond
+    which its ends are left out; so the work is that of N log N and not of N^2. Where doubt is shared
+    (``shared_doubt``), it is the mean of such distributions over what the droplets have in common.
 
     Args:
         presence: probability that each droplet is present, (N,), in [0, 1]; N may be 0.
+        shared_sd: standard deviation of the part of the log odds that all droplets share, at least 0; with 0 they are
+            independent.
 
     Returns:
-        The distribution, exact to 1e-14; numbers less likely than 1e-30 may have none.
+        The distribution; without shared doubt exact to 1e-14, but numbers less likely than 1e-30 may have none.
 
     Raises:
-        ValueError: probabilities outside [0, 1], NaN, or not one-dimensional.
+        ValueError: probabilities outside [0, 1], NaN, or not one-dimensional; a negative deviation.
     """
     p = presences(presence)
+    if not shared_sd >= 0:
+        raise ValueError(f"shared_sd is {shared_sd}: give a standard deviation of log odds, from 0.")
+    if shared_sd == 0:
+        return Count(_of_independent(p))
+    from scipy.special import expit
+
+    given_each = expit(central_log_odds(p, shared_sd) + shared_sd * shared_values(_SHARED_VALUES)[:, None])
+    if len(p) <= _BLOCK:
+        return Count(_added_up(given_each).mean(0))
+    whole = np.zeros(len(p) + 1)
+    for given in given_each:
+        spread = float((given * (1 - given)).sum())
+        whole += _normal(float(given.sum()), spread, len(p)) if spread > _NORMAL_FROM else _of_independent(given)
+    return Count(whole / whole.sum())
+
+
+def _of_independent(p: Array) -> Array:
+    """The probability of each number of independent droplets, (N + 1,)."""
     certain = int((p == 1).sum())
     parts = _blocks(p[(p > 0) & (p < 1)])
     while len(parts) > 1:
@@ -77,7 +104,16 @@ def count_distribution(presence: ArrayLike) -> Count:
     whole = np.zeros(len(p) + 1)
     for least, probability in parts:
         whole[certain + least : certain + least + len(probability)] = probability
-    return Count(whole / whole.sum())
+    return whole / whole.sum()
+
+
+def _normal(mean: float, variance: float, n: int) -> Array:
+    """A normal distribution's share of each number from 0 to n, (n + 1,)."""
+    from scipy.special import ndtr
+
+    ends = ndtr((np.arange(n + 2) - 0.5 - mean) / np.sqrt(variance))
+    ends[0], ends[-1] = 0, 1
+    return np.asarray(np.diff(ends))
 
 
 class _Part(NamedTuple):
@@ -92,13 +128,19 @@ def _blocks(p: Array) -> list[_Part]:
     count = max(-(-len(p) // _BLOCK), 1)
     chances = np.zeros(count * _BLOCK)
     chances[: len(p)] = p
-    distribution = np.zeros((count, _BLOCK + 1))
+    return [_trimmed(0, row) for row in _added_up(chances.reshape(count, _BLOCK))]
+
+
+def _added_up(chances: Array) -> Array:
+    """The distribution of the number of the droplets in each row, (rows, n), one after the other: (rows, n + 1)."""
+    rows, n = chances.shape
+    distribution = np.zeros((rows, n + 1))
     distribution[:, 0] = 1
-    for number, chance in enumerate(chances.reshape(count, _BLOCK).T[..., None]):
+    for number, chance in enumerate(chances.T[..., None]):
         shifted = distribution[:, : number + 1] * chance
         distribution[:, : number + 1] *= 1 - chance
         distribution[:, 1 : number + 2] += shifted
-    return [_trimmed(0, row) for row in distribution]
+    return distribution
 
 
 def _trimmed(least: int, probability: Array) -> _Part:
@@ -115,15 +157,16 @@ def presences(presence: ArrayLike) -> Float64[Array, " n"]:
     return p
 
 
-def counted(presence: ArrayLike) -> NDArray[np.bool_]:
+def counted(presence: ArrayLike, shared_sd: float = 0.0) -> NDArray[np.bool_]:
     """Which droplets are counted, (N,): as many as the median of their number says, the most probable ones.
 
     These are the rows of a table, of a figure and of an export. Of equally probable ones the first are taken.
 
     Args:
         presence: probability that each droplet is there, (N,), in [0, 1].
+        shared_sd: how much doubt they share, as ``count_distribution`` takes it.
     """
     p = presences(presence)
     chosen = np.zeros(len(p), bool)
-    chosen[np.argsort(-p, kind="stable")[: count_distribution(p).quantile(0.5)]] = True
+    chosen[np.argsort(-p, kind="stable")[: count_distribution(p, shared_sd).quantile(0.5)]] = True
     return chosen

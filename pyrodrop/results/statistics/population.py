@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.results.statistics.counts import presences
+from pyrodrop.results.statistics.shared_doubt import central_log_odds
 
 Array = NDArray[np.float64]
 
@@ -36,7 +37,7 @@ class Population(NamedTuple):
 
 class Sample(NamedTuple):
     """Checked input: draws (draws, N) and presence (N,) of the droplets that matter, the room they have, how many there
-    are with those left out, and which are counted, where that is given.
+    are with those left out, which are counted, where that is given, and how much doubt they share.
     """
 
     diameters: Array
@@ -44,6 +45,7 @@ class Sample(NamedTuple):
     room: Array
     total: int
     counted: NDArray[np.bool_] | None
+    shared_sd: float = 0.0
 
     @classmethod
     def of(
@@ -92,15 +94,19 @@ class Sample(NamedTuple):
 
     def populations(self, replicates: int, seed: int) -> Iterator[Population]:
         """Replicates of the population, some at a time."""
+        from scipy.special import expit
+
         generator = np.random.default_rng(seed)
         n = self.diameters.shape[1]
+        odds = central_log_odds(self.presence, self.shared_sd)
         step = max(1, min(replicates, _CHUNK // max(n, 1)))
         if replicates < 1:
             raise ValueError(f"replicates is {replicates}: give at least 1, better some thousands.")
         for begin in range(0, replicates, step):
             rows = min(step, replicates - begin)
             draw = generator.integers(len(self.diameters), size=rows)
-            present = generator.random((rows, n)) < self.presence
+            common = self.shared_sd * generator.standard_normal((rows, 1)) if self.shared_sd else np.zeros((1, 1))
+            present = generator.random((rows, n)) < expit(odds + common)
             number = present.sum(1, keepdims=True)
             # A lone droplet has all the weight, whatever the concentration; two need a positive one.
             concentration = np.maximum(number - 2, 0.5) / np.maximum(number, 1)

@@ -79,6 +79,7 @@ def size_statistics(
     cut: ArrayLike | None = None,
     size: tuple[int, int] | None = None,
     counted: ArrayLike | None = None,
+    shared_sd: float = 0.0,
     replicates: int = 4_000,
     seed: int = 0,
 ) -> Sizes:
@@ -103,6 +104,8 @@ def size_statistics(
             droplet is measured wherever its centre lies in the image.
         size: height and width (H, W) of the image in px.
         counted: which droplets are counted, (N,), as ``counts.counted`` says; the others only widen the intervals.
+        shared_sd: standard deviation of the part of the presences' log odds that all droplets share, as
+            ``counts.count_distribution`` takes it; with 0 they are present or not independently of each other.
         replicates: how many; more make the interval's ends steadier.
         seed: of all randomness.
 
@@ -121,7 +124,7 @@ def size_statistics(
         >>> sizes.unit, bool(sizes["dn50"].q05 < np.median(diameters) / 2 < sizes["dn50"].q95)
         ('um', True)
     """
-    sample = Sample.of(diameters_px, presence, cut, size, counted)
+    sample = Sample.of(diameters_px, presence, cut, size, counted)._replace(shared_sd=shared_sd)
     scale = 1.0 if pixel_size_um is None else float(pixel_size_um)
     if not 0 < scale < np.inf:
         raise ValueError(f"pixel_size_um is {pixel_size_um}: give a positive number, or None.")
@@ -146,7 +149,7 @@ def size_statistics(
         if cut is None
         else "droplets at the border are left out, the others weighed by Miles and Lantuejoul"
     )
-    count = count_distribution(np.ones(sample.total) if presence is None else presence)
+    count = count_distribution(np.ones(sample.total) if presence is None else presence, shared_sd)
     return Sizes(statistics, count, "px" if pixel_size_um is None else "um", edge, sample.warnings())
 
 

@@ -11,6 +11,7 @@ from pyrodrop.joint.draws import draws
 from pyrodrop.joint.pyro_sites import sites_of
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.agreement import agreed_draws
+from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.recognition.recognise import LEAST, Recognised
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.statistics.counts import counted
@@ -64,7 +65,7 @@ def _in_order(x: Array, y: Array, presence: NDArray[np.float64], candidate: NDAr
     """Numbers of all droplets: the counted candidates, the other candidates, the rest, each from top to bottom."""
     candidates = np.flatnonzero(candidate)
     kind = np.full(len(presence), 2)
-    kind[candidates] = np.where(counted(presence[candidates]), 0, 1)
+    kind[candidates] = np.where(counted(presence[candidates], shared_sd()), 0, 1)
     return np.lexsort((x, y, kind))
 
 

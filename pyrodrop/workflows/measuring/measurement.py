@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.joint.pyro_sites import background_of, model_of
+from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.page.notebook import notebook_html
@@ -201,7 +202,7 @@ class Measurement:
     @cached_property
     def count(self) -> Count:
         """The number of droplets as a distribution."""
-        return count_distribution(self.presence.numpy())
+        return count_distribution(self.presence.numpy(), shared_sd())
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -211,6 +212,7 @@ class Measurement:
             self.presence.numpy(),
             pixel_size_um=self.pixel_size_um,
             counted=np.arange(len(self.presence)) < self.n_droplets,
+            shared_sd=shared_sd(),
             seed=self.seed,
         )
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
+from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
 from pyrodrop.results.statistics.counts import counted
@@ -68,7 +69,7 @@ def join_tiles(tiles: Sequence[Tile], paths: Sequence[Path]) -> WholeImage:
     keep = own.copy()
     keep[near] = reconciled(Estimates(x[near], y[near], radius[near], spread[near], tile[near], depth[near], own[near]))
     order = np.flatnonzero(keep)
-    droplets = counted(table["presence"].to_numpy()[order])
+    droplets = counted(table["presence"].to_numpy()[order], shared_sd())
     order = order[np.lexsort((x[order], y[order], ~droplets))]
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "id", np.arange(len(table)))
@@ -85,6 +86,7 @@ def sizes_of(whole: WholeImage, pixel_size_um: float | None, seed: int) -> Sizes
         whole.table["presence"].to_numpy(),
         pixel_size_um=pixel_size_um,
         counted=np.arange(n) < whole.n_droplets,
+        shared_sd=shared_sd(),
         replicates=replicates,
         seed=seed,
     )

@@ -138,7 +138,8 @@ def test_a_fit_gives_its_number_without_an_interval(make_results: Any, tmp_path:
         (["image.tif", "overlay.png"], 1),
         (["residual.png"], 0),  # residual.tif in its place
         (["residual.png", "residual.tif"], 1),
-        (["sizes.png", "count.png"], 0),  # made from the table
+        (["sizes.png"], 0),  # made from the table
+        (["count.png"], 1),  # its doubt is shared, which a table does not say
     ],
 )
 def test_what_the_folder_lacks_is_made_or_left_out(
