@@ -18,6 +18,8 @@ _MARGIN, _RADII = 1.4, 6
 # Share of a profile's greatest height under which it is cut. What that leaves out of sum(f^2) is, of a Gaussian, the
 # square of it, a millionth, and of a soft edge less than a ten thousandth.
 _CUT = 1e-3
+# Median of the size of a standard normal number; and rounds after which a scatter of ten is found to a tenth.
+_MEDIAN_SIZE, _ROUNDS = 0.6745, 4
 
 
 class Peaks(NamedTuple):
@@ -34,7 +36,9 @@ def residual_peaks(residual: NDArray[np.float32], noise: Array, radii: Array, pr
 
     At each radius r the amplitude that fits best at a pixel is sum(residual f) / sum(f^2), over the pixels inside the
     image, and its signal to noise sum(residual f) / (noise sqrt(sum(f^2))); over channels these add up as squares.
-    A peak is the greatest within its radius, over all radii.
+    That is right of noise that is independent from pixel to pixel. Of noise that is not, as blocks of JPEG are not, and
+    of a background that the model cannot follow, sums over a droplet scatter more: where the signal's
+    own scatter is more than 1, it is in units of that. A peak is the greatest within its radius, over all radii.
 
     Args:
         residual: the image less that of the fit, (C, H, W).
@@ -52,7 +56,9 @@ def residual_peaks(residual: NDArray[np.float32], noise: Array, radii: Array, pr
     responses = np.empty((_RADII, *standard.shape[1:]), np.float32)
     for template, response in zip(templates, responses, strict=True):
         power = np.maximum(inside.by(template**2)[0], 1e-6 * (template**2).sum())
-        response[:] = np.sqrt(np.square(image.by(template)).sum(0) / power)
+        signal = image.by(template) / np.sqrt(power)
+        spread = np.array([_spread_of(each) for each in signal])
+        response[:] = np.sqrt(np.square(signal / spread[:, None, None]).sum(0))
     best = responses.argmax(0)
     response = responses.max(0)
     peaks = []
@@ -62,6 +68,16 @@ def residual_peaks(residual: NDArray[np.float32], noise: Array, radii: Array, pr
     places = np.concatenate(peaks)
     rows, columns = places[:, 0], places[:, 1]
     return Peaks(columns.astype(float), rows.astype(float), tried[best[rows, columns]], response[rows, columns])
+
+
+def _spread_of(signal: NDArray[np.float32]) -> float:
+    """Scatter of a signal to noise (H, W) where nothing stands out, robustly; 1 or more."""
+    sizes = np.abs(signal[::2, ::2])  # neighbours say nearly the same
+    spread = 1.0
+    for _ in range(_ROUNDS):  # from below, so that what stands out never counts
+        level = sizes[sizes < STANDS_OUT * spread]
+        spread = max(float(np.median(level)) / _MEDIAN_SIZE, spread) if level.size else spread
+    return spread
 
 
 class _Filtered(NamedTuple):

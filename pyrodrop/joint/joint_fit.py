@@ -17,6 +17,7 @@ from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.trust_region import start_within
 from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import profile_named
+from pyrodrop.rendering.block_noise import block_noise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
 
@@ -218,7 +219,10 @@ def _described(problem: Problem, mode: Descent) -> JointFit:
     units = np.where(profile.log, profile.constrained(state.shape), 1.0)
     shape_sd = np.sqrt(np.diag(factored.shared_covariance())[: profile.size]) * units
     white = pixel_noise(problem.channels)
-    white_share = min(float(np.square(white / noise).mean()), 1.0)
+    white_share = np.full(len(state.x), min(float(np.square(white / noise).mean()), 1.0))
+    # The noise of a JPEG's blocks is white to no droplet: pixels of a block are off together, as the residual shows.
+    of_blocks = float(np.square(np.minimum(block_noise(problem.channels) / white, 1.0)).mean())
+    white_share = white_share * (1 + of_blocks * (inflation.correlation[:, 3:].mean(1) - 1))
     log_bayes, gain = log_bayes_of(problem, state, covariance, inflation)
     inflated = covariance * inflation.factor[:, :, None] * inflation.factor[:, None, :]
     return JointFit(

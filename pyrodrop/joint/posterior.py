@@ -118,7 +118,7 @@ def inflation_of(state: State, columns: Columns, residual: Array, noise: Array) 
 
 
 def log_bayes_of(
-    problem: Problem, state: State, covariance: Array, inflation: Inflation, white: float | None = None
+    problem: Problem, state: State, covariance: Array, inflation: Inflation, white: Array | None = None
 ) -> tuple[Array, Array]:
     """Log Bayes factor of each droplet's presence, shape (N,): the model with it over the model without it; and the
     part of it that the fit gains, the other being what a droplet costs.
@@ -127,9 +127,9 @@ def log_bayes_of(
     which already lets its neighbours, the background and the shape adjust to first order, dropping the droplet costs
     a^T P_aa a / 2; the room that its unknowns are left, (2 pi)^(D / 2) |P|^(-1 / 2), is held against the prior
     density at the fit, the centre's being uniform over the image. The gain is divided by the correlation of the
-    noise: pixels that repeat each other tell less. With ``white``, the variance of the white noise as a share of that
-    of the whole residual, the droplet is held against white noise and nothing else. Either way its height is no surer
-    than rounding lets it be.
+    noise: pixels that repeat each other tell less. With ``white``, (N,), the variance of the white noise as a share of
+    that of the whole residual, the droplet is held against white noise and nothing else. Either way its height is no
+    surer than rounding lets it be.
     """
     n, count = len(state.x), len(problem.channels)
     if n == 0:
@@ -147,7 +147,7 @@ def log_bayes_of(
     share = correlation * np.maximum(inflation.factor[:, 3] ** 2 / inflation.correlation[:, 3], 1)
     log_inflated = np.log(inflation.factor).sum(1)
     if white is not None:
-        share, log_inflated = np.full(n, white), np.full(n, (3 + count) / 2 * np.log(white))
+        share, log_inflated = white, (3 + count) / 2 * np.log(white)
     gain = np.einsum("nc,ncd,nd->n", a, precision[:, 3:, 3:], a) / 2 / share
     # The precision holds the prior of the amplitudes, and so does the gain: a^2 / 2 scale^2 is in it already.
     prior = priors.x.log_density + priors.y.log_density + priors.log_r.log_density(state.log_r)

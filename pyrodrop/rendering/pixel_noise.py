@@ -1,7 +1,11 @@
-"""How noisy the pixels of an image are: the package's one estimator of white noise, and never less than rounding."""
+"""How noisy the pixels of an image are: the package's one estimator of white noise, and never less than rounding or
+the blocks of JPEG make.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pyrodrop.rendering.block_noise import block_noise
 
 # Values are of a step if they are whole multiples of it to this share of it: single precision keeps 16 bits so.
 _OFF_STEP = 0.01
@@ -23,8 +27,8 @@ def pixel_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
         channels: the image, shape (C, H, W), in any unit.
 
     Returns:
-        Shape (C,), positive: at least that of rounding to the image's steps (``quantisation_noise``), and a ten
-        thousandth of the channel's range.
+        Shape (C,), positive: at least that of rounding to the image's steps (``quantisation_noise``), that of the
+        blocks of a JPEG (``block_noise``), and a ten thousandth of the channel's range.
     """
     rough = np.asarray(channels, dtype=np.float64)
     for axis in (1, 2):
@@ -32,7 +36,7 @@ def pixel_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
             rough = np.diff(rough, 2, axis)
     gain = 6.0 ** (sum(side > 2 for side in channels.shape[1:]) / 2)
     span = np.ptp(channels, axis=(1, 2))
-    floor = np.maximum(quantisation_noise(channels), 1e-4 * span + 1e-9)
+    floor = np.maximum.reduce([quantisation_noise(channels), block_noise(channels), 1e-4 * span + 1e-9])
     return np.asarray(np.maximum(np.median(np.abs(rough), axis=(1, 2)) / 0.6745 / gain, floor))
 
 

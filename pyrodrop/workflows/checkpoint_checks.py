@@ -148,6 +148,11 @@ def check_measurement(state: Mapping[str, Any]) -> None:
         raise DamagedError("'presence' is no probability")
     if not bool((state["reduced_chi_square"] >= 0).all()):
         raise DamagedError("'reduced_chi_square' is negative")
+    hot = state["hot_pixels"]
+    if _numbers("hot_pixels", hot, (torch.int64,), 2)[1] != 3 or not bool(
+        ((hot >= 0) & (hot < torch.tensor(size))).all()
+    ):
+        raise DamagedError("'hot_pixels' are no pixels of the image")
     if state["pixel_size_um"] is not None:
         _check_number("pixel_size_um", state["pixel_size_um"], 0)
         if not state["pixel_size_um"]:

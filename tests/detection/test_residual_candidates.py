@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from pyrodrop.detection.residual_candidates import STANDS_OUT, Peaks, residual_peaks
 from pyrodrop.rendering.profiles import Profile, ShapeParameter, register, unregister
@@ -47,6 +48,18 @@ def test_noise_has_few_peaks_and_none_far_above() -> None:
     assert all((p.signal > STANDS_OUT).all() and (p.signal < 6).all() for p in peaks)
 
 
+def test_noise_that_is_correlated_has_as_few_peaks_as_noise_that_is_not() -> None:
+    """As the residual of a smooth image in a JPEG is: a filter as wide as a droplet sums up what goes together."""
+    generator = np.random.default_rng(0)
+    for _ in range(10):
+        field = gaussian_filter(generator.standard_normal((70, 90)), 2.5)
+        image = (0.02 * field / field.std())[None].astype(np.float32)
+        assert len(look(image, 0.02).x) <= 2
+    droplet = residual([(45.0, 35.0, 4.0, 0.3)], 0.0)
+    peaks = look(image + droplet, 0.02)
+    assert any(np.hypot(x - 45, y - 35) < 2 for x, y in zip(peaks.x, peaks.y, strict=True))
+
+
 def test_channels_add_up_as_squares() -> None:
     image = residual([(40.0, 30.0, 3.0, 0.1)], 0.0) + residual([], 0.02, 1) * 0
     single = residual_peaks(image, np.array([0.02]), RADII, "gaussian", np.zeros(0)).signal.max()
@@ -69,6 +82,7 @@ def test_how_far_a_droplet_goes_is_for_its_profile_to_say() -> None:
     register(Profile("skirt", wide_skirt, parameters))
     try:
         image = residual([(45.0, 35.0, 3.0, 0.3 * (1 - share)), (45.0, 35.0, 3.0 * times, 0.3 * share)], 0.0)
+        image = np.pad(image, ((0, 0), (100, 100), (100, 100)))  # so large that most of it is not the droplet
         noise, shape = np.array([0.02]), np.array([share, times])
         peaks = residual_peaks(image, noise, np.array([3.0]), "skirt", shape)
     finally:
@@ -76,4 +90,4 @@ def test_how_far_a_droplet_goes_is_for_its_profile_to_say() -> None:
     k = int(peaks.signal.argmax())
     # Of a droplet matched to itself, its root sum of squares over the noise; the radii tried are a fifth apart.
     assert peaks.signal[k] == pytest.approx(np.sqrt(np.square(image).sum()) / 0.02, rel=0.02)
-    assert np.hypot(peaks.x[k] - 45, peaks.y[k] - 35) < 1.5
+    assert np.hypot(peaks.x[k] - 145, peaks.y[k] - 135) < 1.5

@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 # From here on the misfit is as large as the noise itself: no reader would call that a fit.
 _TOO_LARGE = 2.0
 _TOO_SMALL = 0.5
+# A residual of less than a thousandth of the least noise that single precision can have is what rounding leaves.
+_NOTHING = 1e-6
 # Neighbouring residuals that share a fifth of their variance make patches that the eye sees in the map.
 _PATCHY = 0.2
 
@@ -116,14 +118,17 @@ def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
             f"the residual is {np.sqrt(reduced):.1f} times the noise (reduced chi-square {reduced:.1f}): "
             "droplets or background are not as the model says, or the noise is larger than was taken"
         )
-    if reduced == 0:
-        warnings.append("the image is constant: there is no noise that a droplet could be told from")
+    if reduced < _NOTHING:
+        warnings.append(
+            "the image is constant, or smooth to the last digit: there is no noise that a droplet could be told from"
+        )
     elif reduced < _TOO_SMALL:
         warnings.append(
             f"the residual is {np.sqrt(reduced):.2f} of the noise (reduced chi-square {reduced:.2f}): the noise "
             "is smaller than was taken, and the intervals of each droplet are too wide"
         )
-    if correlation > max(_PATCHY, chance):
+    # Below the noise that was taken, residuals that go together make no interval too narrow.
+    if reduced >= _TOO_SMALL and correlation > max(_PATCHY, chance):
         warnings.append(
             f"the residuals of neighbouring pixels go together (correlation {correlation:.2f}): structure that "
             "the model does not describe, or noise that is not independent from pixel to pixel; intervals may be too "

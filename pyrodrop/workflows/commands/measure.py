@@ -180,6 +180,7 @@ def summarise(measurement: Measurement, name: str, channel: str) -> dict[str, An
         "background": float(measurement.background.double().mean()),
         "noise": float(measurement.noise.mean()),
         "reduced_chi_square": float(measurement.reduced_chi_square.mean()),
+        "hot_pixels": len(measurement.hot_pixels),
         "warnings": list(measurement.warnings),
     }
     return run_summary(

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from pyrodrop.models.prior_scales import PriorScales
@@ -10,13 +11,15 @@ from pyrodrop.models.prior_scales import PriorScales
 class MeasuredImage(NamedTuple):
     """What was measured.
 
-    channels: (C, H, W), float32. names: of the channels, C of them. pixel_size_um: side of a pixel in micrometres, None
-    where it is not known.
+    channels: (C, H, W), float32, hot pixels filled from those beside them. names: of the channels, C of them.
+    pixel_size_um: side of a pixel in micrometres, None where it is not known. hot_pixels: channel, row and column of
+    each pixel that was filled, (n, 3), int64.
     """
 
     channels: Tensor
     names: tuple[str, ...]
     pixel_size_um: float | None
+    hot_pixels: Tensor = torch.zeros((0, 3), dtype=torch.int64)
 
 
 class CandidateDroplets(NamedTuple):

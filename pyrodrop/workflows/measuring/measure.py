@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images import ImageError, Micrograph, as_channel
+from pyrodrop.images.hot_pixels import hot_pixels, without_hot_pixels
 from pyrodrop.recognition.recognise import recognise
+from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.workflows.measuring.assembly import measurement_of
 from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.measurement import Measurement
@@ -35,7 +37,8 @@ def measure(
     shape of their profile (``joint.joint_fit``), whose Laplace posterior gives the intervals. A droplet's presence is
     the posterior of what the network and the fit's evidence say (``recognition.presence``). Centre and radius are
     the mean of the network's and the fit's by their precisions; where the profile misplaces a rim, the network's
-    alone, with its wider intervals (``recognition.agreement``).
+    alone, with its wider intervals (``recognition.agreement``). Hot and dead pixels, sharper than any optics, are
+    filled from those beside them first; how many is in ``warnings``.
 
     Args:
         image: a channel, an array or tensor of shape (H, W) as for ``fit``; several of them, (C, H, W), which then
@@ -72,9 +75,19 @@ def measure(
     if pixel_size_um is not None:
         pixel_size_um = positive("pixel_size_um", pixel_size_um)
 
-    pixels = channels.double().numpy()
+    image_measured = measured_image(channels, names, pixel_size_um)
+    pixels = image_measured.channels.double().numpy()
     seen = recognise(pixels, in_one(pixels), profiles)
-    return measurement_of(MeasuredImage(channels, names, pixel_size_um), seen, seed, started)
+    return measurement_of(image_measured, seen, seed, started)
+
+
+def measured_image(channels: Tensor, names: tuple[str, ...], pixel_size_um: float | None) -> MeasuredImage:
+    """What is measured of channels, (C, H, W): hot pixels, which no droplet explains, would be taken for noise."""
+    pixels = channels.double().numpy()
+    hot = hot_pixels(pixels, pixel_noise(pixels))
+    if hot.any():
+        channels = torch.from_numpy(without_hot_pixels(pixels, hot)).to(channels.dtype)
+    return MeasuredImage(channels, names, pixel_size_um, torch.from_numpy(np.argwhere(hot)))
 
 
 def channels_of(image: Any) -> tuple[tuple[str, ...], Tensor]:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
@@ -159,8 +160,10 @@ class Measurement:
     def image_fit(self) -> ImageFit:
         """Whether the model fits the image, and if not, why."""
         parameters = len(self.presence) * (3 + len(self.channels)) // len(self.channels)
-        # In units of the white noise that the image shows, not of the noise that has taken up the misfit.
-        white = (self.reduced_chi_square.sqrt()).mean().item()
+        # In units of the white noise that the image shows, not of the noise that has taken up the misfit, nor of that
+        # which rounding makes at least.
+        size = np.sqrt(np.square(self.residual_map).mean())
+        white = self.reduced_chi_square.mean().sqrt().item() / size if size > 0 else 1.0
         return image_fit(self.residual_map * white, min(parameters, self.residual_map.size - 1))
 
     @property
@@ -219,7 +222,12 @@ class Measurement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
-        return self.image_fit.warnings + self.sizes.warnings
+        return warnings_of_hot_pixels(len(self.hot_pixels)) + self.image_fit.warnings + self.sizes.warnings
+
+    @property
+    def hot_pixels(self) -> Tensor:
+        """Channel, row and column of each pixel that was filled because no optics are so sharp, (n, 3)."""
+        return self.image.hot_pixels
 
     def arviz_draws(self) -> tuple[dict[str, Tensor], Tensor]:
         """Draws and what was observed, (C, H, W), as ``pyrodrop.to_arviz`` takes them from a result."""

@@ -20,8 +20,8 @@ from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.candidates import OfWhole as OfWhole
 from pyrodrop.recognition.recognise import Recognised, recognise, recognised_again
 from pyrodrop.workflows.measuring.assembly import measurement_of
-from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.cut_droplets import filled, unexplained_pixels
+from pyrodrop.workflows.measuring.measure import measured_image
 from pyrodrop.workflows.measuring.measurement import Measurement
 
 # A part is fitted so many times more where its halo cuts droplets that the fit cannot explain.
@@ -93,16 +93,17 @@ def measure_part(
         seed: of the posterior draws, and of what is filled in.
     """
     started = time.perf_counter()
-    values = pixels.double().numpy()
+    image = measured_image(pixels[None], (channel,), None)
+    values = image.channels[0].double().numpy()
     recognised = recognise(values[None], values, (profile,), whole)
     for again in range(_REFITS):
         unexplained = unexplained_pixels(recognised.fit, inner)
         if not unexplained.any():
             break
         values = filled(values, unexplained, recognised.fit, seed + again)
-        pixels = torch.from_numpy(values.astype(np.float32))
+        image = image._replace(channels=torch.from_numpy(values.astype(np.float32))[None])
         recognised = recognised_again(values[None], recognised)
-    return measurement_of(MeasuredImage(pixels[None], (channel,), None), recognised, seed, started)
+    return measurement_of(image, recognised, seed, started)
 
 
 def _radii(recognised: Recognised) -> Float[ndarray, " n"]:

@@ -39,6 +39,7 @@ def parts_of(state: dict[str, Any]) -> tuple[MeasuredImage, CandidateDroplets, F
     Raises:
         KeyError, Wrong: the state is not that of a measurement.
     """
+    state = {"hot_pixels": torch.zeros((0, 3), dtype=torch.int64), **state}  # files from before had none
     check_measurement(state)
     scales: dict[str, Any] = {
         name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in state["scales"].items()

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 import pyrodrop
 from pyrodrop.images import CHANNELS, ImageError
+from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
@@ -118,6 +119,7 @@ def measure_tiles(
     scratch = [f"{_FOLDER}/{name}" for name in (_PLAN, PROPOSALS, *(_path(parts, tile).name for tile in tiles))]
     begin_run(folder, (*WHOLE_IMAGE_FILES, *scratch), keep=scratch)
     write_whole_image(whole_image, sizes, seen, image, folder)
+    hot = int(sum(facts.hot_pixels for facts in whole_image.facts))
     results = {
         "count": sizes.count.as_dict(),
         "sizes": sizes.as_dict() | {"unit": sizes.unit},
@@ -133,7 +135,8 @@ def measure_tiles(
             "done_before": len(tiles) - len(missing),
             "seconds": round(sum(facts.seconds for facts in whole_image.facts), 3),
         },
-        "warnings": list(sizes.warnings),
+        "hot_pixels": hot,
+        "warnings": [*warnings_of_hot_pixels(hot), *sizes.warnings],
     }
     summary = run_summary(
         SummarisedImage(image.path or "array", image.size, channel, image.pixel_size_um, seen.levels.black),

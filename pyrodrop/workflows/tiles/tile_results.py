@@ -28,6 +28,7 @@ class Facts(NamedTuple):
     """What a tile says of itself.
 
     seconds: it took. halo: in px. background, noise, reduced_chi_square: as of a ``Measurement``. pixels: its own.
+    hot_pixels: how many of them were filled.
     """
 
     seconds: float
@@ -36,6 +37,7 @@ class Facts(NamedTuple):
     noise: float
     reduced_chi_square: float
     pixels: float
+    hot_pixels: float
 
 
 class TileResult(NamedTuple):
@@ -75,6 +77,7 @@ def measure_tile(image: LargeImage, tile: Tile, plan: Plan, channel: str, seed: 
     depth = tile.depth(x, y)
     reported = own | (depth > -halo / 2)
     table = _table(measurement, image, top, left)[reported]
+    hot = measurement.hot_pixels.numpy()
     facts = Facts(
         time.perf_counter() - started,
         halo,
@@ -82,6 +85,7 @@ def measure_tile(image: LargeImage, tile: Tile, plan: Plan, channel: str, seed: 
         float(measurement.noise.mean()),
         float(measurement.reduced_chi_square.mean()),
         tile.box.size[0] * tile.box.size[1],
+        int(tile.owns(left + hot[:, 2], top + hot[:, 1]).sum()),
     )
     arrays: dict[str, Any] = {
         name: table[name].to_numpy(np.dtype(str) if name == "flags" else np.float64)
