@@ -1,4 +1,4 @@
-"""Blocks of JPEG: seen wherever they begin, as large as what they did to the image, and not seen where there are none."""
+"""Blocks of JPEG: seen wherever they begin, as large as what they did, and not seen where there are none."""
 
 import io
 
