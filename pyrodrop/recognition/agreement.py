@@ -2,15 +2,15 @@
 
 Where a droplet is as its profile says, the joint fit is by far the more precise. Where it is not (a bright core with a
 dark rim, a half-moon, a ring), it slides to whichever edge explains most pixels, while the network still sees the
-droplet. What tells the two apart is how far they differ, and how much of the droplet's contrast the fit leaves
+droplet. What tells the two apart is how far they differ, how much of the droplet's contrast the fit leaves
 unexplained: e, the root mean square of what is left at the droplet over its amplitude, and g, the same without what
-noise alone would leave.
+noise alone would leave; and h, whether what is left is no more than noise (``presence.explained_share``, 0 to 1).
 
-    log odds that the fit sits on the right edge, before the two are compared:   a + b log e
+    log odds that the fit sits on the right edge, before the two are compared:   a + b log e + f h
     errors of a fit that does, beyond its own posterior:   c g of log radius, d g of x and y over the radius
 
 If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with
-the same centre, or, as often, on something else, and the network's word stands. The numbers a to d are learnt from
+the same centre, or, as often, on something else, and the network's word stands. The numbers a to f are learnt from
 simulations (``recognition.learn``, which wrote ``learnt.json``).
 """
 
@@ -27,6 +27,7 @@ from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
+from pyrodrop.recognition.presence import explained_share
 
 Array = NDArray[np.float64]
 
@@ -52,17 +53,13 @@ class Agreed(NamedTuple):
     share: Array
     fit_sd: Array
 
-    @property
-    def joint(self) -> NDArray[np.bool_]:
-        """Whether the joint fit has a say, (N,)."""
-        return np.asarray(self.share.max(1) > 0)
-
 
 class Views(NamedTuple):
     """What the two say of n candidates; the network's radius is the unit of length.
 
     apart: joint fit less network, of x, y and log radius, (n, 3). fit_sd, network_sd: standard deviations of each,
-    (n, 3). unexplained: e, (n,). excess: g, (n,). far: how far the fit may have gone from the candidate, (n,).
+    (n, 3). unexplained: e, (n,). excess: g, (n,). explained: h, (n,). far: how far the fit may have gone from the
+    candidate, (n,).
     """
 
     apart: Array
@@ -70,6 +67,7 @@ class Views(NamedTuple):
     network_sd: Array
     unexplained: Array
     excess: Array
+    explained: Array
     far: Array
 
 
@@ -98,17 +96,18 @@ def views_of(fit: JointFit, candidates: Candidates, white: Array) -> Views:
         candidates.sd / unit,
         np.sqrt(left).clip(_LEAST, _MOST),
         np.sqrt(np.maximum(left - alone, 0.0)).clip(0.0, _MOST),
+        explained_share(fit, white),
         far_of(r) / r,
     )
 
 
-def log_prior_odds(unexplained: Array, weights: Array) -> Array:
-    """Log odds that the fit sits on the right edge before it is compared; weights: a, b, log c, log d."""
-    return np.asarray(weights[0] + weights[1] * np.log(unexplained))
+def log_prior_odds(views: Views, weights: Array) -> Array:
+    """Log odds that the fit sits on the right edge before it is compared; weights: a, b, log c, log d, f."""
+    return np.asarray(weights[0] + weights[1] * np.log(views.unexplained) + weights[4] * views.explained)
 
 
 def fit_errors(views: Views, weights: Array) -> Array:
-    """Standard deviations of a fit that sits on the right edge, (n, 3); weights: a, b, log c, log d."""
+    """Standard deviations of a fit that sits on the right edge, (n, 3); weights: a, b, log c, log d, f."""
     own = views.excess[:, None] * np.exp(np.array(weights)[[3, 3, 2]])
     return np.hypot(views.fit_sd, own)
 
@@ -143,7 +142,7 @@ def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
         views = Views(*(values[proposed] for values in whole))
         errors = fit_errors(views, weights)
         right, wrong = log_densities(views.apart, np.hypot(errors, views.network_sd), views.far)
-        prior = log_prior_odds(views.unexplained, weights)
+        prior = log_prior_odds(views, weights)
         sits = log_expit(prior) + right >= log_expit(-prior) + wrong
         precision, other = errors**-2.0, views.network_sd**-2.0
         share[proposed] = np.where(sits[:, None], precision / (precision + other), 0.0)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pyrodrop.detection.proposals import Proposals
@@ -27,7 +28,10 @@ class Candidates(NamedTuple):
 
     @classmethod
     def of_proposals(cls, proposals: Proposals) -> "Candidates":
-        """What the network proposes."""
+        """What the network proposes, from top to bottom: an order by presence would hang on the last digit, since the
+        surest are equally sure, and with the order the draws.
+        """
+        proposals = proposals.take(torch.from_numpy(np.lexsort(proposals.circles[:, :2].numpy().T)))
         circles, sd = proposals.circles.numpy(), proposals.sd.numpy()
         x, y, r = circles.T
         return cls(x, y, r, proposals.presence.numpy(), np.stack([sd[:, 0], sd[:, 1], sd[:, 2] / r], 1))

@@ -122,16 +122,17 @@ def weights_of_presence(signs_of: Array, correct: NDArray[np.bool_], offset: Arr
 
 
 def weights_of_agreement(views: Views, error: Array) -> Array:
-    """The weights a, b, log c and log d of ``agreement``: where the joint fit's errors (n, 3) are likeliest."""
+    """The weights a, b, log c, log d and f of ``agreement``: where the joint fit's errors (n, 3) are likeliest."""
 
     def loss(weights: Array) -> float:
         right, wrong = log_densities(error, fit_errors(views, weights), views.far)
-        prior = log_prior_odds(views.unexplained, weights)
+        prior = log_prior_odds(views, weights)
         value = np.logaddexp(log_expit(prior) + right, log_expit(-prior) + wrong).sum()
         return float(np.square(weights / _PRIOR_SD).sum() / 2 - value)
 
-    starts = [np.array([0.0, 0.0, log, log]) for log in (-1.0, -2.0, -3.0)]
-    return np.asarray(min((minimize(loss, s, method="Nelder-Mead") for s in starts), key=lambda found: found.fun).x)
+    starts = [np.array([0.0, 0.0, log, log, 0.0]) for log in (-1.0, -2.0, -3.0)]
+    found = [minimize(loss, start, method="Nelder-Mead", options={"maxfev": 4000}) for start in starts]
+    return np.asarray(min(found, key=lambda one: one.fun).x)
 
 
 def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]) -> float:
@@ -193,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     _tell(f"shared doubt: {shared:.3f}")
     weights = weights_of_agreement(taught.views, taught.error)
     record["agreement"] = _rounded(weights)
-    _tell("agreement: " + ", ".join(map("{} {:.3f}".format, ("a", "b", "log c", "log d"), weights)))
+    _tell("agreement: " + ", ".join(map("{} {:.3f}".format, ("a", "b", "log c", "log d", "f"), weights)))
     beside = asked.out.with_suffix(".writing")
     beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     os.replace(beside, asked.out)

@@ -47,7 +47,7 @@ def test_where_the_image_is_explained_the_joint_fit_has_it(fit: JointFit) -> Non
 def test_where_the_fit_sits_on_the_core_and_the_network_on_the_rim_the_network_is_right(fit: JointFit) -> None:
     candidates = said_by_network(fit, 1.6 * fit.half_radius)
     places = agreed(fit, candidates, WHITE)
-    assert not places.joint.any()
+    assert not places.share.any()
     assert places.radius == pytest.approx(candidates.radius)
     assert places.sd == pytest.approx(candidates.sd)
 

@@ -11,9 +11,10 @@ from pyrodrop.joint.joint_fit import JointFit, fit_jointly
 from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.agreement import Views, fit_errors, log_prior_odds
 from pyrodrop.recognition.candidates import Candidates
-from pyrodrop.recognition.learn import weights_of_agreement, weights_of_presence
+from pyrodrop.recognition.learn import shared_doubt, weights_of_agreement, weights_of_presence
 from pyrodrop.recognition.presence import presence_of
 from pyrodrop.rendering.pixel_noise import pixel_noise
+from pyrodrop.results.statistics.shared_doubt import central_log_odds
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +60,33 @@ def test_weights_of_a_logistic_regression_are_found_again() -> None:
     assert weights_of_presence(signs, correct) == pytest.approx(true, abs=0.06)
 
 
+def test_what_candidates_of_an_image_share_is_found_again() -> None:
+    """Images whose candidates are right or wrong together, each as often as its log odds say."""
+    rng = np.random.default_rng(3)
+    log_odds = [rng.normal(0, 1.5, 30) for _ in range(300)]
+    for true in (0.3, 1.5):
+        given = [central_log_odds(expit(odds), true) + true * rng.standard_normal() for odds in log_odds]
+        assert shared_doubt(log_odds, [rng.random(30) < expit(one) for one in given]) == pytest.approx(true, rel=0.2)
+
+
 def test_weights_of_agreement_are_found_again() -> None:
     """Errors that grow with what a fit leaves unexplained, of fits of which ever fewer sit on the right edge."""
     rng, n = np.random.default_rng(0), 6000
-    true = np.array([-1.0, -0.8, -1.5, -2.0])
+    true = np.array([-1.0, -0.8, -1.5, -2.0, 1.5])
     unexplained = np.exp(rng.uniform(-4, 0, n))
     views = Views(
-        np.zeros((n, 3)), np.full((n, 3), 1e-3), np.full((n, 3), 0.1), unexplained, unexplained, np.full(n, 2.0)
+        apart=np.zeros((n, 3)),
+        fit_sd=np.full((n, 3), 1e-3),
+        network_sd=np.full((n, 3), 0.1),
+        unexplained=unexplained,
+        excess=unexplained,
+        explained=rng.random(n).round(),
+        far=np.full(n, 2.0),
     )
     sd = fit_errors(views, true)
     error = sd * rng.standard_t(5, (n, 3)) * np.sqrt(3 / 5)
-    wrong = rng.random(n) > expit(log_prior_odds(unexplained, true))
+    wrong = rng.random(n) > expit(log_prior_odds(views, true))
     error[wrong, 2] = rng.uniform(-1, 1, wrong.sum()) * np.log(FAR_FACTOR)
     nowhere = wrong & (rng.random(n) < 0.5)
     error[nowhere, :2] = rng.uniform(-2, 2, (nowhere.sum(), 2))
-    assert weights_of_agreement(views, error) == pytest.approx(true, abs=0.15)
+    assert weights_of_agreement(views, error) == pytest.approx(true, abs=0.2)
