@@ -10,8 +10,9 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
     errors of a fit that does, beyond its own posterior:   c g of log radius, d g of x and y over the radius
 
 If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with
-the same centre, or, as often, on something else, and the network's word stands. The numbers a to f are learnt from
-simulations (``recognition.learn``, which wrote ``learnt.json``).
+the same centre, or, as often, on something else, and the network's word stands. Some of both errors is the same for all
+droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to f are
+learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
 """
 
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.presence import explained_share
+from pyrodrop.recognition.shared_errors import shared_posterior
 
 Array = NDArray[np.float64]
 
@@ -43,7 +45,8 @@ class Agreed(NamedTuple):
 
     x, y, radius: px. sd: standard deviations of x and y in px and of log radius, (N, 3). share: of the joint fit in
     each of these three, 0 where the network's word stands and 1 where it has none, (N, 3). fit_sd: what the joint fit
-    alone would give as sd, (N, 3).
+    alone would give as sd, (N, 3). common: how far each of the three goes with two normal numbers that all droplets
+    share, (N, 3, 2); their squares are part of those of sd.
     """
 
     x: Array
@@ -52,6 +55,7 @@ class Agreed(NamedTuple):
     sd: Array
     share: Array
     fit_sd: Array
+    common: Array
 
 
 class Views(NamedTuple):
@@ -136,23 +140,41 @@ def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
     weights = learnt("agreement")
     proposed = candidates.proposed > 0
     whole = views_of(fit, candidates, white)
-    fit_sd = whole.fit_sd * np.column_stack([candidates.radius, candidates.radius, np.ones(len(proposed))])
+    unit = np.column_stack([candidates.radius, candidates.radius, np.ones(len(proposed))])
+    fit_sd = whole.fit_sd * unit
     sd, share = fit_sd.copy(), np.ones_like(fit_sd)
+    shift, common = np.zeros_like(fit_sd), np.zeros((*fit_sd.shape, 2))
     if proposed.any():
         views = Views(*(values[proposed] for values in whole))
         errors = fit_errors(views, weights)
         right, wrong = log_densities(views.apart, np.hypot(errors, views.network_sd), views.far)
         prior = log_prior_odds(views, weights)
         sits = log_expit(prior) + right >= log_expit(-prior) + wrong
-        precision, other = errors**-2.0, views.network_sd**-2.0
-        share[proposed] = np.where(sits[:, None], precision / (precision + other), 0.0)
-        both = np.where(sits[:, None], (precision + other) ** -0.5, views.network_sd)
-        r = candidates.radius[proposed]
-        sd[proposed] = both * np.stack([r, r, np.ones_like(r)], 1)
+        for k, (of_fit, of_network) in enumerate(_shared_shares()):
+            fit_part = np.sqrt(of_fit * np.maximum(errors[:, k] ** 2 - views.fit_sd[:, k] ** 2, 0.0))
+            network_part = np.sqrt(of_network) * views.network_sd[:, k]
+            own = np.sqrt(errors[:, k] ** 2 - fit_part**2), np.sqrt(views.network_sd[:, k] ** 2 - network_part**2)
+            apart = views.apart[sits, k], np.hypot(*own)[sits]
+            mean, covariance = shared_posterior(*apart, fit_part[sits], network_part[sits])
+            precision, other = own[0] ** -2.0, own[1] ** -2.0
+            part = np.where(sits, precision / (precision + other), 0.0)
+            loads = -np.stack([part * fit_part, (1 - part) * network_part], 1)
+            shift[proposed, k] = loads @ mean
+            common[proposed, k] = loads @ np.linalg.cholesky(covariance)
+            share[proposed, k] = part
+            alone = np.where(sits, (precision + other) ** -0.5, own[1])
+            sd[proposed, k] = np.hypot(alone, np.linalg.norm(common[proposed, k], axis=1))
+        sd[proposed] *= unit[proposed]
     found = np.where(share > 0, np.stack([fit.x, fit.y, np.log(fit.half_radius)], 1), 0.0)
     said = np.stack([candidates.x, candidates.y, np.log(candidates.radius)], 1)
-    x, y, log_radius = (share * found + (1 - share) * said).T
-    return Agreed(x, y, np.exp(log_radius), sd, share, fit_sd)
+    x, y, log_radius = (share * found + (1 - share) * said + shift * unit).T
+    return Agreed(x, y, np.exp(log_radius), sd, share, fit_sd, common * unit[..., None])
+
+
+def _shared_shares() -> tuple[tuple[float, float], ...]:
+    """Of x, y and log radius: the shares of the fit's and of the network's variance that an image's droplets share."""
+    fit_place, fit_radius, network_place, network_radius = learnt("shared errors").tolist()
+    return ((fit_place, network_place),) * 2 + ((fit_radius, network_radius),)
 
 
 def agreed_draws(
@@ -166,10 +188,12 @@ def agreed_draws(
         places: what is agreed on.
         generator: of random numbers.
     """
-    rest = np.sqrt(np.maximum(places.sd**2 - (places.share * places.fit_sd) ** 2, 0.0))
+    shared = np.square(places.common).sum(-1)
+    rest = np.sqrt(np.maximum(places.sd**2 - shared - (places.share * places.fit_sd) ** 2, 0.0))
+    together = np.einsum("nkj,dkj->kdn", places.common, generator.standard_normal((len(drawn["x_px"]), 3, 2)))
     noise = generator.standard_t(_FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
     joint = drawn["x_px"] - fit.x, drawn["y_px"] - fit.y, np.log(drawn["radius_px"] / fit.half_radius)
-    x, y, log_radius = (places.share[:, k] * joint[k] + rest[:, k] * noise[k] for k in range(3))
+    x, y, log_radius = (places.share[:, k] * joint[k] + rest[:, k] * noise[k] + together[k] for k in range(3))
     return drawn | {
         "x_px": places.x + x,
         "y_px": places.y + y,

@@ -70,7 +70,9 @@ def test_draws_are_of_what_is_agreed_on(fit: JointFit) -> None:
     sd = np.tile([0.3, 0.2, 0.05], (n, 1))
     share = np.repeat(np.array([0.0, 1.0])[np.arange(n) % 2][:, None], 3, 1)
     own = np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]])
-    places = Agreed(fit.x + 1, fit.y, 1.2 * fit.half_radius, np.where(share == 1, own, sd), share, own)
+    places = Agreed(
+        fit.x + 1, fit.y, 1.2 * fit.half_radius, np.where(share == 1, own, sd), share, own, np.zeros((n, 3, 2))
+    )
     rng = np.random.default_rng(1)
     drawn = {
         "x_px": fit.x + own[:, 0] * rng.standard_normal((count, n)),
@@ -82,3 +84,16 @@ def test_draws_are_of_what_is_agreed_on(fit: JointFit) -> None:
     assert np.log(both["radius_px"]).mean(0) == pytest.approx(np.log(places.radius), abs=0.005)
     assert both["y_px"].std(0) == pytest.approx(places.sd[:, 1], rel=0.15)
     assert both["x_px"][:, 1] == pytest.approx(drawn["x_px"][:, 1] + 1)  # the fit's own draws, where all say is its own
+
+
+def test_an_error_that_the_fit_makes_on_all_droplets_is_taken_off(poor: JointFit) -> None:
+    """Each droplet alone would be put between fit and network; all of them together say that they differ by as much
+    everywhere, which is an error of the fit more than one of the network.
+    """
+    candidates = said_by_network(poor, 0.85 * poor.half_radius)._replace(sd=np.tile([0.3, 0.3, 0.15], (len(poor.x), 1)))
+    places = agreed(poor, candidates, WHITE)
+    assert places.share[:, 2].min() > 0.05
+    between = places.share[:, 2] * np.log(poor.half_radius) + (1 - places.share[:, 2]) * np.log(candidates.radius)
+    assert np.median(np.log(places.radius) - between) < -0.01
+    assert (np.square(places.common[:, 2]).sum(1) < places.sd[:, 2] ** 2).all()
+    assert np.linalg.norm(places.common[:, 2], axis=1).min() > 0.003
