@@ -1,11 +1,9 @@
 """The way imports point: one room never looks into another; and what importing leaves alone."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh_python import run_python
 from import_arrows import ARROWS, PARTS, imported, module_name, room, sources, wrong_arrows
 
 
@@ -149,13 +147,7 @@ print([name for name in before if before[name] != after[name]])
 
 def test_importing_changes_nothing_global() -> None:
     """Every public name is touched, since a name may be imported only when it is asked for."""
-    run = subprocess.run(
-        [sys.executable, "-c", LEAVES_ALONE],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    run = run_python("-c", LEAVES_ALONE)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "[]"
 
@@ -172,11 +164,5 @@ before = set(sys.modules)
 pyrodrop.fit, pyrodrop.render, pyrodrop.read_image, pyrodrop.simulate, pyrodrop.sample_nuts, pyrodrop.load
 print([name for name in {slow} if name in sys.modules and name not in before])
 """
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert run.stdout.split("\n") == ["[]", "[]", ""]
+    run = run_python("-c", code)
+    assert run.stdout.split("\n") == ["[]", "[]", ""], run.stderr

@@ -1,22 +1,17 @@
 """The command line as a process: its exit status, and what it imports."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh_python import run_python
 
 import pyrodrop
 
 
 def run(*argv: str, code: str = "import sys; from pyrodrop.cli import main; sys.exit(main(sys.argv[1:]))") -> Any:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.run(
-        [sys.executable, "-c", code, *argv], capture_output=True, text=True, check=False, env=environment
-    )
+    return run_python("-c", code, *argv)
 
 
 def test_a_process_exits_with_the_status(tmp_path: Path) -> None:

@@ -4,12 +4,11 @@ Each kind is spoiled two hundred times in its bytes and as often in what it hold
 PYRODROP_FUZZ=5000 spoils each that many times, with PYRODROP_FUZZ_SEED other ones.
 """
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
-from fuzz.apart import run
+from fresh_python import run_python
+from fuzz.program import report_of
 
 COUNT = int(os.environ.get("PYRODROP_FUZZ", "200"))
 SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
@@ -19,13 +18,7 @@ HANGS_AFTER = 600 + COUNT * 10
 
 
 def test_spoiled_checkpoints_can_be_used_or_are_refused_in_one_line(tmp_path: Path) -> None:
-    now = tmp_path / "now"
-    try:
-        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED), seconds=HANGS_AFTER)
-    except subprocess.TimeoutExpired:
-        raise AssertionError(f"loading {tmp_path / 'spoiled.pt'} hangs: {now.read_text()}") from None
-    assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
-    found = json.loads(done.stdout)
+    found = report_of(PROGRAM, tmp_path, COUNT, SEED, seconds=HANGS_AFTER)
     assert found["faults"] == []
     # Each kind was spoiled in each way, and some of that was seen.
     for kind in ("fit", "fit of several starts", "measurement"):
@@ -49,7 +42,7 @@ def test_the_fuzz_itself_sees_a_traceback_and_another_state(tmp_path: Path) -> N
         "spoiling.pyrodrop.load = broken\n"
         "print(spoiling.fault(path, state)[1])\n"
     )
-    done = run("-c", code, str(tmp_path), seconds=HANGS_AFTER)
+    done = run_python("-c", code, str(tmp_path), seconds=HANGS_AFTER)
     assert done.stdout.splitlines() == ["", "another state than was saved", "loading raised KeyError: \"'x'\""], (
         done.stderr
     )
@@ -63,5 +56,5 @@ def test_code_in_a_checkpoint_would_be_seen_if_it_were_run(tmp_path: Path) -> No
         "(Path(sys.argv[1]) / 'bad.pt').write_bytes(made['eval as a further entry'])\n"
         "torch.load(Path(sys.argv[1]) / 'bad.pt', weights_only=False)\n"
     )
-    run("-c", code, str(tmp_path), seconds=HANGS_AFTER)
+    run_python("-c", code, str(tmp_path), seconds=HANGS_AFTER)
     assert (tmp_path / "run").exists()

@@ -5,13 +5,12 @@ PYRODROP_FUZZ=5000 does each that many times, also fit, measure, batch, and fold
 files; with PYRODROP_FUZZ_SEED other ones.
 """
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from fuzz.apart import run
+from fresh_python import run_python
+from fuzz.program import report_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pipes and limits as Linux has them")
 
@@ -32,13 +31,7 @@ SLOW = ("fit", "measure", "batch", "results", "tiles") if "PYRODROP_FUZZ" in os.
 def test_wrong_command_lines_are_done_rightly_or_refused_in_one_line(
     tmp_path: Path, kinds: tuple[str, ...], count: int
 ) -> None:
-    now = tmp_path / "now"
-    try:
-        done = run(str(PROGRAM), str(tmp_path), str(count), str(SEED), *kinds, seconds=HANGS_AFTER)
-    except subprocess.TimeoutExpired:
-        raise AssertionError(f"it hangs: {now.read_text()}") from None
-    assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
-    found = json.loads(done.stdout)
+    found = report_of(PROGRAM, tmp_path, count, SEED, *kinds, seconds=HANGS_AFTER)
     assert found["faults"] == []
     refused = {name.removesuffix(": 2") for name in found["met"] if name.endswith(": 2")}
     assert refused.issuperset(set(kinds) & set(QUICK))
@@ -58,7 +51,7 @@ def test_the_fuzz_itself_sees_a_traceback_and_a_second_line(tmp_path: Path) -> N
         "def right(_): print('pyrodrop fit: a', file=sys.stderr); return 2\n"
         "for broken in (raising, talking, nan, right): seen(broken)\n"
     )
-    done = run("-c", code, seconds=HANGS_AFTER)
+    done = run_python("-c", code, seconds=HANGS_AFTER)
     lines = done.stdout.splitlines()
     assert "KeyError" in lines[0], done.stderr
     assert lines[1].startswith("said ")
@@ -84,5 +77,5 @@ def test_the_fuzz_itself_sees_another_table_and_other_counts(tmp_path: Path) -> 
         "    wronging.look_at_damaged(looks, ['batch'], 1, random.Random(0), damage, ['droplets.csv'])\n"
         "    print([fault.rpartition(' -> ')[2] for fault in looks.faults.values()])\n"
     )
-    done = run("-c", code, str(tmp_path), seconds=HANGS_AFTER)
+    done = run_python("-c", code, str(tmp_path), seconds=HANGS_AFTER)
     assert done.stdout.splitlines() == ["[]", "['another table']", "['other counts']"], done.stderr

@@ -4,14 +4,13 @@ A file of every kind is damaged a hundred times, the same ones in each run. PYRO
 many times, with PYRODROP_FUZZ_SEED other ones.
 """
 
-import json
 import os
 import random
-import subprocess
 from pathlib import Path
 
-from fuzz.apart import run
+from fresh_python import run_python
 from fuzz.damaging import damaged
+from fuzz.program import report_of
 
 COUNT = int(os.environ.get("PYRODROP_FUZZ", "120"))
 SEED = int(os.environ.get("PYRODROP_FUZZ_SEED", "0"))
@@ -21,13 +20,7 @@ HANGS_AFTER = 300 + COUNT * 5
 
 
 def test_damaged_files_are_read_rightly_or_refused_in_one_line(tmp_path: Path) -> None:
-    now = tmp_path / "now"
-    try:
-        done = run(str(PROGRAM), str(tmp_path), str(COUNT), str(SEED), seconds=HANGS_AFTER)
-    except subprocess.TimeoutExpired:
-        raise AssertionError(f"reading {tmp_path / 'damaged'} hangs: {now.read_text()}") from None
-    assert done.returncode == 0, f"{now.read_text()}: {done.stderr}"
-    found = json.loads(done.stdout)
+    found = report_of(PROGRAM, tmp_path, COUNT, SEED, seconds=HANGS_AFTER)
     assert found["faults"] == []
     assert found["most_kilobytes"] < 2**20
     # Damage was done, and was seen, in every kind of file.
@@ -50,7 +43,7 @@ def test_the_fuzz_itself_sees_a_wrong_picture_and_a_traceback(tmp_path: Path) ->
         "damaging.read_image = broken\n"
         "print(damaging.fault(path, 'png gray', right, None))\n"
     )
-    done = run("-c", code, str(tmp_path / "i"), seconds=HANGS_AFTER)
+    done = run_python("-c", code, str(tmp_path / "i"), seconds=HANGS_AFTER)
     assert done.stdout.splitlines() == [
         "('read', '')",
         "('read', 'another picture than was written')",

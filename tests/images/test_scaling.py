@@ -1,12 +1,10 @@
 """Resizing: sizes, averages, no aliasing; scales that cannot be; a torchvision that does not fit."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from fresh_python import run_python
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -86,13 +84,7 @@ def test_a_torchvision_of_another_torch_is_explained(tmp_path: Path) -> None:
         "try:\n    Micrograph(torch.zeros(8, 8, 1)).resize(0.5)\n"
         "except ImportError as error:\n    print(error)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
-    )
+    run = run_python("-c", code, first=[str(tmp_path)])
     assert run.returncode == 0, run.stderr
     assert "torchvision does not work with torch" in run.stdout
     assert "nms does not exist" in run.stdout
@@ -101,11 +93,5 @@ def test_a_torchvision_of_another_torch_is_explained(tmp_path: Path) -> None:
 
 def test_reading_brings_in_neither_torchvision_nor_scikit_image_before_they_are_needed() -> None:
     code = "import sys, pyrodrop.images; print([m for m in ('torchvision', 'skimage') if m in sys.modules])"
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert run.stdout.strip() == "[]"
+    run = run_python("-c", code)
+    assert run.stdout.strip() == "[]", run.stderr

@@ -1,8 +1,6 @@
 """The napari reader: its manifest is one that napari takes, and its layers hold what the folder holds."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
+from fresh_python import run_python
 
 import pyrodrop
 from pyrodrop.results.storage.result_folder import ResultError
@@ -96,22 +95,8 @@ for path in sys.argv[2:]:
 
 def test_the_manifest_is_one_that_napari_takes(folder: Path) -> None:
     """By npe2, which reads manifests for napari; in a process of its own, for it warns of its own code."""
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            VALIDATE,
-            MANIFEST,
-            folder,
-            folder / "droplets.csv",
-            folder / "image.tif",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    paths = (MANIFEST, folder, folder / "droplets.csv", folder / "image.tif")
+    run = run_python("-W", "ignore", "-c", VALIDATE, *map(str, paths))
     if "No module named 'npe2'" in run.stderr:
         pytest.skip("npe2 is not installed")
     assert run.returncode == 0, run.stderr
@@ -121,4 +106,4 @@ def test_the_manifest_is_one_that_napari_takes(folder: Path) -> None:
 def test_napari_itself_is_not_imported(folder: Path) -> None:
     code = "import sys; from pyrodrop.workflows.napari_reader import read_layers; read_layers(sys.argv[1]); "
     code += "sys.exit(any(name.split('.')[0] in ('napari', 'npe2', 'qtpy') for name in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code, folder], check=False).returncode == 0
+    assert run_python("-c", code, str(folder)).returncode == 0

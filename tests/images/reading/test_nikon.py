@@ -1,12 +1,11 @@
 """Nikon's ND2 through the nd2 library: frames, channels, the camera's depth, the calibration, and damage."""
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_python import run_python
 from fuzz.damaging import damaged
 from images.reading.nikon_files import nd2_file
 
@@ -91,11 +90,5 @@ def test_without_nd2_the_extra_is_named(tmp_path: Path) -> None:
         "import sys; sys.modules['nd2'] = None\nfrom pyrodrop.images import ImageError, read_image\n"
         f"try:\n    read_image({str(tmp_path / 'i.nd2')!r})\nexcept ImageError as error:\n    print(error)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).resolve().parents[3],
-    )
-    assert "pip install 'pyrodrop[nd2]'" in run.stdout
+    run = run_python("-c", code)
+    assert "pip install 'pyrodrop[nd2]'" in run.stdout, run.stderr

@@ -1,7 +1,5 @@
 """Draws as ArviZ has them: the same numbers under the same names, also after a turn on disk."""
 
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fresh_python import run_python
 
 from pyrodrop.inference.nuts import sample_nuts
 from pyrodrop.models import centres
@@ -109,5 +108,5 @@ try:
 except ModuleNotFoundError as error:
     print(error)
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    run = run_python("-c", code)
     assert run.stdout == 'ArviZ is not installed; pip install "pyrodrop[bayes]" brings it\n', run.stderr

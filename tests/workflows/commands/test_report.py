@@ -1,10 +1,7 @@
 """From a folder of results to what a person takes home, by function and by command."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from fresh_python import run_python
 from roifile import roiread
 
 import pyrodrop
@@ -114,10 +112,7 @@ def test_what_batch_has_written(fitted: Path, tmp_path: Path) -> None:
     settings = ["--droplets", "3", "--steps", "4", "--start", "uniform", "--channel", "saturation"]
     out = tmp_path / "out"
     asked = ["batch", str(tmp_path), "--job", "fit", "--workers", "1", "--quiet", "--out", str(out), *settings]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-m", "pyrodrop.cli", *asked], env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_python("-m", "pyrodrop.cli", *asked)
     assert done.returncode == 1, done.stderr
     said = report(out)
     assert said["images"] == 2

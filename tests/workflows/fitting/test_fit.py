@@ -1,8 +1,6 @@
 """The post's job: resumed to the last bit, the guide it stands for, its draws, its truth, and what it refuses."""
 
 import os
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 import pyro
 import pytest
 import torch
+from fresh_python import run_python
 from pyro.infer import Predictive, Trace_ELBO
 from pyro.infer.autoguide import AutoNormal
 from scipy import stats
@@ -46,13 +45,7 @@ fit.resume(300, progress=False).save(sys.argv[2])
 @STARTS
 def test_a_fit_resumed_in_a_new_process_is_the_fit_that_never_stopped(start: str, tmp_path: Path) -> None:
     quick(300, start).save(tmp_path / "half.pt")
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", RESUME, str(tmp_path / "half.pt"), str(tmp_path / "whole.pt")],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    run = run_python("-W", "error", "-c", RESUME, str(tmp_path / "half.pt"), str(tmp_path / "whole.pt"))
     assert run.returncode == 0, run.stderr
     resumed, whole = load_fit(tmp_path / "whole.pt", device="cpu"), quick(600, start)
     assert whole.losses.shape == (600,)

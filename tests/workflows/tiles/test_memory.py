@@ -1,7 +1,6 @@
 """Memory of a large image in tiles is that of a tile and of the droplets, however large the image is."""
 
-import subprocess
-import sys
+from fresh_python import run_python
 
 # An image that is nowhere: the same patch of noise and two droplets over and over, made as it is asked for. Prints the
 # most memory that the process held before and after measuring it, in MB, and the number of droplets it found.
@@ -42,7 +41,8 @@ with tempfile.TemporaryDirectory() as out:
 
 def measured(side: int) -> tuple[float, int]:
     """MB that measuring an image of so many px a side took, and the number of its droplets."""
-    done = subprocess.run([sys.executable, "-c", MEASURED, str(side)], capture_output=True, text=True, check=True)
+    done = run_python("-c", MEASURED, str(side))
+    assert done.returncode == 0, done.stderr
     before, after, droplets = map(float, done.stdout.split())
     return after - before, int(droplets)
 
