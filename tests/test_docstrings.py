@@ -45,4 +45,4 @@ def _not_described(function: object, text: str) -> list[str]:
     """Arguments that no line under Args begins with; several may share a line."""
     described = re.findall(r"^    ([\w, ]+):", text.partition("\nArgs:\n")[2].partition("\n\n")[0], flags=re.MULTILINE)
     names = {name for line in described for name in line.split(", ")}
-    return [name for name in inspect.signature(function).parameters if name not in names]  # type: ignore[arg-type]
+    return [name for name in inspect.signature(function).parameters if name not in names]

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from pyrodrop.detection.learning.held_out import HeldOut, evaluate, learn_calibration
-from pyrodrop.detection.learning.patches import Block, BlockMaker, Simulator, block_seed, joined, make_chunk
+from pyrodrop.detection.learning.patches import Block, BlockMaker, Simulator, block_of, block_seed, make_chunk
 from pyrodrop.detection.learning.trainer import Schedule, StepLoss, Trainer
 from pyrodrop.detection.network.weights import Calibration, TrainedNetwork, read_weights, to_data
 
@@ -57,7 +57,7 @@ def simulator_named(name: str) -> Simulator:
 def fixed_block(simulator: Simulator, n: int, seed: int, block: int) -> Block:
     """Patches that training never sees."""
     starts = range(0, n, 64)
-    return joined(
+    return block_of(
         [make_chunk(simulator, min(64, n - s), 128, block_seed(seed, block, k)) for k, s in enumerate(starts)]
     )
 

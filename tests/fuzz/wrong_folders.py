@@ -136,7 +136,7 @@ def damaged_tiles(whole: Path, chance: random.Random, folder: Path) -> str:
             arrays["x"] = array
         else:
             arrays[name] = array.astype(bool)
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(path, **arrays)
     elif path.suffix == ".json" and how < 0.6:
         plan = json.loads(path.read_text())
         part = plan if chance.random() < 0.5 else plan[chance.choice(["scales", "evidence"])]

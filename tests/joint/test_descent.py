@@ -80,5 +80,5 @@ def test_a_fit_goes_on_from_where_it_ended_and_is_done_at_once() -> None:
     one = refit_jointly(image[None], fit, np.array([True, False]), none, (fit.x[:1], fit.y[:1], fit.r[:1]))
     more = (np.array([43.0]), np.array([22.0]), np.array([5.0]))
     both = tuple(np.append(own[:1], other) for own, other in zip((fit.x, fit.y, fit.r), more, strict=True))
-    back = refit_jointly(image[None], one, np.ones(1, bool), more, both)  # type: ignore[arg-type]
+    back = refit_jointly(image[None], one, np.ones(1, bool), more, both)
     assert [back.x[1], back.y[1]] == pytest.approx([fit.x[1], fit.y[1]], abs=0.05)

@@ -73,7 +73,7 @@ class reference_only:
         def drawn(*arguments: Any, **options: Any) -> torch.Tensor:
             return render(*arguments, kernel="reference", **options)
 
-        module.render = drawn  # type: ignore[assignment]
+        module.render = drawn
 
     def __exit__(self, *_: object) -> None:
         self.module.render = self.drawn

@@ -16,7 +16,7 @@ from pyrodrop.detection.network.peaks import cells_of, joined, peaks
 from pyrodrop.detection.network.weights import Calibration
 
 MOST_GROUPS, LEAST_GROUP = 24, 40  # of proposals, for the calibration
-LEAST_PRESENCE = 0.05  # proposals under this are not counted in the calibration error: nearly all would be right
+LEAST_SCORED = 0.05  # proposals under this are not counted in the calibration error: nearly all would be right
 
 
 class HeldOut(NamedTuple):
@@ -41,12 +41,12 @@ class HeldOut(NamedTuple):
 
     def calibration_error(self) -> float:
         """Expected calibration error of proposals of presence 0.05 and more."""
-        sure = self.presence >= LEAST_PRESENCE
+        sure = self.presence >= LEAST_SCORED
         return calibration_error(self.presence[sure], self.correct[sure])
 
     def cross_entropy(self) -> float:
         """Mean cross-entropy of the presence of proposals of 0.05 and more."""
-        sure = self.presence >= LEAST_PRESENCE
+        sure = self.presence >= LEAST_SCORED
         p = self.presence[sure].clip(1e-4, 1 - 1e-4)
         return float(-np.mean(np.where(self.correct[sure], np.log(p), np.log1p(-p)))) if sure.any() else 0.0
 
@@ -79,7 +79,7 @@ def learn_calibration(result: HeldOut) -> Calibration:
     points of the function.
     """
     order = np.argsort(result.presence, kind="stable")
-    order = order[result.presence[order] > LEAST_PRESENCE / 5]
+    order = order[result.presence[order] > LEAST_SCORED / 5]
     n_groups = min(MOST_GROUPS, len(order) // LEAST_GROUP)
     if n_groups < 2:
         return Calibration()

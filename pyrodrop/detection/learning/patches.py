@@ -23,7 +23,7 @@ class Patches(Protocol):
 
     @property
     def circles(self) -> list[NDArray[np.float32]]:
-        """One (m, 8) for each image, see `targets.CircleColumns`."""
+        """One (m, 8) for each image, as ``simulation.patches.Patches`` has them."""
 
     @property
     def kinds(self) -> list[str]:
@@ -54,8 +54,8 @@ def make_chunk(simulator: Simulator, n: int, size: int, seed: int) -> Block:
     return Block(np.asarray(patches.images, np.float32), circles, list(patches.kinds))
 
 
-def joined(chunks: list[Block]) -> Block:
-    """Chunks of one size as one block."""
+def block_of(chunks: list[Block]) -> Block:
+    """Chunks of patches of one size as one block."""
     return Block(
         np.concatenate([c.images for c in chunks]),
         [t for c in chunks for t in c.circles],
@@ -90,10 +90,10 @@ class BlockMaker:
     def get(self, block: int) -> Block:
         """Block number `block`; the next one is begun at once."""
         if self.pool is None:
-            return joined([make_chunk(*call) for call in self._calls(block)])
+            return block_of([make_chunk(*call) for call in self._calls(block)])
         self._ask(block)
         self._ask(block + 1)
-        return joined([future.result() for future in self.ahead.pop(block)])
+        return block_of([future.result() for future in self.ahead.pop(block)])
 
     def close(self) -> None:
         """End the workers; what they were making is lost."""

@@ -56,6 +56,7 @@ def split_settings(settings: Mapping[str, Any]) -> tuple[FileSettings, dict[str,
     """The settings of a command as those of reading the file and all others."""
     file: dict[str, Any] = {name: value for name, value in settings.items() if name in FileSettings.__annotations__}
     others = {name: value for name, value in settings.items() if name not in file}
+    # That only the names of FileSettings are left, the type checker does not see; their values are checked when used.
     return FileSettings(**file), others  # type: ignore[typeddict-item]
 
 

@@ -14,7 +14,7 @@ SPOT = np.exp(-((np.arange(30)[:, None] - 12) ** 2 + (np.arange(40) - 20) ** 2) 
 
 def read(path: Path, numbers: NDArray[np.generic], **how: float | str) -> Micrograph:
     tifffile.imwrite(path / "i.tif", numbers, photometric="minisblack")
-    return read_image(path / "i.tif", **how)  # type: ignore[arg-type]
+    return read_image(path / "i.tif", **how)
 
 
 def numbers_of(image: Micrograph, white: float) -> NDArray[np.float64]:

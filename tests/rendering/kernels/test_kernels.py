@@ -298,7 +298,7 @@ def test_what_does_not_fit_is_named(change: dict[str, object], message: str) -> 
     arguments: dict[str, object] = dict.fromkeys(("x", "y", "r", "amplitude"), torch.ones(2))
     arguments |= {"bg": torch.tensor(0.0), "size": (4, 5)} | change
     with pytest.raises(ValueError, match=message):
-        render(**arguments)  # type: ignore[arg-type]
+        render(**arguments)
 
 
 def test_a_kernel_that_is_added_to_the_table_draws_images_and_their_likelihood(

@@ -41,9 +41,9 @@ def test_it_is_measured_and_its_shared_number_is_found(
     table = measured.table[measured.table["presence"] >= 0.5]
     assert measured.profile == "ring"
     assert measured.shape_by_name == {"width_px": pytest.approx(1.5, abs=0.15)}
-    apart = np.hypot(*(truth[name].to_numpy()[:, None] - table[name].to_numpy() for name in ("x_px", "y_px")))  # type: ignore[index]
+    apart = np.hypot(*(truth[name].to_numpy()[:, None] - table[name].to_numpy() for name in ("x_px", "y_px")))
     assert (apart.min(1) < 0.3).all()
-    assert len(table) == len(truth)  # type: ignore[arg-type]
+    assert len(table) == len(truth)
 
 
 def test_it_is_saved_and_loaded(measured: pyrodrop.Measurement, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def flat(squared: torch.Tensor, r: torch.Tensor, shape: torch.Tensor) -> torch.T
 )
 def test_a_profile_that_cannot_be_is_refused(ring: Profile, arguments: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        register(Profile(**{"name": "other", "height": ring.height, "parameters": ring.parameters} | arguments))  # type: ignore[arg-type]
+        register(Profile(**{"name": "other", "height": ring.height, "parameters": ring.parameters} | arguments))
 
 
 def test_the_packages_own_profiles_stay() -> None:

@@ -63,7 +63,7 @@ def test_what_is_certain_has_no_spread() -> None:
 @pytest.mark.parametrize("presence", [[-0.1], [1.1], [np.nan], [[0.5]]])
 def test_no_probabilities_are_refused(presence: object) -> None:
     with pytest.raises(ValueError, match=r"within \[0, 1\]"):
-        count_distribution(presence)  # type: ignore[arg-type]
+        count_distribution(presence)
 
 
 def test_a_level_outside_is_refused() -> None:

@@ -73,4 +73,4 @@ def test_micrometres_and_presence() -> None:
 )
 def test_what_makes_no_sense_is_refused(d: object, more: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        size_histogram(d, **more)  # type: ignore[arg-type]
+        size_histogram(d, **more)

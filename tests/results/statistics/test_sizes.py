@@ -197,7 +197,7 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
 )
 def test_what_makes_no_sense_is_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        size_statistics(**arguments)  # type: ignore[arg-type]
+        size_statistics(**arguments)
 
 
 def test_the_mean_that_is_told_is_that_of_the_counted_droplets() -> None:

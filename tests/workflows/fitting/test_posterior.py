@@ -21,7 +21,7 @@ def overlapping() -> Tensor:
 
 def fitted(**settings: object) -> Fit:
     given = {"n_droplets": 3, "error_scale": NOISE, "steps": 300, "progress": False, "births": False}
-    return fit(overlapping(), **(given | settings))  # type: ignore[arg-type]
+    return fit(overlapping(), **(given | settings))
 
 
 def test_overlapping_droplets_converge_with_short_trees_and_are_less_sure_than_the_guide_says() -> None:

@@ -252,4 +252,4 @@ def test_the_channel_to_look_in_is_what_the_channels_share() -> None:
 def test_what_cannot_be_measured_is_refused(given: dict[str, object], error: type[Exception], says: str) -> None:
     image = given.pop("image", torch.zeros(20, 20))
     with pytest.raises(error, match=says):
-        measure(image, **given)  # type: ignore[arg-type]
+        measure(image, **given)
