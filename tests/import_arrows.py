@@ -40,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
         "rendering",
         "detection",
     },
-    "workflows.fitting": {"images", "results", "workflows", "inference", "models", "pursuit"},
+    "workflows.fitting": {"images", "results", "workflows", "inference", "models", "pursuit", "rendering"},
     # results: the distribution of a count, of whose shared doubt recognition learns how large it is
     "recognition": {"detection", "joint", "models", "rendering", "results"},
     "detection": {"images.simulation", "rendering", "pursuit"},

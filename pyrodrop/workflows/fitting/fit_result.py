@@ -16,6 +16,7 @@ from torch import Tensor
 from pyrodrop.inference import svi
 from pyrodrop.inference.nuts import Draws
 from pyrodrop.models import channel_fit
+from pyrodrop.rendering.kernels.bands.one_thread import torch_on_one_thread
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.storage.checkpoint import save_state
 from pyrodrop.results.tables.droplet_table import droplet_table
@@ -96,7 +97,8 @@ class Fit:
         """
         wanted = number_of_steps(steps)
         begun = time.monotonic()
-        density = density_of(self.channel, self.settings)
+        with torch_on_one_thread():
+            density = density_of(self.channel, self.settings)
         began, others = svi.carried_over(self.state, density.device, self.settings.seed)
         if others:
             warnings.warn(

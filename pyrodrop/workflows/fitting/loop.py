@@ -10,6 +10,7 @@ from torch import Tensor
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import Density
 from pyrodrop.pursuit.start import Start, rearrange
+from pyrodrop.rendering.kernels.bands.one_thread import torch_on_one_thread
 from pyrodrop.workflows.checkpoint_checks import are_of_droplets
 from pyrodrop.workflows.fit_settings import POST_STEPS, FitSettings
 from pyrodrop.workflows.fitting.initial_state import guide_at, learning_rate
@@ -66,7 +67,8 @@ def take_steps(
         report: called with state and losses every 20 seconds, and when the run is broken off by SIGTERM or Ctrl-C.
     """
     from_peaks = settings.start == "peaks"
-    stepper = svi.MeanField(density, settings.compiled, relative=from_peaks)
+    with torch_on_one_thread():
+        stepper = svi.MeanField(density, settings.compiled, relative=from_peaks)
     end = max(MOST_STEPS, state.iteration + WINDOW) if steps is None else state.iteration + steps
     saved = time.monotonic()
     history = [losses]
@@ -83,7 +85,8 @@ def take_steps(
                 if settings.births and from_peaks and state.iteration in BIRTHS_AT:
                     state = births_and_deaths(density, channel, state, settings.error_scale)
                 stretch = min(STRETCH - state.iteration % STRETCH, end - state.iteration)
-                state, new = stepper.run(state, stretch, rate)
+                with torch_on_one_thread():
+                    state, new = stepper.run(state, stretch, rate)
                 history = [*history, new.cpu()]
                 reached = state, history
                 bar.advance(history[-1].min(1).values)

@@ -8,6 +8,7 @@ import torch
 
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import side_by_side
+from pyrodrop.rendering.kernels.bands.one_thread import torch_on_one_thread
 from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.fitting.initial_state import learning_rate
 from pyrodrop.workflows.fitting.loop import (
@@ -61,7 +62,8 @@ def _step_batch(fits: list[Fit], end: int, until_converged: bool, bar: FitProgre
     asked, starts = fits[0].settings, fits[0].losses.shape[1]
     alone = [density_of(fit.channel, asked) for fit in fits]
     density = alone[0] if len(fits) == 1 else side_by_side([density for density in alone for _ in range(starts)])
-    stepper = svi.MeanField(density, asked.compiled, relative=asked.start == "peaks", repeats=len(fits))
+    with torch_on_one_thread():
+        stepper = svi.MeanField(density, asked.compiled, relative=asked.start == "peaks", repeats=len(fits))
     state = svi.join([fit.state for fit in fits])
     rows = [torch.arange(number * starts, (number + 1) * starts) for number in range(len(fits))]
     going = list(range(len(fits)))
@@ -77,7 +79,9 @@ def _step_batch(fits: list[Fit], end: int, until_converged: bool, bar: FitProgre
                 channel = fits[number].channel
                 parts[number] = births_and_deaths(alone[number], channel, parts[number], asked.error_scale)
             state = svi.join(parts)
-        state, losses = stepper.run(state, min(STRETCH - state.iteration % STRETCH, end - state.iteration), rate)
+        stretch = min(STRETCH - state.iteration % STRETCH, end - state.iteration)
+        with torch_on_one_thread():
+            state, losses = stepper.run(state, stretch, rate)
         losses = losses.cpu()
         seconds = (time.monotonic() - clock) / len(going)
         for number in going:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.rendering.double_backward import half_square_gradients, image_gradients
+from pyrodrop.rendering.kernels.bands.one_thread import threads_given
 from pyrodrop.rendering.kernels.bands.thread_team import Team
 from pyrodrop.rendering.vmap import map_as_leading
 
@@ -184,7 +185,7 @@ def _sweep(
     )
     shapes = ((images,), *[(images, number)] * 4, (images,))
     written = compiled.Results(*(t.view(shape).numpy() for t, shape in zip(results, shapes, strict=True)))
-    threads = torch.get_num_threads() if images * height * width >= WORTH_A_THREAD else 1
+    threads = threads_given() if images * height * width >= WORTH_A_THREAD else 1
     if threads == 1:
         compiled.sweep(*arguments, written)
         return results
