@@ -231,7 +231,7 @@ def _described(problem: Problem, mode: Descent) -> JointFit:
         priors=problem.priors,
         state=state,
         noise=noise,
-        background=problem.ground(state.bg).astype(np.float32),
+        background=problem.background(state.bg).astype(np.float32),
         posterior=Posterior(inflated, inflation.factor, shape_sd, factored),
         evidence=Evidence(
             log_bayes,

@@ -56,7 +56,7 @@ def columns_of(problem: Problem, state: State) -> Columns:
 
 def residual_of(problem: Problem, state: State, columns: Columns) -> Array:
     """Channels less the image of the state, shape (C, H, W)."""
-    image = problem.ground(state.bg)
+    image = problem.background(state.bg)
     paint(columns, state.amplitude, image)
     return np.asarray(problem.channels - image)
 
@@ -87,12 +87,12 @@ def equations_of(problem: Problem, state: State, columns: Columns, residual: Arr
     shared = np.zeros((problem.n_shared, problem.n_shared))
     shared_gradient = np.zeros(problem.n_shared)
     splines = np.zeros((n, LINEAR + 1, points))
-    loops.ground(columns, _four(problem.down), _four(problem.along), splines)
+    loops.with_background(columns, _four(problem.down), _four(problem.along), splines)
     for c in range(channels):
         here = slice(shapes + c * points, shapes + (c + 1) * points)
         coupling[:, :3, here] = (weight[c] * a[c])[:, None, None] * splines[:, 1:]
         coupling[:, 3 + c, here] = weight[c] * splines[:, 0]
-        shared[here, here] = weight[c] * problem.ground_gram
+        shared[here, here] = weight[c] * problem.background_gram
         shared_gradient[here] = -weight[c] * (problem.down.T @ residual[c] @ problem.along).ravel()
         if not shapes:
             continue

@@ -11,8 +11,8 @@ from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.rendering.kernels.columns import Columns
 
-# How far a droplet may go from where it was found, in px or its radius, whichever is more. A finder is nearer than
-# that; a droplet that wants further is another one, or none.
+# How far a droplet may go from where it was found, in px or its radius, whichever is more. Candidates are nearer
+# than that; a droplet that wants further is another one, or none.
 FAR_PX, FAR_RADII = 2.0, 0.5
 # Lags up to which the noise's correlation is looked for, and how far in standard errors it must be from none.
 MOST_LAG, CLEAR = 6, 4.5

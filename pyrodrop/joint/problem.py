@@ -111,11 +111,11 @@ class Problem:
         return spline_basis(self.channels.shape[2], self.scales.spacing)
 
     @cached_property
-    def ground_gram(self) -> Array:
+    def background_gram(self) -> Array:
         """Products of the background's splines with each other, shape (points, points)."""
         return np.asarray(np.kron(self.down.T @ self.down, self.along.T @ self.along), dtype=np.float64)
 
-    def ground(self, bg: Array) -> Array:
+    def background(self, bg: Array) -> Array:
         """Background (C, H, W) of control points (C, points)."""
         grid = bg.reshape(-1, self.down.shape[1], self.along.shape[1])
         return np.asarray(np.matmul(self.down @ grid, self.along.T))

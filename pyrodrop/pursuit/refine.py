@@ -1,4 +1,4 @@
-"""One Gaussian droplet against an image: the compiled arithmetic under ``pursuit.py``, over numpy arrays.
+"""One Gaussian droplet against an image: the compiled arithmetic under ``search.py``, over numpy arrays.
 
 Writing g for a droplet of amplitude one and u for what it has to explain, a droplet of amplitude a lowers the
 half sum of squares by F = a <u, g> - a^2 <g, g> / 2, and the best a is <u, g> / <g, g> clipped to the allowed

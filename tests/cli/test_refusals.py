@@ -40,7 +40,7 @@ def test_the_choices_are_those_of_the_rooms_behind() -> None:
 
 
 def unreadable(name: str, folder: Path, image: str) -> str:
-    """An image file of the issue's list of errors; returns its path."""
+    """An image file that is wrong in the named way; returns its path."""
     path = folder / "bad.png"
     if name == "not an image":
         path.write_text("x_px,y_px\n1,2\n")

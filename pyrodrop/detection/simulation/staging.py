@@ -52,7 +52,7 @@ def plan(rng: np.random.Generator, size: int) -> Plan:
 def painted_scene(
     rng: np.random.Generator, p: Plan, image: Picture, layer: Clutter | None, size: int
 ) -> tuple[Droplets, Painted, NDArray[np.int64], str]:
-    """Paint droplets into the image, in place: them, what painting told of them, their depths, and their kind.
+    """Paint droplets into the image, in place; returns them, what painting has found of them, their depths, their kind.
 
     Most of those that would lie on walls are left out, so that channels have droplets within and none across.
     """

@@ -35,7 +35,7 @@ def count_frames(path: Path) -> int:
     """How many pictures an image file holds, over times, depths and pages; of a camera's MPO, one.
 
     Raises:
-        ImageError: the file is missing, no image, or so damaged that it cannot be told.
+        ImageError: the file is missing, no image, or so damaged that they cannot be counted.
     """
     with _in_one_line(path):
         return _count(path)

@@ -149,7 +149,7 @@ def gram(windowed, pairs, out):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def ground(windowed, down, along, out):
+def with_background(windowed, down, along, out):
     """Products of the first P columns with the background's splines, into out, (N, P, points), given as zeros."""
     kept, box, before, columns = windowed
     down, down_first, _ = down

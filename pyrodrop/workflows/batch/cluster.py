@@ -145,7 +145,7 @@ def outcomes(
     Args:
         client: of the scheduler.
         tasks: what is to be done; the next one is only asked for when somebody is about to be free.
-        say: told when nobody works.
+        say: given a line for a person, when no worker answers.
         on_gpu: give them only to workers that have the resource GPU, if there are any.
         together: how many images a worker is given at once, by the number of workers and whether they have a GPU.
 
@@ -209,9 +209,9 @@ def outcomes(
 
 
 def _silence() -> None:
-    """What Dask tells of its connections is nothing to a person: what matters here is said in lines of our own.
+    """Silence Dask's messages of its connections, which say nothing to a person: what matters is said in lines of ours.
 
-    A cluster keeps silent only until it is closed, and connections that close after it are told of. Loggers are set
+    A cluster keeps silent only until it is closed, and connections that close after it are reported. Loggers are set
     when ``distributed`` is imported; those of a process that has done so before, or of a person who has said in a
     file of Dask's what is to be logged, are left as they are.
     """

@@ -30,7 +30,7 @@ def _side_by_side(tasks: dict[int, Task]) -> set[int]:
     try:
         for number, task in tasks.items():
             folder = Path(task.run) / f"{Path(task.folder).name}.together"
-            with suppress(OSError):  # tried before, or the disk is full, which is told when it is done alone
+            with suppress(OSError):  # tried before, or the disk is full, which is reported when it is done alone
                 claim(folder)
                 claimed[number] = folder
         if len(claimed) < len(tasks) or ready(tasks[min(tasks)]) is not None:

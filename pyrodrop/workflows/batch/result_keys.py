@@ -36,7 +36,7 @@ class Content(NamedTuple):
 
     Attributes:
         hash: SHA-256 of all its bytes, in hexadecimal digits.
-        frames: how many pictures; 1 where that cannot be told, so that whoever reads it says why.
+        frames: how many pictures; 1 where that is not known, so that whoever reads it says why.
         mark: the mark that it had before it was read.
     """
 

@@ -110,7 +110,7 @@ def _work(task: Task, attempt: Path) -> Outcome:
 
 
 def ready(task: Task) -> Outcome | None:
-    """Make the process ready for a task; what is to be told where it cannot do it."""
+    """Make the process ready for a task; returns what is reported of the task where it cannot do it, else None."""
     from tqdm import tqdm
 
     import pyrodrop

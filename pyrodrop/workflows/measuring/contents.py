@@ -39,7 +39,7 @@ class FittedModel(NamedTuple):
     """The model that was fitted to the image.
 
     profile: its name. scales: those of the priors. sites: values of the model's sites at the mode, float64; the first N
-    droplets are the candidates, those after them are too improbable to tell, or lie beyond the border. shape_sd:
+    droplets are the candidates, those after them are too improbable to be reported, or lie beyond the image. shape_sd:
     standard deviations of the profile's shape parameters. evidence: log evidence of each profile that was tried.
     residual: channels less all that the model says, (C, H, W), float32. reduced_chi_square: mean squared residual over
     the square of the white noise that the image itself shows, (C,). losses: negative log density at the initial state

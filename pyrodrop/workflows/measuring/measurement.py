@@ -77,7 +77,7 @@ class Measurement:
 
     @property
     def presence(self) -> Tensor:
-        """Probability that each candidate is there, (N,), the counted ones first."""
+        """Probability that each candidate is a droplet, (N,), the counted ones first."""
         return self.droplets.presence
 
     @property

@@ -45,7 +45,7 @@ def _sizes(attributes: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _pixel_size_um(sizes: dict[str, Any]) -> float | None:
-    """Of square pixels, where axes and scale are told as they should be."""
+    """Of square pixels, where axes and scale are stated as they should be."""
     with suppress(KeyError, TypeError, ValueError, IndexError):
         down, along = (_MICROMETRES[axis["unit"]] for axis in sizes["axes"][-2:])
         changes = [*sizes["datasets"][0]["coordinateTransformations"], *sizes.get("coordinateTransformations", [])]
