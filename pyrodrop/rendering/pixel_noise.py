@@ -54,6 +54,10 @@ def quantisation_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _step(channel: NDArray[np.floating]) -> float:
     """The step that all values are whole multiples of, up to one offset: the smallest gap between two, or 0."""
+    # Where some of the pixels have more levels already, all need not be sorted.
+    some = channel.ravel()[:: max(1, channel.size // (4 * _MOST_LEVELS))]
+    if len(np.unique(some)) > _MOST_LEVELS:
+        return 0.0
     values, counts = np.unique(np.asarray(channel, dtype=np.float64), return_counts=True)
     # Two levels are those of a mask, and say nothing of the steps that an image was rounded to.
     if not 2 < len(values) <= _MOST_LEVELS:
