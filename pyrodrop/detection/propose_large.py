@@ -1,4 +1,4 @@
-"""Proposed circles of an image that does not fit into memory, window by window: those of ``propose`` on the whole.
+"""Proposed circles of an image that does not fit into memory, window by window: the same as of the image as a whole.
 
 How the image is looked at (its view, and the statistics of its brightness) is a matter of the whole image, and is found
 first. The windows of the image itself can then be looked at in any order and by any process; what it is reduced to

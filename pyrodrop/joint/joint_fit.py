@@ -1,4 +1,4 @@
-"""The joint fit of the model ``measured``, and its posterior: all droplets, background, profile and noise at once."""
+"""The joint fit: all droplets of an image, its background, profile and noise at once, and how sure each number is."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""The normal equations of the model ``measured`` around a state: sparse over droplets, dense in what they share.
+"""The normal equations of the joint fit around a state: sparse over droplets, dense in what they share.
 
 Unknowns, in transformed space: each droplet's x, y, log r and C amplitudes, which meet only those of droplets whose
 windows share pixels; then the shared parameters, which meet all: the numbers of the profile, and the

@@ -1,4 +1,4 @@
-"""What the priors of ``measured`` are wide in: the units of an image, read off it."""
+"""How wide the priors of the model of a measurement are: in units of the image's own, which are read off it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The loop of several fits side by side: what ``loop`` does for one image, with one step for all of them at a time."""
+"""The loop of several fits side by side: images of one size, and one step for all of them at a time."""
 
 import time
 from collections.abc import Sequence
