@@ -70,10 +70,20 @@ def _measured(run: ResultFolder) -> str:
     tiles = run.summary.get("tiles")
     cut = f", in {tiles['number']} overlapping tiles" if isinstance(tiles, Mapping) and "number" in tiles else ""
     return (
-        f"The droplets in {_subject(run)} were counted and sized with {_program(run)}{cut}. Circular edges of every "
-        f"size were taken as candidates, without a threshold or a given radius, and fitted jointly as {shape} on a "
-        "smooth background with noise; each counts with the probability that it is a droplet."
+        f"The droplets in {_subject(run)} were counted and sized with {_program(run)}{cut}. A small neural "
+        "network that has learnt from simulated images proposed circles of every size, without a threshold or a given "
+        f"radius; they were fitted jointly as {shape} on a smooth background with noise, and each counts with the "
+        f"probability that it is a droplet.{_filled(run)}"
     )
+
+
+def _filled(run: ResultFolder) -> str:
+    """What was done to hot pixels; empty where there were none."""
+    number = run.summary.get("hot_pixels")
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        return ""
+    which = f"{number} hot or dead pixels were" if number > 1 else "One hot or dead pixel was"
+    return f" {which} filled from the pixels beside first."
 
 
 def _result_sentences(run: ResultFolder) -> list[str]:

@@ -124,7 +124,8 @@ class Sample(NamedTuple):
         expected = float(self.presence.sum())
         if 0 < expected < 20:
             warnings.append(
-                f"{expected:.1f} droplets are expected: intervals of the sizes from fewer than 20 are too narrow"
+                f"fewer than 20 droplets are expected ({_floored(expected)}): intervals of the sizes from so few are "
+                "too narrow"
             )
         if expected > 0:
             volume = self.presence * self.diameters.mean(0) ** 3
@@ -135,3 +136,8 @@ class Sample(NamedTuple):
                     f"largest few, and larger ones not seen would change them: their intervals are too narrow"
                 )
         return tuple(warnings)
+
+
+def _floored(number: float) -> str:
+    """A number with one decimal that is no larger than it: 19.97 is not 20."""
+    return f"{np.floor(number * 10) / 10:.1f}"

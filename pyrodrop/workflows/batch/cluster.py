@@ -132,7 +132,10 @@ def workers_of(scheduler: str) -> Iterator[Any]:
         asyncio.run(asyncio.wait_for(greet(), CONNECT_SECONDS))
         client = Client(**where, set_as_default=False)
     except Exception as error:  # whatever it is that listens there may answer anything
-        raise no_answer(scheduler, " ".join(str(error).split()) or type(error).__name__) from error
+        own = " ".join(str(error).split()) or type(error).__name__
+        # An answer that is not Dask's is read as the length of a message, and fails as no person can make sense of.
+        reason = own if isinstance(error, OSError) else "what listens there is no scheduler of Dask"
+        raise no_answer(scheduler, reason) from error
     with client:
         yield client
 

@@ -34,6 +34,14 @@ def test_a_measurement(make_results: Any, tmp_path: Path) -> None:
     assert "chi-square" not in text
     assert "tiles" not in text
     assert OF_A_MEASUREMENT in text
+    assert "neural network that has learnt from simulated images proposed circles" in text
+    assert "hot" not in text
+
+
+def test_pixels_that_were_filled_are_told(make_results: Any, tmp_path: Path) -> None:
+    assert "25 hot or dead pixels were filled" in said(make_results, tmp_path / "many", hot_pixels=25)
+    assert "One hot or dead pixel was filled" in said(make_results, tmp_path / "one", hot_pixels=1)
+    assert "filled" not in said(make_results, tmp_path / "none", hot_pixels=0)
 
 
 def test_a_misfit_and_tiles_are_told(make_results: Any, tmp_path: Path) -> None:

@@ -212,3 +212,8 @@ def test_the_mean_that_is_told_is_that_of_the_counted_droplets() -> None:
     assert known["dn50"].mean == pytest.approx(np.median(diameters[0, chosen]), rel=0.02)
     with pytest.raises(ValueError, match="counted has shape"):
         size_statistics(diameters, presence, counted=[True])
+
+
+def test_a_number_of_droplets_that_is_below_twenty_is_not_told_as_twenty() -> None:
+    warnings = size_statistics(np.full((4, 20), 5.0), np.full(20, 0.999), replicates=50).warnings
+    assert warnings[0].startswith("fewer than 20 droplets are expected (19.9)")

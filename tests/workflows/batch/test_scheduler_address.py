@@ -2,11 +2,13 @@
 
 import json
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from pyrodrop.workflows.batch.batch import batch
+from pyrodrop.workflows.batch.cluster import workers_of
 from pyrodrop.workflows.batch.scheduler_address import check_scheduler
 from pyrodrop.workflows.settings import SettingError
 
@@ -46,6 +48,29 @@ def test_an_address_that_somebody_listens_at_is_let_through() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         check_scheduler(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+
+
+def test_a_server_of_something_else_is_told_for_what_it_is() -> None:
+    """Read as Dask's, its answer is a message of 3 EiB."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(1024)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(SettingError, match="what listens there is no scheduler of Dask"), workers_of(address):
+            raise AssertionError("there is nobody")
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_batch_without_its_scheduler_makes_no_folder(tmp_path: Path) -> None:
