@@ -135,7 +135,7 @@ def test_one_droplet_has_a_size_but_no_spread_and_no_interval() -> None:
         assert np.isnan([result[name].q05, result[name].q95]).all()
     assert np.isnan(result["span"]).all()
     assert np.isnan(result["cv"]).all()
-    assert "1.0 droplets" in result.warnings[0]
+    assert "(1.0)" in result.warnings[0]
 
 
 def test_two_droplets_have_intervals_between_them() -> None:
