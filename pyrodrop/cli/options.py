@@ -163,6 +163,12 @@ JOBS: dict[str, tuple[Setting, ...]] = {
             (("metavar", "NAME"),),
         ),
         Setting(
+            "--weights",
+            "weights",
+            "the network that pyrodrop learn has written for your droplets (default: the one that ships)",
+            (("metavar", "FILE.PT"),),
+        ),
+        Setting(
             "--tiles",
             "tiles",
             "measure one TIFF or Zarr that is larger than memory in tiles of at most PX pixels a side (default 1024)",

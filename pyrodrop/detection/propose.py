@@ -36,14 +36,15 @@ def propose(
     image: (H, W), in any units; values that are not finite are unknown.
     mask: (H, W), True where droplets are looked for.
     least_presence: proposals under this probability are left out.
-    weights: a file that `python -m pyrodrop.detection.train` wrote.
+    weights: a file that `python -m pyrodrop.detection.train` or `pyrodrop learn` wrote.
     tile: side in px, a multiple of 32, of what is looked at together; memory grows with its square.
 
     The circles of an image that is turned, mirrored or inverted, or whose brightness is scaled, are the same circles
     turned or mirrored. Of an image that does not fit into memory see ``detection.propose_large``.
 
     Raises:
-        ValueError: the image is not of two dimensions, the mask is of another shape, or the tile no multiple of 32.
+        ValueError: the image is not of two dimensions, the mask is of another shape, or the tile no multiple of 32;
+            or the file holds no weights of this version.
         FileNotFoundError: there are no weights.
     """
     pixels = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image, np.float32)

@@ -1,11 +1,13 @@
 """Which candidates are droplets: proposed, fitted together, weighed, thinned out, and sought again in the residual."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyrodrop.detection.network.weights import SHIPPED
 from pyrodrop.detection.propose import propose
 from pyrodrop.detection.residual_candidates import residual_peaks
 from pyrodrop.joint.descent import TOLERANCE
@@ -48,7 +50,13 @@ class Recognised(NamedTuple):
     candidates: Candidates
 
 
-def recognise(channels: Array, prominent: Array, profiles: Sequence[str], whole: OfWhole = NOTHING_KNOWN) -> Recognised:
+def recognise(
+    channels: Array,
+    prominent: Array,
+    profiles: Sequence[str],
+    whole: OfWhole = NOTHING_KNOWN,
+    weights: Path = SHIPPED,
+) -> Recognised:
     """Find the droplets of an image, fit them jointly, and say of each how likely it is a droplet.
 
     The network proposes (``detection.propose``), the joint fit, which knows the likelihood, disposes: presence is the
@@ -60,10 +68,12 @@ def recognise(channels: Array, prominent: Array, profiles: Sequence[str], whole:
         prominent: the one channel to look for candidates in, (H, W).
         profiles: those to choose from by their evidence.
         whole: what is known of the image that this one is a part of.
+        weights: the file of the network.
     """
     candidates, scales = whole.candidates, whole.scales
     if candidates is None:
-        candidates = Candidates.of_proposals(propose(prominent.astype(np.float32), least_presence=LEAST_PROPOSED))
+        proposals = propose(prominent.astype(np.float32), least_presence=LEAST_PROPOSED, weights=weights)
+        candidates = Candidates.of_proposals(proposals)
     white = pixel_noise(channels)
     if scales is None:
         likely = candidates.radius[candidates.proposed >= 0.5]

@@ -58,6 +58,8 @@ def from_data(data: dict[str, Tensor]) -> TrainedNetwork:
         raise ValueError(
             f"these weights are of format {written}, expected {FORMAT}: train them again with this version of pyrodrop"
         )
+    if not {"widths", "calibration"} <= data.keys():
+        raise ValueError("these weights lack their widths or their calibration: the file is not whole")
     with torch.random.fork_rng(devices=[]):  # the first values, which are replaced, are none of the caller's stream
         network = CircleNetwork([int(n) for n in data["widths"]])
     state = {k.removeprefix("network."): v.float() for k, v in data.items() if k.startswith("network.")}
@@ -72,15 +74,39 @@ def from_data(data: dict[str, Tensor]) -> TrainedNetwork:
 
 
 def read_weights(path: Path) -> TrainedNetwork:
-    """A network from a file, on the CPU."""
-    return from_data(torch.load(path, map_location="cpu", weights_only=True))
+    """A network from a file, on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no weights, or those of another version.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path}: train some with python -m pyrodrop.detection.train")
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # of what is no such file torch, pickle and zipfile each raise what they like
+        raise ValueError("this is no file of weights: give one that pyrodrop learn wrote") from error
+    return from_data(data)
+
+
+def network_for_use(path: Path = SHIPPED, device: str = "cpu") -> TrainedNetwork:
+    """The network of a file, folded, on a device, ready to propose; read once as long as the file stays as it is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no weights, or those of another version.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path}: train some with python -m pyrodrop.detection.train")
+    status = path.stat()
+    return _folded(path, device, (status.st_mtime_ns, status.st_size, status.st_ino))
 
 
 @lru_cache(maxsize=4)
-def network_for_use(path: Path = SHIPPED, device: str = "cpu") -> TrainedNetwork:
-    """The network of a file, folded, on a device, ready to propose; read once."""
-    if not path.exists():
-        raise FileNotFoundError(f"no weights at {path}: train some with python -m pyrodrop.detection.train")
+def _folded(path: Path, device: str, mark: tuple[int, int, int]) -> TrainedNetwork:
+    """The network of a file as of this time, size and inode."""
     trained = read_weights(path)
     network = trained.network.folded().to(device).to(memory_format=torch.channels_last)
     return TrainedNetwork(network, trained.calibration)

@@ -67,6 +67,8 @@ def batch(
     """
     begun = time.monotonic()
     settings = {name: value for name, value in settings.items() if value is not None}
+    if "weights" in settings:  # workers have folders of their own
+        settings["weights"] = os.path.abspath(settings["weights"])
     sources = find_sources(paths, Path(out))
     if scheduler is not None:
         check_scheduler(scheduler)

@@ -8,7 +8,7 @@ from typing import Any
 import pyrodrop
 from pyrodrop.workflows.batch.progress import BatchProgress
 from pyrodrop.workflows.batch.result_folders import folder_name, read_record
-from pyrodrop.workflows.batch.result_keys import Content, Contents, key_of
+from pyrodrop.workflows.batch.result_keys import Content, Contents, key_of, settings_of_key
 from pyrodrop.workflows.batch.sources import Source
 from pyrodrop.workflows.batch.tables import Entry
 from pyrodrop.workflows.batch.tasks import Outcome, Task
@@ -25,6 +25,9 @@ class Ledger:
         job, settings: what is done to all of them.
         progress: show how far it is and the failures on standard error.
 
+    Raises:
+        SettingError: if a file among the settings cannot be read.
+
     Attributes:
         images: how many there are, as far as is known: files may turn out to hold several.
         done_before: how many had their results from an earlier run.
@@ -38,6 +41,7 @@ class Ledger:
         self.folder = folder
         self.job = job
         self.settings = dict(settings)
+        self._settings_of_key = settings_of_key(settings)
         self.images = len(sources)
         self.done_before = self.finished = 0
         self._progress = BatchProgress(len(sources), progress)
@@ -66,7 +70,7 @@ class Ledger:
     def _ask(self, source: Source, content: Content, frame: int | None) -> Task | None:
         """Note an image, and give its task if its results are not there."""
         version = pyrodrop.__version__
-        key = key_of(content.hash, frame, self.job, self.settings, version)
+        key = key_of(content.hash, frame, self.job, self._settings_of_key, version)
         folder = self.folder / folder_name(source.path, frame, key)
         self._entries.append(Entry(source.name, frame, key, folder))
         if folder in self._asked:

@@ -1,5 +1,6 @@
 """The key of a result, by which it is never made twice: the image's content, the settings and the version."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
+from pyrodrop.workflows.settings import SettingError
 
 # Within this time of its last change a file may change again without a trace: clocks of disks are coarse.
 _COARSEST_CLOCK_NS = 2_000_000_000
@@ -29,6 +31,24 @@ def key_of(content: str, frame: int | None, job: str, settings: Mapping[str, Any
     asked = {name: value for name, value in settings.items() if value is not None and name not in _NO_PART_OF_IT}
     parts = {"content": content, "frame": frame, "job": job, "settings": asked, "version": version}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def settings_of_key(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as keys have them: of a file of weights its content, whatever it is called.
+
+    Raises:
+        SettingError: if that file cannot be read.
+    """
+    if settings.get("weights") is None:
+        return dict(settings)
+    name = settings["weights"]
+    try:
+        if not os.path.isfile(name):  # a pipe would be waited for
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        with open(name, "rb") as file:
+            return {**settings, "weights": hashlib.file_digest(file, "sha256").hexdigest()}
+    except OSError as error:
+        raise SettingError(f"weights {name} cannot be read ({error.strerror}); check the name", "weights") from None
 
 
 class Content(NamedTuple):

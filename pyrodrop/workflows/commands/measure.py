@@ -22,6 +22,7 @@ from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.commands.subject import Subject, check_file_settings, read_subject, split_settings
 from pyrodrop.workflows.measuring.measure import channels_of, measure
 from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.measuring.weights_file import weights_file, weights_in_summary
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, pick_device, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
@@ -72,6 +73,7 @@ def measure_image(
     device: str = "auto",
     tiles: int | None = None,
     tile_workers: int | None = None,
+    weights: str | None = None,
     progress: bool = True,
     **file: Any,
 ) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def measure_image(
         tiles: longest side in px of the tiles that the image is measured in, where it does not fit into memory; see
             ``measure_tiles``.
         tile_workers: processes that measure the tiles; one a core where not given.
+        weights: as for ``pyrodrop.measure``.
         progress: say on standard error what is being done.
         file: scale, frame, white and pixel_size_um, as for ``pyrodrop.read_image``; white is "brightest" where not
             given, since only proportions matter here.
@@ -103,6 +106,7 @@ def measure_image(
         if path is None or read.pop("scale", 1.0) != 1.0:
             raise SettingError("tiles are for an IMAGE, without scale; give one, or leave tiles out", "tiles", "scale")
         how: dict[str, Any] = {"profile": profile, "channel": channel, "seed": seed, "progress": progress, **read}
+        how["weights"] = weights
         workers = _cores() if tile_workers is None else positive_whole("tile_workers", tile_workers)
         return measure_tiles(path, out, tile_px=tiles, workers=workers, **how)
     if tile_workers is not None:
@@ -111,13 +115,14 @@ def measure_image(
         read["white"] = read.get("white") or BRIGHTEST
     subject = read_subject(path, channel, read, _usual_channel)
     subject_pixels = subject.image if subject.channel == "all" else subject.pixels
-    seed = whole("seed", seed)
+    seed, network = whole("seed", seed), weights_file(weights)
     channels_of(subject_pixels)  # refuses what cannot be measured, before anything is said or written
     folder = open_folder(out)
     if progress:
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
-    measurement = measure(subject_pixels, profile=profile, pixel_size_um=subject.image.pixel_size_um, seed=seed)
-    return write_measurement(measurement, subject, folder) | {"results": str(folder)}
+    size_um = subject.image.pixel_size_um
+    measurement = measure(subject_pixels, profile=profile, pixel_size_um=size_um, seed=seed, weights=weights)
+    return write_measurement(measurement, subject, folder, network) | {"results": str(folder)}
 
 
 def check_measure_image(
@@ -127,6 +132,7 @@ def check_measure_image(
     seed: int = 0,
     device: str = "auto",
     tiles: int | None = None,
+    weights: str | None = None,
     **file: Any,
 ) -> None:
     """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with, one of many."""
@@ -135,6 +141,7 @@ def check_measure_image(
     profiles_to_try(profile)
     whole("seed", seed)
     pick_device(device)
+    weights_file(weights)
     check_file_settings(split_settings(file)[0])
 
 
@@ -147,9 +154,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def write_measurement(measurement: Measurement, subject: Subject, folder: Path) -> dict[str, Any]:
+def write_measurement(measurement: Measurement, subject: Subject, folder: Path, weights: Path) -> dict[str, Any]:
     """Write table, summary, state, images and figures of a measurement; return the summary."""
-    summary = summarise(measurement, subject.name, subject.channel)
+    summary = summarise(measurement, subject.name, subject.channel) | weights_in_summary(weights)
     if subject.image.black_level:
         summary["black_level"] = subject.image.black_level
     if subject.truth is not None:

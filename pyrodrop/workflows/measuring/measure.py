@@ -1,5 +1,6 @@
 """How many droplets, how large, how sure: from an image and nothing else."""
 
+import os
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.workflows.measuring.assembly import measurement_of
 from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.measuring.weights_file import weights_file
 from pyrodrop.workflows.settings import positive, profiles_to_try, whole
 
 Array = NDArray[np.float64]
@@ -29,6 +31,7 @@ def measure(
     profile: str = "auto",
     pixel_size_um: float | None = None,
     seed: int = 0,
+    weights: str | os.PathLike[str] | None = None,
 ) -> Measurement:
     """Find the droplets of an image, and measure how large they are and how sure all of it is.
 
@@ -50,6 +53,8 @@ def measure(
         pixel_size_um: side of a pixel in micrometres, positive; the micrograph's where not given. With it, sizes are
             in micrometres.
         seed: of the posterior draws, not negative.
+        weights: a file that ``pyrodrop learn`` wrote, of a network that has learnt from a laboratory's own images; None
+            for the network that ships.
 
     Returns:
         A ``Measurement``: ``table`` has a row for each droplet, ``count`` how many there are, ``sizes`` how large
@@ -69,6 +74,7 @@ def measure(
     started = time.perf_counter()
     profiles = profiles_to_try(profile)
     seed = whole("seed", seed)
+    network = weights_file(weights)
     names, channels = channels_of(image)
     if pixel_size_um is None and isinstance(image, Micrograph):
         pixel_size_um = image.pixel_size_um
@@ -77,7 +83,7 @@ def measure(
 
     image_measured = measured_image(channels, names, pixel_size_um)
     pixels = image_measured.channels.double().numpy()
-    seen = recognise(pixels, in_one(pixels), profiles)
+    seen = recognise(pixels, in_one(pixels), profiles, weights=network)
     return measurement_of(image_measured, seen, seed, started)
 
 

@@ -17,6 +17,7 @@ from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
+from pyrodrop.workflows.measuring.weights_file import weights_file, weights_in_summary
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, positive, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.grid import Box, Tile, tiles_of
@@ -44,6 +45,7 @@ def measure_tiles(
     channel: str | None = None,
     seed: int = 0,
     workers: int = 1,
+    weights: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **file: Unpack[LargeFileSettings],
 ) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def measure_tiles(
         channel: as for ``measure_image``, but a single one; gray where not given.
         seed: of the posterior draws.
         workers: processes, each with one thread; 1 measures in this one. An array in memory allows only 1.
+        weights: as for ``pyrodrop.measure``.
         progress: show it on standard error.
         file: ``frame``, which picture of several, from 0; ``white``, the level that becomes 1, or "brightest", as
             where not given, since only proportions matter; ``pixel_size_um``, else what the file says.
@@ -87,6 +90,7 @@ def measure_tiles(
             f"tile_px is {tile_px}, expected at least {_LEAST_TILE}: a tile is to hold droplets", "tile_px"
         )
     halo_px = None if halo_px is None else positive_whole("halo_px", halo_px)
+    network = weights_file(weights)
     image, white = _opened(source, file)
     if workers > 1 and image.path is None:
         raise SettingError(
@@ -99,13 +103,15 @@ def measure_tiles(
     tiles = tiles_of(image.size, tile_px)
     seen = survey(image, tiles, white)
     asked = (pyrodrop.__version__, seen.digest, image.size, *seen.levels, tile_px, halo_px, profiles, channel, seed)
-    key = hashlib.sha256(repr((*asked, image.pixel_size_um)).encode()).hexdigest()
+    about_weights = weights_in_summary(network)
+    digest = about_weights.get("weights", {}).get("sha256")
+    key = hashlib.sha256(repr((*asked, image.pixel_size_um, digest)).encode()).hexdigest()
     plan = _earlier_plan(parts, key)
     with Workers(image, file.get("frame"), min(workers, len(tiles))) as side_by_side:
         if plan is None:
             for stale in parts.glob("*.npz"):
                 stale.unlink()
-            propose_whole(side_by_side, seen.levels, channel, tile_px, parts, progress)
+            propose_whole(side_by_side, seen.levels, channel, tile_px, parts, network, progress)
             plan = plan_tiles(side_by_side, tiles, seen, channel, profiles, halo_px, parts, progress)
             write_sealed({"key": key, **plan.as_dict()}, parts / _PLAN)
         missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
@@ -136,6 +142,7 @@ def measure_tiles(
             "seconds": round(sum(facts.seconds for facts in whole_image.facts), 3),
         },
         "hot_pixels": hot,
+        **about_weights,
         "warnings": [*warnings_of_hot_pixels(hot), *sizes.warnings],
     }
     summary = run_summary(

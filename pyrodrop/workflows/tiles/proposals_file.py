@@ -48,15 +48,21 @@ class ChannelPixels:
 
 
 def propose_whole(
-    workers: Workers, levels: LevelRange, channel: str, window_px: int, folder: Path, progress: bool = False
+    workers: Workers,
+    levels: LevelRange,
+    channel: str,
+    window_px: int,
+    folder: Path,
+    weights: Path,
+    progress: bool = False,
 ) -> None:
-    """Propose circles in the whole image, and write them into the folder.
+    """Propose circles in the whole image, with the network of a file of weights, and write them into the folder.
 
     Memory is that of a window with its margins, and a sixteenth of the image, in which large droplets are looked for.
     ``progress`` shows it on standard error.
     """
     pixels = ChannelPixels(workers.image, levels, channel)
-    overview = overview_of(pixels)
+    overview = overview_of(pixels, weights)
     side = max(window_px // _STRIDE, 1) * _STRIDE
     work = [(levels, channel, overview, window) for window in windows_to_look_at(pixels, overview, side)]
     done = tqdm(workers.each(_look, work), "propose", len(work), unit="window", disable=not progress)

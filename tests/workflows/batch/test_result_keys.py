@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
-from pyrodrop.workflows.batch.result_keys import Contents, key_of, mark_of
+from pyrodrop.workflows.batch.result_keys import Contents, key_of, mark_of, settings_of_key
+from pyrodrop.workflows.settings import SettingError
 
 SETTINGS = {"channel": "hue", "n_droplets": 5, "device": "cpu", "seed": None}
 OLD = 1_600_000_000_000_000_000
@@ -34,6 +35,19 @@ def test_the_key_hangs_on_everything_that_makes_a_result() -> None:
 def test_the_key_does_not_hang_on_where_nor_on_what_was_not_given() -> None:
     key = key_of("c", None, "fit", SETTINGS, "1.0")
     assert key == key_of("c", None, "fit", {"n_droplets": 5, "channel": "hue", "device": "cuda"}, "1.0")
+
+
+def test_of_a_file_of_weights_the_key_has_the_content(tmp_path: Path) -> None:
+    one, same, other = (tmp_path / f"{name}.pt" for name in ("one", "same", "other"))
+    for path, content in ((one, b"a"), (same, b"a"), (other, b"b")):
+        path.write_bytes(content)
+    known = [settings_of_key({"seed": 1, "weights": str(path)}) for path in (one, same, other)]
+    assert known[0] == known[1] != known[2]
+    assert settings_of_key({"seed": 1}) == {"seed": 1}
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "none.pt", tmp_path, tmp_path / "pipe"):
+        with pytest.raises(SettingError, match=r"weights .* cannot be read"):
+            settings_of_key({"weights": str(path)})
 
 
 @given(st.binary(max_size=200))
