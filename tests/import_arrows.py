@@ -22,6 +22,7 @@ ARROWS: dict[str, set[str]] = {
         "workflows",
         "workflows.fitting",
         "workflows.measuring",
+        "workflows.learning",
         "workflows.tiles",
         "models",
         "inference",
@@ -41,6 +42,8 @@ ARROWS: dict[str, set[str]] = {
         "detection",
     },
     "workflows.fitting": {"images", "results", "workflows", "inference", "models", "pursuit", "rendering"},
+    # detection: how a network learns, and from what
+    "workflows.learning": {"images", "results", "workflows", "workflows.measuring", "detection", "rendering"},
     # results: the distribution of a count, of whose shared doubt recognition learns how large it is
     "recognition": {"detection", "joint", "models", "rendering", "results"},
     "detection": {"images.simulation", "rendering", "pursuit"},

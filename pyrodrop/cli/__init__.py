@@ -31,11 +31,12 @@ _WORKFLOWS = {
     "prior": ("pyrodrop.workflows.commands.prior", "prior"),
     "channels": ("pyrodrop.workflows.commands.channels", "channels"),
     "simulate": ("pyrodrop.workflows.commands.simulate", "simulate_image"),
+    "learn": ("pyrodrop.workflows.commands.learn", "learn"),
     "report": ("pyrodrop.workflows.commands.report", "report"),
     "batch": ("pyrodrop.workflows.batch.batch", "batch"),
 }
 # They show how far they are.
-_LONG = ("fit", "measure", "prior", "batch")
+_LONG = ("fit", "measure", "learn", "prior", "batch")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,7 +136,7 @@ def _check_names(words: argparse.Namespace) -> None:
     """Raise ``SettingError`` for a name that no file has, before anything looks for it."""
     from pyrodrop.workflows.settings import SettingError
 
-    for argument in ("path", "paths", "folder", "out", "resume", "scheduler"):
+    for argument in ("path", "paths", "folder", "out", "resume", "weights", "scheduler"):
         value = getattr(words, argument, None)
         for name in value if isinstance(value, list) else [value]:
             if name == "" or (name is not None and "\0" in name):

@@ -26,6 +26,11 @@ _CHANNELS = """Draws the channels of an image, to choose one for --channel of me
 droplet is a single spot: of a colour image L, a, b, hue, saturation and value, of any other those of its file."""
 _SIMULATE = """Makes a colour micrograph of droplets whose places and radii are known, and writes the image and the
 truth, a row for each droplet."""
+_LEARN = """Lets the network that finds droplets learn how yours look, from images with the circles that you drew, from
+results that you corrected, or from images alone. One image in four is held out to tell whether it has become better;
+then its weights are written, for --weights of measure and batch."""
+_LEARN_FOLDER = """images, each with a table beside it (NAME.csv: x_px, y_px, radius_px), and folders that measure or
+batch has written, whose droplets.csv you corrected; images without a table teach by what is found in them"""
 _PATHS = "image files, folders of images, and patterns such as 'run*/**/*.tif'"
 _SCHEDULER = "a Dask scheduler, as tcp://host:8786 or the file that it writes (default: workers of its own)"
 _WORKERS_PER_GPU = "worker processes that share one GPU (default 1)"
@@ -67,6 +72,15 @@ def command_parser() -> argparse.ArgumentParser:
     for setting in JOBS["measure"]:
         setting.add_to(measure)
     _common(measure, "pyrodrop-measure", seed=True, device=True)
+
+    learn = commands.add_parser("learn", help="let the network learn how your droplets look", description=_LEARN)
+    learn.add_argument("folder", metavar="FOLDER", help=_LEARN_FOLDER)
+    learn.add_argument("--channel", metavar="NAME", help="channel of the images, as for measure (default gray)")
+    learn.add_argument("--minutes", type=number, metavar="M", help="how long to learn, about (default 10)")
+    learn.add_argument("--steps", type=whole, metavar="N", help="how long in steps, in the place of --minutes")
+    learn.add_argument("--weights", metavar="FILE.PT", help="network to begin with (default: the one that ships)")
+    learn.add_argument("--force", action="store_true", default=None, help="write it even if it is no better")
+    _common(learn, "pyrodrop-weights.pt", "file of the network", "FILE.PT", seed=True, device=True)
 
     report = commands.add_parser("report", help="write results as a page, ImageJ ROIs and labels", description=_REPORT)
     report.add_argument(
@@ -131,8 +145,15 @@ def flags_of(command: str) -> dict[str, str]:
     return {action.dest: action.option_strings[-1] for action in actions if action.option_strings}
 
 
-def _common(parser: argparse.ArgumentParser, out: str, seed: bool = False, device: bool = False) -> None:
-    parser.add_argument("--out", default=out, metavar="DIR", help=f"folder of the results (default {out})")
+def _common(
+    parser: argparse.ArgumentParser,
+    out: str,
+    what: str = "folder of the results",
+    metavar: str = "DIR",
+    seed: bool = False,
+    device: bool = False,
+) -> None:
+    parser.add_argument("--out", default=out, metavar=metavar, help=f"{what} (default {out})")
     if seed:
         parser.add_argument(
             "--seed",

@@ -46,7 +46,7 @@ def turned(
 def make_batch(
     images: NDArray[np.float32], circles: list[NDArray[np.float32]], rng: np.random.Generator | None = None
 ) -> Batch:
-    """The channels and circles of patches (B, S, S), as they are, or changed at random with `rng`."""
+    """The channels and circles of patches (B, S, S), NaN where unknown, as they are or changed at random with `rng`."""
     size = images.shape[-1]
     pixels, tables, statistics, inside = [], [], [], np.ones(images.shape, np.float32)
     for k, (image, table) in enumerate(zip(images, circles, strict=True)):
@@ -78,6 +78,7 @@ def make_batch(
                 )
         else:
             seen = image_statistics(image)
+        inside[k] *= np.isfinite(image)
         pixels.append(image)
         tables.append(table)
         statistics.append(seen)
