@@ -17,6 +17,7 @@ COLUMN = {
     "workflows.commands": 0.3,
     "workflows.batch": -2.6,
     "workflows.fitting": -0.15,
+    "workflows.learning": 1.9,
     "workflows.tiles": 1.1,
     "workflows.measuring": 1.1,
     "workflows": -1.9,

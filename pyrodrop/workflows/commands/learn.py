@@ -19,6 +19,10 @@ from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, pick_device, positive, positive_whole, whole
 
 MINUTES = 10.0
+NOT_CORRECTED = (
+    "every table is as measure wrote it: where nobody has looked at them, the network learns its own mistakes, and its "
+    "score is how well it agrees with itself"
+)
 NOT_BETTER = (
     "the network sees the droplets held out no better than before (F1 {before.f1:.3f} before and {after.f1:.3f} after, "
     "error of radii {before.radius_error:.3f} and {after.radius_error:.3f})"
@@ -77,6 +81,7 @@ def learn(
         "droplets_taught": sum(len(image.circles) for image in division.taught),
         "droplets_held_out": sum(image.number for image in division.held_out),
         "steps": lesson.steps,
+        "warnings": [NOT_CORRECTED] if 0 < len(laboratory.as_measured) == len(laboratory.marked) else [],
         "held_out": {"before": lesson.before.as_dict(), "after": lesson.after.as_dict()},
         "simulations": {"before": lesson.simulations_before.as_dict(), "after": lesson.simulations_after.as_dict()},
         "seconds": round(time.perf_counter() - started, 3),
@@ -90,7 +95,7 @@ def _written(lesson: Lesson, summary: dict[str, Any], file: Path, force: bool) -
     if complaint and not force:
         advice = "nothing was written; give it more images or minutes, or --force to write it all the same"
         return {"failed": {str(file): f"{complaint}; {advice}"}}
-    said: dict[str, Any] = {"warnings": [complaint]} if complaint else {}
+    said: dict[str, Any] = {"warnings": [*summary["warnings"], complaint]} if complaint else {}
     atomic_write(file, lambda path: write_network(lesson.network, path))
     write_json(summary | said, file.with_suffix(".json"))
     return said | {"weights": str(file)}

@@ -14,6 +14,7 @@ from pyrodrop.detection.learning.laboratory import MarkedImage, marked_image
 from pyrodrop.images import Micrograph, read_image
 from pyrodrop.images.reading.white_level import BRIGHTEST
 from pyrodrop.results.storage.result_folder import ResultError, ResultFolder
+from pyrodrop.results.storage.run_files import is_altered
 from pyrodrop.results.storage.summary import SUMMARY
 from pyrodrop.workflows.measuring.measure import channels_of, in_one
 from pyrodrop.workflows.settings import SettingError
@@ -32,10 +33,11 @@ class UnmarkedImage(NamedTuple):
 
 
 class Laboratory(NamedTuple):
-    """What a folder holds."""
+    """What a folder holds. as_measured: names of results among the marked whose table is the one that the run wrote."""
 
     marked: list[MarkedImage]
     unmarked: list[UnmarkedImage]
+    as_measured: tuple[str, ...] = ()
 
 
 def read_laboratory(folder: str | os.PathLike[str], channel: str | None = None) -> Laboratory:
@@ -59,6 +61,7 @@ def read_laboratory(folder: str | os.PathLike[str], channel: str | None = None) 
         raise SettingError(f"folder {path} is none; give a folder of images and of results", "folder")
     results = sorted({table.parent for table in path.rglob(TABLE) if (table.parent / "image.tif").is_file()})
     marked = [_read_results(each) for each in results]
+    as_measured = tuple(str(each) for each in results if is_altered(each, TABLE) is False)
     unmarked = []
     images = [] if path in results else sorted(_images_in(path))
     tables = {table.stem: table for table in path.iterdir() if table.suffix.lower() == ".csv" and table.is_file()}
@@ -77,7 +80,7 @@ def read_laboratory(folder: str | os.PathLike[str], channel: str | None = None) 
         raise SettingError(f"{table} has no image beside it; give it the name of its image", "folder")
     if not marked and not unmarked:
         raise SettingError(f"folder {path} holds no images and no results; give another", "folder")
-    return Laboratory(marked, unmarked)
+    return Laboratory(marked, unmarked, as_measured)
 
 
 def _images_in(folder: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from pyrodrop.detection.learning.scoring import match
 from pyrodrop.detection.network.weights import SHIPPED, Calibration, TrainedNetwork, read_weights, to_data
 from pyrodrop.workflows.commands.learn import learn
 from pyrodrop.workflows.learning import lesson
+from pyrodrop.workflows.learning.laboratory_folder import read_laboratory
 
 
 @pytest.fixture
@@ -69,6 +70,14 @@ def test_what_is_better_is_written_and_measures(
     measured = json.loads(capsys.readouterr().out)
     assert measured["n_droplets"] == pytest.approx(counts[0], abs=2)
     assert measured["weights"]["file"] == str(file)
+    # What measure has written can be learnt from, and it is known whether anybody has corrected it.
+    seen = read_laboratory(out)
+    assert ([len(image.circles) for image in seen.marked], seen.unmarked) == ([measured["n_droplets"]], [])
+    assert seen.as_measured == (out,)
+    table = tmp_path / "out" / "droplets.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    seen = read_laboratory(out)
+    assert ([len(image.circles) for image in seen.marked], seen.as_measured) == ([measured["n_droplets"] - 1], ())
 
 
 @pytest.mark.usefixtures("short")
