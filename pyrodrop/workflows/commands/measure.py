@@ -25,7 +25,7 @@ from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.measuring.weights_file import weights_file, weights_in_summary
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, pick_device, positive_whole, profiles_to_try, whole
-from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
+from pyrodrop.workflows.tiles.measure_tiles import LEAST_TILE, measure_tiles
 
 # A loss curve through fewer points says nothing that losses.csv does not.
 _FEWEST_LOSSES = 5
@@ -105,6 +105,8 @@ def measure_image(
     if tiles is not None:
         if path is None or read.pop("scale", 1.0) != 1.0:
             raise SettingError("tiles are for an IMAGE, without scale; give one, or leave tiles out", "tiles", "scale")
+        if positive_whole("tiles", tiles) < LEAST_TILE:
+            raise SettingError(f"tiles is {tiles}, expected at least {LEAST_TILE} px, to hold droplets", "tiles")
         how: dict[str, Any] = {"profile": profile, "channel": channel, "seed": seed, "progress": progress, **read}
         how["weights"] = weights
         workers = _cores() if tile_workers is None else positive_whole("tile_workers", tile_workers)
@@ -116,6 +118,7 @@ def measure_image(
     subject = read_subject(path, channel, read, _usual_channel)
     subject_pixels = subject.image if subject.channel == "all" else subject.pixels
     seed, network = whole("seed", seed), weights_file(weights)
+    profiles_to_try(profile)
     channels_of(subject_pixels)  # refuses what cannot be measured, before anything is said or written
     folder = open_folder(out)
     if progress:

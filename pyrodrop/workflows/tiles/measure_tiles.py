@@ -31,7 +31,7 @@ from pyrodrop.workflows.tiles.whole_image import WHOLE_IMAGE_FILES, facts_of, jo
 from pyrodrop.workflows.tiles.workers import Workers
 
 TILE_PX = 1_024
-_LEAST_TILE = 64
+LEAST_TILE = 64
 _FOLDER, _PLAN = "tiles", "plan.json"
 
 
@@ -85,9 +85,9 @@ def measure_tiles(
     started = time.perf_counter()
     profiles = profiles_to_try(profile)
     tile_px, seed, workers = positive_whole("tile_px", tile_px), whole("seed", seed), positive_whole("workers", workers)
-    if tile_px < _LEAST_TILE:
+    if tile_px < LEAST_TILE:
         raise SettingError(
-            f"tile_px is {tile_px}, expected at least {_LEAST_TILE}: a tile is to hold droplets", "tile_px"
+            f"tile_px is {tile_px}, expected at least {LEAST_TILE}: a tile is to hold droplets", "tile_px"
         )
     halo_px = None if halo_px is None else positive_whole("halo_px", halo_px)
     network = weights_file(weights)

@@ -108,3 +108,18 @@ def test_a_channel_that_is_not_there_is_refused_before_anything_is_written(pictu
     with pytest.raises(ImageError, match="gray"):
         measure_image(str(picture), str(tmp_path / "out"), channel="DAPI", progress=False)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [(["--profile", "cone"], "--profile is 'cone', expected one of"), (["--tiles", "5"], "--tiles is 5, expected at")],
+)
+def test_a_wrong_setting_is_one_line_that_names_its_flag_and_writes_nothing(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], says: str
+) -> None:
+    assert main(["measure", str(picture), "--out", str(tmp_path / "out"), *flags]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert says in said.err
+    assert not (tmp_path / "out").exists()
