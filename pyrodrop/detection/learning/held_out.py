@@ -12,7 +12,8 @@ from pyrodrop.detection.learning.patches import Block
 from pyrodrop.detection.learning.scoring import Judged, Scores, calibration_error, judge, total
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.network.architecture import CircleNetwork
-from pyrodrop.detection.network.peaks import cells_of, joined, peaks
+from pyrodrop.detection.network.both_ways import both_ways, cells_of_both
+from pyrodrop.detection.network.peaks import peaks
 from pyrodrop.detection.network.weights import Calibration
 
 MOST_GROUPS, LEAST_GROUP = 24, 40  # of proposals, for the calibration
@@ -60,9 +61,9 @@ def evaluate(
     for start in range(0, len(block.images), batch):
         part = slice(start, start + batch)
         channels = make_batch(block.images[part], block.circles[part]).channels
-        outputs = network(channels.to(device, memory_format=torch.channels_last))
+        ways = both_ways(network, channels.to(device, memory_format=torch.channels_last))
         for k, table in enumerate(block.circles[part]):
-            found = peaks(joined([cells_of(out, level, k) for level, out in enumerate(outputs)]))
+            found = peaks(cells_of_both(ways, k))
             circles = np.stack([found.x, found.y, np.exp(found.log_radius)], 1)
             inside = (np.abs(table[:, :2] + 0.5 - block.images.shape[-1] / 2) < block.images.shape[-1] / 2).all(1)
             weight = detectability_weight(torch.tensor(table[:, COLUMN.detectability])).numpy() * inside

@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.detection.network.architecture import FIELD, CircleNetwork
+from pyrodrop.detection.network.architecture import FIELD, CellOutputs, CircleNetwork
+from pyrodrop.detection.network.both_ways import both_ways, cells_of_both
 from pyrodrop.detection.network.cells import STRIDES
 from pyrodrop.detection.network.channels import BOX, ImageStatistics, input_channels
 from pyrodrop.detection.network.parts import Readable
-from pyrodrop.detection.network.peaks import Cells, cells_of, joined
+from pyrodrop.detection.network.peaks import Cells
 
 MARGIN = FIELD + STRIDES[-1] * math.ceil((BOX - 1) / STRIDES[-1])  # px around a window that have an effect on it
 
@@ -56,14 +57,16 @@ def cells_in(
     """
     y0, x0 = max(0, window.top - MARGIN), max(0, window.left - MARGIN)
     pixels = image[y0 : window.bottom + MARGIN, x0 : window.right + MARGIN]
-    seen = []
-    for level, outputs in enumerate(network(_channels(pixels, statistics, device))):
+
+    def own(level: int, outputs: CellOutputs) -> CellOutputs:
         stride = STRIDES[level]
         r, c = (window.top - y0) // stride, (window.left - x0) // stride
         n_rows, n_columns = -(-(window.bottom - window.top) // stride), -(-(window.right - window.left) // stride)
-        own = type(outputs)(*(o[..., r : r + n_rows, c : c + n_columns] for o in outputs))
-        seen.append(cells_of(own, level, row=window.top // stride, column=window.left // stride))
-    return joined(seen)
+        return CellOutputs(*(o[..., r : r + n_rows, c : c + n_columns] for o in outputs))
+
+    straight, turned = both_ways(network, _channels(pixels, statistics, device))
+    ways = [own(*each) for each in enumerate(straight)], [own(*each) for each in enumerate(turned)]
+    return cells_of_both(ways, row=window.top, column=window.left)
 
 
 def _channels(pixels: NDArray[np.float32], statistics: ImageStatistics, device: torch.device) -> Tensor:
