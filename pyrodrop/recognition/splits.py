@@ -1,6 +1,7 @@
 """Two fitted droplets that are one: decided by a fit without one of the two, and by what its residual gains.
 
-Or by one lying within the other and being much lower, since then what it explains is the other's own.
+Or by one lying within the other and being much lower, or taking away from it, since then what it explains is the
+other's own.
 
 The evidence of a droplet lets its neighbours adjust to first order only. Where two stand for one droplet, the one that
 stays would move to the middle and grow, which is further than that holds: each seems needed, and is not.
@@ -25,10 +26,10 @@ _WITHIN = 0.4
 
 
 def within(fit: JointFit, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which droplets lie within a much higher one that is present, (N,): they are its difference from the profile.
+    """Which droplets lie within a present one and are much lower or of the other sign, (N,): they are how it looks.
 
     No profile that all droplets share is exactly that of each, and the residual of a strong one stands far out of the
-    noise.
+    noise. What takes away from a droplet within it makes a rim or a core of it: nested edges of one droplet.
 
     Args:
         fit: the joint fit.
@@ -43,7 +44,9 @@ def within(fit: JointFit, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
     inner, outer = np.concatenate([near, near[:, ::-1]]).T
     apart = np.hypot(*(centres[inner] - centres[outer]).T)
     lower = height[inner] < _LOWER * height[outer]
-    inside = present[outer] & lower & (apart < half[outer] - _WITHIN * half[inner])
+    takes_away = (fit.amplitude[:, inner] * fit.amplitude[:, outer] / np.square(fit.noise)[:, None]).sum(0) < 0
+    narrower = half[inner] < half[outer]
+    inside = present[outer] & (lower | (takes_away & narrower)) & (apart < half[outer] - _WITHIN * half[inner])
     lies_within[inner[inside]] = True
     return lies_within
 

@@ -81,3 +81,11 @@ def test_what_is_low_and_within_a_droplet_is_that_droplets_own(
     fit = fitted(picture([host]), [host[:3], other[:3]]).with_droplets(x, y, r, height[None])
     assert within(fit, np.array([True, True])).tolist() == [False, expected]
     assert not within(fit, np.array([False, True])).any()
+
+
+@pytest.mark.parametrize(("inner", "expected"), [(-0.35, True), (0.35, False)])
+def test_what_takes_away_from_the_droplet_it_lies_in_is_how_that_looks(inner: float, expected: bool) -> None:
+    """A ring, drawn as one droplet less a narrower one, is one droplet; what adds as much is a droplet of its own."""
+    image = picture([(40.0, 30.0, 9.0, 0.4), (41.0, 30.0, 4.0, inner)])
+    fit = fitted(image, [(40.0, 30.0, 9.0), (41.0, 30.0, 4.0)])
+    assert within(fit, np.array([True, True])).tolist() == [False, expected]
