@@ -26,16 +26,18 @@ def ratio(d: Droplets, painted: Painted, sd: float) -> np.ndarray:
 
 
 def test_a_gaussian_spot_under_white_noise() -> None:
-    """The sum of squares of a Gaussian spot of height a and standard deviation s is pi a^2 s^2."""
+    """The sum of squares of a Gaussian spot of height a and standard deviation s is pi a^2 s^2, within q half-height
+    radii 1 - 2^(-2 q^2) of it.
+    """
     d, painted = spots([0.7])
-    s = 4.0 / math.sqrt(2 * math.log(2))
-    assert painted.energy[0] == pytest.approx(math.pi * 0.49 * s**2, rel=0.02)
-    assert ratio(d, painted, 0.1)[0] == pytest.approx(math.sqrt(math.pi) * 0.7 * s / 0.1, rel=0.2)
+    s, within = 4.0 / math.sqrt(2 * math.log(2)), 1 - 2 ** (-2 * 1.3**2)
+    assert painted.energy[0] == pytest.approx(within * math.pi * 0.49 * s**2, rel=0.02)
+    assert ratio(d, painted, 0.2)[0] == pytest.approx(math.sqrt(within * math.pi) * 0.7 * s / 0.2, rel=0.2)
 
 
 def test_it_grows_with_contrast_and_falls_with_noise() -> None:
-    d, painted = spots([0.2, 0.5, 1.0, -2.0])
-    clear, noisy = ratio(d, painted, 0.1), ratio(d, painted, 0.3)
+    d, painted = spots([0.2, 0.5, 1.0, -1.4])
+    clear, noisy = ratio(d, painted, 0.2), ratio(d, painted, 0.6)
     assert (np.diff(clear) > 0).all()
     np.testing.assert_allclose(clear / noisy, 3.0, rtol=1e-3)
 
@@ -89,8 +91,28 @@ def test_what_clipping_takes_is_told() -> None:
 
 
 def test_what_nobody_sees_is_not_asked_for_however_little_noise_there_is() -> None:
-    """People see differences of one to two parts in a hundred."""
+    """People see differences of one to two parts in a hundred of a level, which are two to four of the range."""
     d, painted = spots([0.7, 0.7])
-    seen, unseen = detectability(d, painted, np.full(LEVELS, 1e-12), 0.0, np.zeros(2), np.array([0.03, 0.005]))
+    seen, unseen = detectability(d, painted, np.full(LEVELS, 1e-12), 0.0, np.zeros(2), np.array([0.06, 0.01]))
     assert seen > 6
     assert unseen < 3
+
+
+def test_a_faint_spot_on_the_flank_of_a_strong_one_is_masked() -> None:
+    """Beside the strong one, three radii off, it is seen as if it were alone; a radius off it is not."""
+    seen = []
+    for far in (1.0, 3.5):
+        d = Droplets(2)
+        d.x, d.y, d.r, d.body, d.gauss = [30.0, 30.0 + far * 6], 32.0, [6.0, 4.0], [1.0, 0.08], 1.0
+        seen.append(ratio(d, paint(np.zeros((64, 96), np.float32), d, bank()[0, 0]), 0.001))
+    near, apart = seen
+    assert near[0] > 6  # the strong one
+    assert near[1] < 3
+    assert apart[1] > 6
+
+
+def test_equals_side_by_side_do_not_mask_each_other() -> None:
+    d = Droplets(9)
+    d.x, d.y = 30 + 12.0 * (np.arange(9) % 3), 30 + 12.0 * (np.arange(9) // 3)
+    d.r, d.body, d.edge = 6.0, 1.0, 0.5
+    assert ratio(d, paint(np.zeros((84, 84), np.float32), d, bank()[0, 0]), 0.001).min() > 6
