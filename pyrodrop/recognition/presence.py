@@ -31,6 +31,7 @@ from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.rendering import profile_named
+from pyrodrop.results.statistics.counts import LIKELY
 
 Array = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, A
     against_white = np.arcsinh(fit.evidence.log_bayes_white + prior)
     against_all = np.arcsinh(fit.evidence.log_bayes + prior)
     constant = np.ones(len(explained))
-    alike = np.clip(log_membership(fit, candidates.proposed >= 0.5), -20.0, 20.0)
+    alike = np.clip(log_membership(fit, candidates.proposed >= LIKELY), -20.0, 20.0)
     return (
         np.stack([explained, explained * against_white], 1),
         np.stack([constant, against_all, alike], 1),

@@ -21,6 +21,7 @@ from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
 from pyrodrop.recognition.splits import needless, suspects, united, within
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
+from pyrodrop.results.statistics.counts import LIKELY
 
 Array = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def recognise(
         candidates = Candidates.of_proposals(proposals)
     white = pixel_noise(channels)
     if scales is None:
-        likely = candidates.radius[candidates.proposed >= 0.5]
+        likely = candidates.radius[candidates.proposed >= LIKELY]
         usual = likely if len(likely) else candidates.radius
         scales = image_scales(channels, float(np.median(usual)) if len(usual) else 8.0)
     rough: dict[str, Any] = {"scales": scales, "max_steps": 2 * _ROUGH, "tolerance": _ROUGH_TOLERANCE}
@@ -93,7 +94,7 @@ def recognise(
             again = fit_jointly(channels, fit.x, fit.y, fit.half_radius / other.half_share, profile=better, **rough)
             fit, candidates = _completed(channels, again, candidates, white)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to them.
-    present = presence_of(fit, candidates, white) >= 0.5
+    present = presence_of(fit, candidates, white) >= LIKELY
     # What the network has not proposed is there only if it is likelier than not: hundreds of doubtful peaks of a
     # residual would add up to droplets where nothing is.
     kept = (candidates.proposed > 0) | (present & ~within(fit, present))
@@ -116,7 +117,7 @@ def recognised_again(channels: Array, seen: Recognised) -> Recognised:
 
 def _explains(fit: JointFit, candidates: Candidates, white: Array) -> bool:
     """Whether the model explains half of the droplets to within the noise; else the residual shows where it fails."""
-    present = presence_of(fit, candidates, white) >= 0.5
+    present = presence_of(fit, candidates, white) >= LIKELY
     if not present.any():
         return float(np.mean(fit.residuals.reduced_chi_square)) < EXPLAINED
     return float(np.median(misfit_of(fit, white)[present])) < EXPLAINED
@@ -172,7 +173,7 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
         radius=np.where(moved, one.r * share, candidates.radius),
     )
     without = _again(channels, one, kept, origins.those(kept))
-    members = presence_of(fit, candidates, white) >= 0.5
+    members = presence_of(fit, candidates, white) >= LIKELY
     odds = np.log(max(float(members.sum()), 1.0)) + log_membership(fit, members)[taken]
     needed = taken[~needless(fit, without, taken, odds)]
     if not len(needed):

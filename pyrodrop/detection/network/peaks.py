@@ -1,4 +1,4 @@
-"""From the probabilities of cells to circles.
+"""From what the network says of each cell of its grids to circles, each once.
 
 Cells near each other often speak of one droplet: a centre between two cells, a radius between two bins. Their
 probabilities sum to the expected number of droplets there, so a peak takes up all that is said of its circle, and the

@@ -7,6 +7,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pyrodrop.results.page.number_format import UNKNOWN, decimals_for
+from pyrodrop.results.statistics.counts import LIKELY
 
 # Rows that are in the page itself; a script shows the others, so many at a time.
 FIRST_ROWS = 100
@@ -79,7 +80,7 @@ def circles(table: pd.DataFrame) -> Markup:
 
 def kind_of(presence: float, flags: str) -> str:
     """How a circle is drawn: "doubtful", "flagged" or plain."""
-    return "doubtful" if not presence >= 0.5 else "flagged" if flags else ""
+    return "doubtful" if not presence >= LIKELY else "flagged" if flags else ""
 
 
 KINDS = {"": "droplet", "flagged": "droplet with a flag", "doubtful": "rather not a droplet: presence below one half"}

@@ -11,6 +11,8 @@ from pyrodrop.results.statistics.shared_doubt import central_log_odds, shared_va
 
 Array = NDArray[np.float64]
 
+# The presence from which a droplet is likelier there than not: drawn as one, and taken for an example of its kind.
+LIKELY = 0.5
 # So many droplets are added one after the other, all such blocks at once; blocks are then convolved with each other.
 _BLOCK = 64
 # Ends of a distribution that are less likely than this are left out: of a million droplets they add up to 1e-20.

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 
-from pyrodrop.results.statistics.counts import presences
+from pyrodrop.results.statistics.counts import LIKELY, presences
 
 Array = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def size_histogram(
     p = np.ones(d.shape[1]) if presence is None else presences(presence)
     if len(p) != d.shape[1]:
         raise ValueError(f"presence has {len(p)} entries for {d.shape[1]} droplets: give one a droplet.")
-    likely = np.median(d, 0)[p >= 0.5]
+    likely = np.median(d, 0)[p >= LIKELY]
     if logarithmic is None:
         low, high = np.quantile(likely, [0.05, 0.95]) if len(likely) else (1.0, 1.0)
         logarithmic = bool(high / low > _WIDE)

@@ -19,6 +19,7 @@ from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.candidates import OfWhole as OfWhole
 from pyrodrop.recognition.recognise import Recognised, recognise, recognised_again
+from pyrodrop.results.statistics.counts import LIKELY
 from pyrodrop.workflows.measuring.assembly import measurement_of
 from pyrodrop.workflows.measuring.cut_droplets import filled, unexplained_pixels
 from pyrodrop.workflows.measuring.measure import measured_image
@@ -108,7 +109,7 @@ def measure_part(
 
 def _radii(recognised: Recognised) -> Float[ndarray, " n"]:
     """Radii in px of the droplets that are present: the larger of r and that of half height."""
-    present = recognised.presence >= 0.5
+    present = recognised.presence >= LIKELY
     return np.asarray(np.maximum(recognised.fit.r, recognised.fit.half_radius)[present])
 
 

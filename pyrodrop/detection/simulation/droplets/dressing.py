@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
+from pyrodrop.rendering.profiles.gaussian import HALF_SHARE
+
 from ..chance import choose, vary
 from .columns import LINEAR, SPHERE, Droplets
-from .rims import HALF
 
 Rng = np.random.Generator
 
@@ -17,12 +18,12 @@ def rim(rng: Rng, d: Droplets, blur: float, height: float, share: float, inward:
     d.ring1 = height
     d.ring1_w = np.clip(vary(rng, n, share, 0.08) * d.r, 0.35, 0.4 * d.r)
     d.ring1_in = inward
-    d.ring1_at = HALF * np.hypot(d.ring1_w, blur)
+    d.ring1_at = HALF_SHARE * np.hypot(d.ring1_w, blur)
 
 
 def within_rim(d: Droplets) -> None:
     """Let the body end where the rim begins, so that a rim of the other sign is not lost in it."""
-    d.core, d.core_r = d.body, np.maximum(1 - (d.ring1_at + HALF * d.ring1_w) / d.r, 0.2)
+    d.core, d.core_r = d.body, np.maximum(1 - (d.ring1_at + HALF_SHARE * d.ring1_w) / d.r, 0.2)
     d.core_edge = np.maximum(0.3, 0.7 * d.ring1_w)
     d.body = 0.0
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pyrodrop.rendering.profiles.gaussian import HALF_SHARE
+
 from ..chance import choose, vary
 from .columns import LINEAR, SPHERE, STEP, Droplets
 from .dressing import fringes, highlights, light_from_a_side, rim, textured, uneven, within_rim
-from .rims import HALF
 
 Rng = np.random.Generator
 
@@ -65,7 +66,7 @@ def rimmed(rng: Rng, d: Droplets, blur: float) -> None:
     if rng.random() < 0.5:
         d.ring2 = rng.uniform(0.1, 0.7)
         d.ring2_w = d.ring1_w * rng.uniform(0.5, 1.5)
-        d.ring2_at = -HALF * d.ring2_w - rng.uniform(0.2, 1.0) * d.ring1_w
+        d.ring2_at = -HALF_SHARE * d.ring2_w - rng.uniform(0.2, 1.0) * d.ring1_w
     if rng.random() < 0.2:
         fringes(rng, d, inwards=False)
     if rng.random() < 0.3:

@@ -1,16 +1,16 @@
 """Where the outer rim of a droplet lies after the blur: the radius that is asked for."""
 
-import math
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import i0e
 
+from pyrodrop.rendering.profiles.gaussian import HALF_SHARE
+
 from .columns import Droplets
 
 Floats = NDArray[np.float64]
-HALF = math.sqrt(2 * math.log(2))  # of a Gaussian: from its centre to half its height, in standard deviations
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +35,7 @@ def blurred_disc(r: Floats, blur: Floats) -> Floats:
     radii, widths = _spread()
     s = blur / r
     # A far wider blur makes a Gaussian of variance r^2 / 4 + blur^2 of it.
-    return np.where(s > 15, HALF * np.hypot(0.5 * r, blur), r * np.interp(s, widths, radii))
+    return np.where(s > 15, HALF_SHARE * np.hypot(0.5 * r, blur), r * np.interp(s, widths, radii))
 
 
 def rim_after(droplets: Droplets, blur: float) -> Floats:
@@ -50,6 +50,6 @@ def rim_after(droplets: Droplets, blur: float) -> Floats:
         blur: standard deviation in px of the painted grid.
     """
     r, edge = droplets.r, np.minimum(droplets.edge, 0.5 * droplets.r)
-    spot = np.hypot(r, HALF * blur)
+    spot = np.hypot(r, HALF_SHARE * blur)
     body = blurred_disc(r + edge**2 / (2 * r), np.hypot(edge, blur))
     return np.where(droplets.ring1 != 0, r, droplets.gauss * spot + (1 - droplets.gauss) * body)
