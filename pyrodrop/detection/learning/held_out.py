@@ -16,7 +16,7 @@ from pyrodrop.detection.network.both_ways import both_ways, cells_of_both
 from pyrodrop.detection.network.peaks import peaks
 from pyrodrop.detection.network.weights import Calibration
 
-MOST_GROUPS, LEAST_GROUP = 24, 40  # of proposals, for the calibration
+MOST_GROUPS, LEAST_GROUP = 40, 40  # of proposals, for the calibration
 LEAST_SCORED = 0.05  # proposals under this are not counted in the calibration error: nearly all would be right
 
 
