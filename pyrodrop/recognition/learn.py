@@ -30,7 +30,7 @@ from pyrodrop.detection.simulation.patches import simulate_patches
 from pyrodrop.recognition.agreement import Views, fit_errors, log_densities, log_prior_odds, views_of
 from pyrodrop.recognition.learnt import FILE
 from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, network_log_odds, signs
-from pyrodrop.recognition.recognise import recognise
+from pyrodrop.recognition.recognise import LEAST, recognise
 from pyrodrop.recognition.shared_errors import intraclass_correlation
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.rendering.profiles import automatic_profiles
@@ -65,7 +65,10 @@ class Lesson(NamedTuple):
         """What one simulated patch (H, W) with circles (m, 8) teaches."""
         low, high = np.quantile(image, [0.001, 0.999])
         channels = ((image - low) / max(float(high - low), 1e-12)).astype(np.float64)[None]
-        seen, white = recognise(channels, channels[0], automatic_profiles()), pixel_noise(channels)
+        # Those that would be left out are to be learnt from, too: what was chosen by the last weights would teach that
+        # all candidates are droplets.
+        seen = recognise(channels, channels[0], automatic_profiles(), least_of_residual=LEAST)
+        white = pixel_noise(channels)
         fit, candidates, places = seen.fit, seen.candidates, seen.places
         truth = circles[:, [COLUMN.x, COLUMN.y, COLUMN.radius]].astype(np.float64)
         number, true = match(np.stack([places.x, places.y], 1), truth)

@@ -57,6 +57,7 @@ def recognise(
     profiles: Sequence[str],
     whole: OfWhole = NOTHING_KNOWN,
     weights: Path = SHIPPED,
+    least_of_residual: float = LIKELY,
 ) -> Recognised:
     """Find the droplets of an image, fit them jointly, and say of each how likely it is a droplet.
 
@@ -70,6 +71,7 @@ def recognise(
         profiles: those to choose from by their evidence.
         whole: what is known of the image that this one is a part of.
         weights: the file of the network.
+        least_of_residual: what stands out of the residual is left out if it is less likely than this.
     """
     candidates, scales = whole.candidates, whole.scales
     if candidates is None:
@@ -94,10 +96,10 @@ def recognise(
             again = fit_jointly(channels, fit.x, fit.y, fit.half_radius / other.half_share, profile=better, **rough)
             fit, candidates = _completed(channels, again, candidates, white)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to them.
-    present = presence_of(fit, candidates, white) >= LIKELY
+    presence = presence_of(fit, candidates, white)
     # What the network has not proposed is there only if it is likelier than not: hundreds of doubtful peaks of a
     # residual would add up to droplets where nothing is.
-    kept = (candidates.proposed > 0) | (present & ~within(fit, present))
+    kept = (candidates.proposed > 0) | ((presence >= least_of_residual) & ~within(fit, presence >= LIKELY))
     candidates = candidates.those(kept)
     fit = _again(channels, fit, kept, candidates, 50)
     presence = presence_of(fit, candidates, white)
