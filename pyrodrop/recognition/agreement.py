@@ -10,9 +10,9 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
     errors of a fit that does, beyond its own posterior:   c g of log radius, d g of x and y over the radius
 
 If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with
-the same centre, or, as often, on something else, and the network's word stands. Some of both errors is the same for all
-droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to f are
-learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
+the same centre, or, as often, on something else, and the network's word stands. Some of the fit's error is the same for
+all droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to f
+are learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
 """
 
 from typing import NamedTuple
@@ -45,8 +45,8 @@ class Agreed(NamedTuple):
 
     x, y, radius: px. sd: standard deviations of x and y in px and of log radius, (N, 3). share: of the joint fit in
     each of these three, 0 where the network's word stands and 1 where it has none, (N, 3). fit_sd: what the joint fit
-    alone would give as sd, (N, 3). common: how far each of the three goes with two normal numbers that all droplets
-    share, (N, 3, 2); their squares are part of those of sd.
+    alone would give as sd, (N, 3). common: how far each of the three goes with a normal number that all droplets
+    share, (N, 3); its square is part of that of sd.
     """
 
     x: Array
@@ -143,38 +143,28 @@ def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
     unit = np.column_stack([candidates.radius, candidates.radius, np.ones(len(proposed))])
     fit_sd = whole.fit_sd * unit
     sd, share = fit_sd.copy(), np.ones_like(fit_sd)
-    shift, common = np.zeros_like(fit_sd), np.zeros((*fit_sd.shape, 2))
+    shift, common = np.zeros_like(fit_sd), np.zeros_like(fit_sd)
     if proposed.any():
         views = Views(*(values[proposed] for values in whole))
         errors = fit_errors(views, weights)
         right, wrong = log_densities(views.apart, np.hypot(errors, views.network_sd), views.far)
         prior = log_prior_odds(views, weights)
         sits = log_expit(prior) + right >= log_expit(-prior) + wrong
-        for k, (of_fit, of_network) in enumerate(_shared_shares()):
-            fit_part = np.sqrt(of_fit * np.maximum(errors[:, k] ** 2 - views.fit_sd[:, k] ** 2, 0.0))
-            network_part = np.sqrt(of_network) * views.network_sd[:, k]
-            own = np.sqrt(errors[:, k] ** 2 - fit_part**2), np.sqrt(views.network_sd[:, k] ** 2 - network_part**2)
-            apart = views.apart[sits, k], np.hypot(*own)[sits]
-            mean, covariance = shared_posterior(*apart, fit_part[sits], network_part[sits])
-            precision, other = own[0] ** -2.0, own[1] ** -2.0
-            part = np.where(sits, precision / (precision + other), 0.0)
-            loads = -np.stack([part * fit_part, (1 - part) * network_part], 1)
-            shift[proposed, k] = loads @ mean
-            common[proposed, k] = loads @ np.linalg.cholesky(covariance)
-            share[proposed, k] = part
-            alone = np.where(sits, (precision + other) ** -0.5, own[1])
-            sd[proposed, k] = np.hypot(alone, np.linalg.norm(common[proposed, k], axis=1))
+        of_place, of_radius = learnt("shared errors").tolist()
+        for k, shared in enumerate((of_place, of_place, of_radius)):
+            fit_part = np.sqrt(shared * np.maximum(errors[:, k] ** 2 - views.fit_sd[:, k] ** 2, 0.0))
+            own, other = np.sqrt(errors[:, k] ** 2 - fit_part**2), views.network_sd[:, k]
+            mean, deviation = shared_posterior(views.apart[sits, k], np.hypot(own, other)[sits], fit_part[sits])
+            part = np.where(sits, own**-2.0 / (own**-2.0 + other**-2.0), 0.0)
+            share[proposed, k], shift[proposed, k] = part, -part * fit_part * mean
+            common[proposed, k] = part * fit_part * deviation
+            alone = np.where(sits, (own**-2.0 + other**-2.0) ** -0.5, other)
+            sd[proposed, k] = np.hypot(alone, common[proposed, k])
         sd[proposed] *= unit[proposed]
     found = np.where(share > 0, np.stack([fit.x, fit.y, np.log(fit.half_radius)], 1), 0.0)
     said = np.stack([candidates.x, candidates.y, np.log(candidates.radius)], 1)
     x, y, log_radius = (share * found + (1 - share) * said + shift * unit).T
-    return Agreed(x, y, np.exp(log_radius), sd, share, fit_sd, common * unit[..., None])
-
-
-def _shared_shares() -> tuple[tuple[float, float], ...]:
-    """Of x, y and log radius: the shares of the fit's and of the network's variance that an image's droplets share."""
-    fit_place, fit_radius, network_place, network_radius = learnt("shared errors").tolist()
-    return ((fit_place, network_place),) * 2 + ((fit_radius, network_radius),)
+    return Agreed(x, y, np.exp(log_radius), sd, share, fit_sd, common * unit)
 
 
 def agreed_draws(
@@ -188,9 +178,8 @@ def agreed_draws(
         places: what is agreed on.
         generator: of random numbers.
     """
-    shared = np.square(places.common).sum(-1)
-    rest = np.sqrt(np.maximum(places.sd**2 - shared - (places.share * places.fit_sd) ** 2, 0.0))
-    together = np.einsum("nkj,dkj->kdn", places.common, generator.standard_normal((len(drawn["x_px"]), 3, 2)))
+    rest = np.sqrt(np.maximum(places.sd**2 - places.common**2 - (places.share * places.fit_sd) ** 2, 0.0))
+    together = places.common.T[:, None] * generator.standard_normal((3, len(drawn["x_px"]), 1))
     noise = generator.standard_t(_FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
     joint = drawn["x_px"] - fit.x, drawn["y_px"] - fit.y, np.log(drawn["radius_px"] / fit.half_radius)
     x, y, log_radius = (places.share[:, k] * joint[k] + rest[:, k] * noise[k] + together[k] for k in range(3))

@@ -48,7 +48,7 @@ class Lesson(NamedTuple):
 
     proposed, correct: which were proposed, and which are droplets. views: what fit and network say of the proposed that
     are droplets, n of them. error: the joint fit's x, y and log radius less the truth, in units as those of views,
-    (n, 3). network_error: the network's.
+    (n, 3).
     """
 
     network: Array
@@ -58,7 +58,6 @@ class Lesson(NamedTuple):
     correct: NDArray[np.bool_]
     views: Views
     error: Array
-    network_error: Array
 
     @classmethod
     def of_patch(cls, image: NDArray[np.float32], circles: NDArray[np.float32]) -> "Lesson":
@@ -94,10 +93,7 @@ class Lesson(NamedTuple):
             ],
             1,
         )
-        said = error - views.apart
-        return cls(
-            network[counts], first[counts], second[counts], proposed[counts], correct[counts], views, error, said
-        )
+        return cls(network[counts], first[counts], second[counts], proposed[counts], correct[counts], views, error)
 
 
 def joined(lessons: list[Lesson]) -> Lesson:
@@ -114,7 +110,6 @@ def joined(lessons: list[Lesson]) -> Lesson:
         all_of(lambda lesson: lesson.correct),
         Views(*(np.concatenate(values) for values in zip(*(lesson.views for lesson in lessons), strict=True))),
         all_of(lambda lesson: lesson.error),
-        all_of(lambda lesson: lesson.network_error),
     )
 
 
@@ -164,19 +159,17 @@ def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]
 
 
 def shares_of_errors(lessons: Sequence[Lesson], weights: Array) -> Array:
-    """Of the variance of errors the shares that an image's droplets share, (4,): fit's centre, radius, network's both.
+    """Of the variance of the fit's errors the shares that an image's droplets share, of centre and radius, (2,).
 
     weights: those of ``agreement``. Only fits whose own posterior is the lesser part of their errors tell of the rest.
     """
-    fit: tuple[list[Array], list[Array]] = ([], [])
-    network: tuple[list[Array], list[Array]] = ([], [])
+    shared: tuple[list[Array], list[Array]] = ([], [])
     for lesson in lessons:
         sd = fit_errors(lesson.views, weights)
         for k, of in ((0, 0), (1, 0), (2, 1)):
             beyond = lesson.views.fit_sd[:, k] < sd[:, k] / 2
-            fit[of].append((lesson.error[:, k] / sd[:, k])[beyond])
-            network[of].append(lesson.network_error[:, k] / lesson.views.network_sd[:, k])
-    return np.array([intraclass_correlation(errors) for errors in (*fit, *network)])
+            shared[of].append((lesson.error[:, k] / sd[:, k])[beyond])
+    return np.array([intraclass_correlation(errors) for errors in shared])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -221,7 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     record["agreement"] = _rounded(weights)
     _tell("agreement: " + ", ".join(map("{} {:.3f}".format, ("a", "b", "log c", "log d", "f"), weights)))
     record["shared errors"] = _rounded(shares_of_errors(lessons, weights))
-    _tell(f"shared errors, of fit and network, centre and radius: {record['shared errors']}")
+    _tell(f"shared errors of the fit, of centre and radius: {record['shared errors']}")
     beside = asked.out.with_suffix(".writing")
     beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     os.replace(beside, asked.out)

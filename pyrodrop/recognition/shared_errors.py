@@ -1,14 +1,14 @@
-"""Errors of centre and radius that all droplets of an image share.
+"""Errors of centre and radius that a joint fit makes alike on all droplets of an image.
 
-Droplets of an image look alike, and a fit whose profile is not quite theirs is wrong by as much on each; so is a
-network that takes the halo for the rim. With w_i the fit's error at droplet i beyond its own posterior and v_i the
-network's, standard deviations of whose squares the shares q_f and q_n are common, and with b, a ~ Normal(0, 1),
+Droplets of an image look alike, and a fit whose profile is not quite theirs is wrong by as much on each. With w_i the
+fit's error at droplet i beyond its own posterior, of whose square the share q is common, and b ~ Normal(0, 1),
 
-    fit_i = t_i + w_i q_f^(1/2) b + own error,        network_i = t_i + v_i q_n^(1/2) a + own error.
+    fit_i = t_i + w_i q^(1/2) b + own error,        network_i = t_i + own error,
 
-How the two differ over all droplets says what b and a are, the more the more droplets there are, though not which of
-the two it is: that is left to their prior. q_f and q_n are intraclass correlations of the errors on simulated images
-(Fisher, *Statistical Methods for Research Workers*, 1925), learnt by ``recognition.learn``.
+how the two differ over all droplets says what b is, the more the more droplets there are. q is the intraclass
+correlation of the fit's errors on simulated images (Fisher, *Statistical Methods for Research Workers*, 1925), learnt
+by ``recognition.learn``. The network's errors are correlated, too, but to let them share a number of their own makes
+radii worse: then the fit's error is put down to the network where a look is strange to both.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,16 @@ Array = NDArray[np.float64]
 _FARTHEST = 3.0  # standard deviations beyond which an error is another kind of error
 
 
-def shared_posterior(apart: Array, own_sd: Array, fit_part: Array, network_part: Array) -> tuple[Array, Array]:
-    """Mean (2,) and covariance (2, 2) of b and a, from n droplets on which fit and network differ by ``apart``.
+def shared_posterior(apart: Array, own_sd: Array, fit_part: Array) -> tuple[float, float]:
+    """Mean and standard deviation of b, from n droplets on which fit and network differ by ``apart``.
 
     Args:
         apart: fit less network, (n,).
         own_sd: standard deviation of what is not shared of that, (n,).
-        fit_part, network_part: standard deviations of the shared part of each one's error, (n,).
+        fit_part: standard deviation of the shared part of the fit's error, (n,).
     """
-    loads = np.stack([fit_part, -network_part], 1)
-    precision = np.eye(2) + loads.T @ (loads / own_sd[:, None] ** 2)
-    covariance = np.asarray(np.linalg.inv(precision), np.float64)
-    return covariance @ (loads.T @ (apart / own_sd**2)), covariance
+    precision = 1 + float(np.square(fit_part / own_sd).sum())
+    return float((fit_part * apart / own_sd**2).sum()) / precision, precision**-0.5
 
 
 def intraclass_correlation(errors: Sequence[Array]) -> float:

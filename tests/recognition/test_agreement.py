@@ -71,7 +71,7 @@ def test_draws_are_of_what_is_agreed_on(fit: JointFit) -> None:
     share = np.repeat(np.array([0.0, 1.0])[np.arange(n) % 2][:, None], 3, 1)
     own = np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]])
     places = Agreed(
-        fit.x + 1, fit.y, 1.2 * fit.half_radius, np.where(share == 1, own, sd), share, own, np.zeros((n, 3, 2))
+        fit.x + 1, fit.y, 1.2 * fit.half_radius, np.where(share == 1, own, sd), share, own, np.zeros((n, 3))
     )
     rng = np.random.default_rng(1)
     drawn = {
@@ -95,5 +95,5 @@ def test_an_error_that_the_fit_makes_on_all_droplets_is_taken_off(poor: JointFit
     assert places.share[:, 2].min() > 0.05
     between = places.share[:, 2] * np.log(poor.half_radius) + (1 - places.share[:, 2]) * np.log(candidates.radius)
     assert np.median(np.log(places.radius) - between) < -0.01
-    assert (np.square(places.common[:, 2]).sum(1) < places.sd[:, 2] ** 2).all()
-    assert np.linalg.norm(places.common[:, 2], axis=1).min() > 0.003
+    assert (np.abs(places.common[:, 2]) < places.sd[:, 2]).all()
+    assert places.common[:, 2].min() > 0.001
