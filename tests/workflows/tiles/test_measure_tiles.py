@@ -87,10 +87,14 @@ def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
     image, truth = droplets_on_seams(seed)
     one = pyrodrop.measure(image, profile="gaussian")
     summary = measure_tiles(image, tmp_path, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
-    whole, tiled = one.table, likely(tmp_path)
+    # Those that are likelier there than not: how many rows there are is the count's median, which a hundredth of a
+    # droplet may move by one.
+    whole, tiled = (t[t["presence"] >= 0.5] for t in (one.candidates, pd.read_csv(tmp_path / "candidates.csv")))
+    assert abs(len(likely(tmp_path)) - len(one.table)) <= 1
+    assert len(likely(tmp_path)) == summary["n_droplets"]
     assert summary["tiles"]["number"] == 4
     assert summary["tiles"]["seen_twice"] >= 13  # those on seams
-    assert len(tiled) == len(whole) == len(truth) == summary["n_droplets"]
+    assert len(tiled) == len(whole) == len(truth)
     distance, nearest = matched(whole[["x_px", "y_px"]].to_numpy(), tiled[["x_px", "y_px"]].to_numpy())
     assert sorted(nearest) == list(range(len(tiled)))
     # How far a droplet's fit is believed goes by what it leaves over, which a tile and the whole have a little
