@@ -30,11 +30,10 @@ from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.presence import explained_share
 from pyrodrop.recognition.shared_errors import shared_posterior
+from pyrodrop.recognition.succession import FREEDOM
 
 Array = NDArray[np.float64]
 
-# Degrees of freedom of the network's errors, as it was trained.
-_FREEDOM = 5.0
 # Within these, e and g are told apart: below, noise is all there is; above, the droplet is not explained at all.
 _LEAST, _MOST = 1e-4, 3.0
 _DRAWS = 300  # that give a standard deviation to 4 %
@@ -122,8 +121,8 @@ def log_densities(apart: Array, sd: Array, far: Array) -> tuple[Array, Array]:
     Each error has a Student t of 5 degrees of freedom. On another edge the log radius is any that the fit may reach,
     the centre as good; on something else the centre, too, is anywhere that the fit may reach.
     """
-    unit = np.sqrt((_FREEDOM - 2) / _FREEDOM) * sd
-    log_density = student.logpdf(apart / unit, _FREEDOM) - np.log(unit)
+    unit = np.sqrt((FREEDOM - 2) / FREEDOM) * sd
+    log_density = student.logpdf(apart / unit, FREEDOM) - np.log(unit)
     centre = log_density[:, 0] + log_density[:, 1]
     wrong = np.logaddexp(centre, -2 * np.log(2 * far)) - np.log(2.0) - np.log(2 * np.log(FAR_FACTOR))
     return centre + log_density[:, 2], wrong
@@ -180,7 +179,7 @@ def agreed_draws(
     """
     rest = np.sqrt(np.maximum(places.sd**2 - places.common**2 - (places.share * places.fit_sd) ** 2, 0.0))
     together = places.common.T[:, None] * generator.standard_normal((3, len(drawn["x_px"]), 1))
-    noise = generator.standard_t(_FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
+    noise = generator.standard_t(FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((FREEDOM - 2) / FREEDOM)
     joint = drawn["x_px"] - fit.x, drawn["y_px"] - fit.y, np.log(drawn["radius_px"] / fit.half_radius)
     x, y, log_radius = (places.share[:, k] * joint[k] + rest[:, k] * noise[k] + together[k] for k in range(3))
     return drawn | {

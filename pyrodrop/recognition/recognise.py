@@ -19,6 +19,7 @@ from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
 from pyrodrop.recognition.splits import needless, suspects, united, within
+from pyrodrop.recognition.succession import succeeded
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.results.statistics.counts import LIKELY
@@ -127,7 +128,7 @@ def _explains(fit: JointFit, candidates: Candidates, white: Array) -> bool:
 
 def _thinned(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> tuple[JointFit, Candidates]:
     """The fit without the candidates that are not present. Of two that stand for one droplet each makes the other
-    needless: only the weaker of neighbours goes at once.
+    needless: only the weaker of neighbours goes at once, and the other takes over its words if they are the better.
     """
     for _ in range(_THINNINGS):
         presence = presence_of(fit, candidates, white)
@@ -138,8 +139,9 @@ def _thinned(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
         for k in doubtful[np.argsort(presence[doubtful], kind="stable")]:
             near = np.hypot(fit.x - fit.x[k], fit.y - fit.y[k]) < fit.r + fit.r[k]
             going[k] = not (near & going).any()
-        candidates = candidates.those(~going)
-        fit = _again(channels, fit, ~going, candidates)
+        kept, gone = candidates.those(~going), candidates.those(going)
+        fit = _again(channels, fit, ~going, kept)
+        candidates = succeeded(kept, gone, fit.x, fit.y, fit.half_radius)
     return fit, candidates
 
 
@@ -166,26 +168,15 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
     if not len(taken):
         return fit, candidates
     kept = ~np.isin(np.arange(len(fit.x)), taken)
-    one = united(fit, taken)
-    moved = (one.x != fit.x) | (one.r != fit.r)
-    share = profile_named(fit.profile).half_share
-    origins = candidates._replace(
-        x=np.where(moved, one.x, candidates.x),
-        y=np.where(moved, one.y, candidates.y),
-        radius=np.where(moved, one.r * share, candidates.radius),
-    )
-    without = _again(channels, one, kept, origins.those(kept))
+    without = _again(channels, united(fit, taken), kept, candidates.those(kept))
     members = presence_of(fit, candidates, white) >= LIKELY
     odds = np.log(max(float(members.sum()), 1.0)) + log_membership(fit, members)[taken]
     needed = taken[~needless(fit, without, taken, odds)]
-    if not len(needed):
-        return without, origins.those(kept)
-    kept[needed] = True
-    undone = united(fit, np.setdiff1d(taken, needed))
-    moved = (undone.x != fit.x) | (undone.r != fit.r)
-    x, y, radius = (np.where(moved, *both) for both in zip(origins[:3], candidates[:3], strict=True))
-    origins = candidates._replace(x=x, y=y, radius=radius)
-    return _again(channels, undone, kept, origins.those(kept)), origins.those(kept)
+    if len(needed):
+        kept[needed] = True
+        without = _again(channels, united(fit, np.setdiff1d(taken, needed)), kept, candidates.those(kept))
+    rest, gone = candidates.those(kept), candidates.those(~kept)
+    return without, succeeded(rest, gone, without.x, without.y, without.half_radius)
 
 
 def _in_residual(fit: JointFit) -> Candidates:
