@@ -19,7 +19,7 @@ from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
 from pyrodrop.recognition.splits import needless, suspects, united, within
-from pyrodrop.recognition.succession import succeeded
+from pyrodrop.recognition.succession import first_words, succeeded
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.results.statistics.counts import LIKELY
@@ -84,7 +84,11 @@ def recognise(
         usual = likely if len(likely) else candidates.radius
         scales = image_scales(channels, float(np.median(usual)) if len(usual) else 8.0)
     rough: dict[str, Any] = {"scales": scales, "max_steps": 2 * _ROUGH, "tolerance": _ROUGH_TOLERANCE}
+    first = first_words(candidates)
+    afterthoughts, candidates = candidates.those(~first), candidates.those(first)
     fit, evidence = fit_best_profile(channels, *candidates[:3], profiles=profiles, weight=candidates.proposed, **rough)
+    if len(afterthoughts.x):
+        fit, candidates = _with(channels, fit, candidates, afterthoughts, white)
     fit, candidates = _completed(channels, fit, candidates, white)
     if len(profiles) > 1 and len(candidates.x) and _explains(fit, candidates, white):
         # With all droplets in place, what was taken for the profile may have been what was missing.

@@ -6,6 +6,7 @@ droplet's light, and which of them is left with it hangs on a digit: what the ne
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from scipy.stats import t as student
 
 from pyrodrop.recognition.candidates import Candidates
@@ -52,3 +53,23 @@ def succeeded(kept: Candidates, gone: Candidates, x: Array, y: Array, radius: Ar
             for values, others in zip(taken, gone, strict=True):
                 values[heirs[n]] = others[free[m]]
     return Candidates(*taken)
+
+
+def first_words(candidates: Candidates) -> NDArray[np.bool_]:
+    """Which of N candidates have no likelier one about the same place and size, (N,).
+
+    The centre of such a one lies within the circle of the larger, and the radii differ by less than a factor of 2.
+    """
+    first = np.ones(len(candidates.x), bool)
+    if len(first) < 2:
+        return first
+    centres = np.stack([candidates.x, candidates.y], 1)
+    pairs = cKDTree(centres).query_pairs(float(candidates.radius.max()), output_type="ndarray")
+    apart = np.hypot(*(centres[pairs[:, 0]] - centres[pairs[:, 1]]).T)
+    of_one = (apart < candidates.radius[pairs].max(1)) & (
+        np.abs(np.diff(np.log(candidates.radius[pairs]))[:, 0]) < np.log(2)
+    )
+    pairs = pairs[of_one]
+    less = candidates.proposed[pairs[:, 0]] < candidates.proposed[pairs[:, 1]]
+    first[np.where(less, pairs[:, 0], pairs[:, 1])] = False
+    return first
