@@ -7,12 +7,13 @@ unexplained: e, the root mean square of what is left at the droplet over its amp
 noise alone would leave; and h, whether what is left is no more than noise (``presence.explained_share``, 0 to 1).
 
     log odds that the fit sits on the right edge, before the two are compared:   a + b log e + f h
-    errors of a fit that does, beyond its own posterior:   c g of log radius, d g of x and y over the radius
+    errors of a fit that does, squared:   (q s)^2 + (c g)^2 of log radius, (p s)^2 + (d g)^2 of x and y over the radius
 
-If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with
-the same centre, or, as often, on something else, and the network's word stands. Some of the fit's error is the same for
-all droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to f
-are learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
+with s the standard deviation of the fit's own posterior, which does not know that droplets are not quite of its
+profile. If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another
+edge with the same centre, or, as often, on something else, and the network's word stands. Some of the fit's error is
+the same for all droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The
+numbers a to q are learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
 """
 
 from typing import NamedTuple
@@ -36,6 +37,8 @@ Array = NDArray[np.float64]
 
 # Within these, e and g are told apart: below, noise is all there is; above, the droplet is not explained at all.
 _LEAST, _MOST = 1e-4, 3.0
+# What is learnt, in this order.
+WEIGHTS = ("a", "b", "log c", "log d", "f", "log p", "log q")
 _DRAWS = 300  # that give a standard deviation to 4 %
 
 
@@ -105,14 +108,14 @@ def views_of(fit: JointFit, candidates: Candidates, white: Array) -> Views:
 
 
 def log_prior_odds(views: Views, weights: Array) -> Array:
-    """Log odds that the fit sits on the right edge before it is compared; weights: a, b, log c, log d, f."""
+    """Log odds that the fit sits on the right edge before it is compared; weights: ``WEIGHTS``."""
     return np.asarray(weights[0] + weights[1] * np.log(views.unexplained) + weights[4] * views.explained)
 
 
 def fit_errors(views: Views, weights: Array) -> Array:
-    """Standard deviations of a fit that sits on the right edge, (n, 3); weights: a, b, log c, log d, f."""
-    own = views.excess[:, None] * np.exp(np.array(weights)[[3, 3, 2]])
-    return np.hypot(views.fit_sd, own)
+    """Standard deviations of a fit that sits on the right edge, (n, 3); weights: ``WEIGHTS``."""
+    of_misfit, of_posterior = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6]]])
+    return np.hypot(views.fit_sd * of_posterior, views.excess[:, None] * of_misfit)
 
 
 def log_densities(apart: Array, sd: Array, far: Array) -> tuple[Array, Array]:

@@ -27,7 +27,7 @@ from pyrodrop.detection.learning.model_images import as_the_model_says
 from pyrodrop.detection.learning.scoring import calibration_error, match
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.simulation.patches import simulate_patches
-from pyrodrop.recognition.agreement import Views, fit_errors, log_densities, log_prior_odds, views_of
+from pyrodrop.recognition.agreement import WEIGHTS, Views, fit_errors, log_densities, log_prior_odds, views_of
 from pyrodrop.recognition.learnt import FILE
 from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, network_log_odds, signs
 from pyrodrop.recognition.recognise import LEAST, recognise
@@ -41,6 +41,10 @@ Array = NDArray[np.float64]
 _PRIOR_SD = 1.0
 # Log of the least and the largest standard deviation of what is shared, and values of it to average over.
 _BOUNDS_OF_SHARED, _SHARED_VALUES = (-4.0, 1.5), 60
+
+# Shares of the fit's errors of centre and radius that an image's droplets share, to begin with, and how often they are
+# learnt anew with the weights.
+_SHARES_TO_BEGIN, _ROUNDS_OF_SHARES = (0.5, 0.5), 2
 
 
 class Lesson(NamedTuple):
@@ -70,7 +74,7 @@ class Lesson(NamedTuple):
         white = pixel_noise(channels)
         fit, candidates, places = seen.fit, seen.candidates, seen.places
         truth = circles[:, [COLUMN.x, COLUMN.y, COLUMN.radius]].astype(np.float64)
-        number, true = match(np.stack([places.x, places.y], 1), truth)
+        number, true = match(np.stack([places.x, places.y], 1), truth, seen.presence)
         weight = detectability_weight(torch.from_numpy(circles[:, COLUMN.detectability])).numpy()
         correct, counts = np.zeros(len(places.x), bool), np.ones(len(places.x), bool)
         correct[number] = True
@@ -80,7 +84,7 @@ class Lesson(NamedTuple):
         network = np.where(proposed, network_log_odds(candidates), 0.0)
         # Which droplet a proposal is, its own circle says: where the fit went is what is to be learnt.
         own = np.flatnonzero(proposed)
-        i, j = match(np.stack([candidates.x, candidates.y, candidates.radius], 1)[own], truth)
+        i, j = match(np.stack(candidates[:2], 1)[own], truth, candidates.proposed[own])
         wanted = weight[j] >= 0.5
         own, truth = own[i[wanted]], truth[j[wanted]]
         views = Views(*(values[own] for values in views_of(fit, candidates, white)))
@@ -125,18 +129,32 @@ def weights_of_presence(signs_of: Array, correct: NDArray[np.bool_], offset: Arr
     return np.asarray(minimize(loss, np.zeros(signs_of.shape[1]), jac=True, method="L-BFGS-B").x)
 
 
-def weights_of_agreement(views: Views, error: Array) -> Array:
-    """The weights a, b, log c, log d and f of ``agreement``: where the joint fit's errors (n, 3) are likeliest."""
+def weights_of_agreement(views: Views, error: Array, counted: Array | float = 1.0) -> Array:
+    """The ``agreement.WEIGHTS``: where the joint fit's errors (n, 3) are likeliest, each counted as so many, (n,)."""
 
     def loss(weights: Array) -> float:
         right, wrong = log_densities(error, fit_errors(views, weights), views.far)
         prior = log_prior_odds(views, weights)
-        value = np.logaddexp(log_expit(prior) + right, log_expit(-prior) + wrong).sum()
+        value = (counted * np.logaddexp(log_expit(prior) + right, log_expit(-prior) + wrong)).sum()
         return float(np.square(weights / _PRIOR_SD).sum() / 2 - value)
 
-    starts = [np.array([0.0, 0.0, log, log, 0.0]) for log in (-1.0, -2.0, -3.0)]
-    found = [minimize(loss, start, method="Nelder-Mead", options={"maxfev": 4000}) for start in starts]
+    starts = [np.array([0.0, 0.0, log, log, 0.0, 0.0, 0.0]) for log in (-1.0, -2.0, -3.0)]
+    found = [minimize(loss, start, method="L-BFGS-B") for start in starts]
     return np.asarray(min(found, key=lambda one: one.fun).x)
+
+
+def agreement_of(lessons: Sequence[Lesson]) -> tuple[Array, Array]:
+    """The weights of agreement, and the shares of the fit's errors that an image's droplets share (``shared_errors``).
+
+    n droplets that share the part q of their errors tell as much as n / (1 + (n - 1) q) that share none: one image of
+    hundreds would else outweigh all others.
+    """
+    every, shares = joined(list(lessons)), np.array(_SHARES_TO_BEGIN)
+    number = np.concatenate([np.full(len(one.error), len(one.error)) for one in lessons])
+    for _ in range(_ROUNDS_OF_SHARES):
+        weights = weights_of_agreement(every.views, every.error, 1 / (1 + (number - 1) * shares[1]))
+        shares = shares_of_errors(lessons, weights)
+    return weights, shares
 
 
 def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]) -> float:
@@ -210,10 +228,10 @@ def main(arguments: list[str] | None = None) -> int:
     shared = shared_doubt([says_of(lesson, record) for lesson in every], [lesson.correct for lesson in every])
     record["shared doubt"] = _rounded(np.array([shared]))
     _tell(f"shared doubt: {shared:.3f}")
-    weights = weights_of_agreement(taught.views, taught.error)
+    weights, shares = agreement_of(lessons)
     record["agreement"] = _rounded(weights)
-    _tell("agreement: " + ", ".join(map("{} {:.3f}".format, ("a", "b", "log c", "log d", "f"), weights)))
-    record["shared errors"] = _rounded(shares_of_errors(lessons, weights))
+    _tell("agreement: " + ", ".join(map("{} {:.3f}".format, WEIGHTS, weights)))
+    record["shared errors"] = _rounded(shares)
     _tell(f"shared errors of the fit, of centre and radius: {record['shared errors']}")
     beside = asked.out.with_suffix(".writing")
     beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -34,7 +34,8 @@ def as_the_model_says(size: int, seed: np.random.SeedSequence) -> tuple[NDArray[
     x, y, r, height = truth[["x_px", "y_px", "radius_px", "amplitude"]].to_numpy(float).T
     distance = np.hypot(x[:, None] - x, y[:, None] - y) + np.where(np.eye(len(x), dtype=bool), np.inf, 0.0)
     circles = np.zeros((len(x), len(COLUMN)))
-    circles[:, COLUMN.x], circles[:, COLUMN.y], circles[:, COLUMN.radius] = x, y, profile.half_share * r
+    circles[:, COLUMN.x], circles[:, COLUMN.y] = x, y
+    circles[:, COLUMN.radius] = profile.half_radius(r, profile.initial_shape)
     circles[:, COLUMN.axis_ratio], circles[:, COLUMN.sign] = 1.0, 1.0
     apart = (distance > 0.5 * np.maximum(r[:, None], r)).all(1)
     circles[:, COLUMN.detectability] = np.where(apart, height / noise * np.sqrt(np.pi) * r, 0.0)
