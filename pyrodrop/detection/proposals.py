@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyrodrop.detection.network.calibration import Calibration
 from pyrodrop.detection.network.canonical import View
 from pyrodrop.detection.network.peaks import Cells, joined, peaks
-from pyrodrop.detection.network.weights import Calibration
 
 
 @dataclass(frozen=True)

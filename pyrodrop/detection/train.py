@@ -18,7 +18,8 @@ import torch
 from pyrodrop.detection.learning.held_out import HeldOut, evaluate, learn_calibration
 from pyrodrop.detection.learning.patches import Block, BlockMaker, Simulator, block_of, block_seed, make_chunk
 from pyrodrop.detection.learning.trainer import Schedule, StepLoss, Trainer
-from pyrodrop.detection.network.weights import Calibration, TrainedNetwork, read_weights, to_data
+from pyrodrop.detection.network.calibration import Calibration
+from pyrodrop.detection.network.weights import TrainedNetwork, read_weights, to_data
 
 SIMULATOR = "pyrodrop.detection.simulation:simulate_patches"
 CALIBRATION_BLOCK, HELD_OUT_BLOCK = 10**6, 10**6 + 1  # numbers of blocks that training never reaches

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from pyrodrop.detection.network.architecture import CircleNetwork
+from pyrodrop.detection.network.calibration import Calibration
 from pyrodrop.detection.network.canonical import View
-from pyrodrop.detection.network.weights import Calibration, TrainedNetwork, to_data
+from pyrodrop.detection.network.weights import TrainedNetwork, to_data
 from pyrodrop.detection.propose import Proposals, propose
 
 TURNS = [View(bool(k & 1), bool(k & 2), bool(k & 4), sign) for k in range(8) for sign in (1, -1)]

@@ -10,7 +10,7 @@ from pyrodrop.detection.learning.held_out import evaluate, learn_calibration
 from pyrodrop.detection.learning.patches import Block, BlockMaker, Simulator, block_of, block_seed, make_chunk
 from pyrodrop.detection.learning.trainer import Schedule, Trainer
 from pyrodrop.detection.network.architecture import CircleNetwork
-from pyrodrop.detection.network.weights import Calibration
+from pyrodrop.detection.network.calibration import Calibration
 
 # A quarter of the rate that the network was trained with from the start, and no focal factor, which is for networks
 # that do not know yet that most cells are empty. Patches stay of one size.

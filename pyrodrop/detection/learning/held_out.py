@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
+from scipy.optimize import isotonic_regression, minimize
+from scipy.special import expit, log_expit
 
 from pyrodrop.detection.learning.augmentation import make_batch
 from pyrodrop.detection.learning.patches import Block
@@ -13,8 +14,8 @@ from pyrodrop.detection.learning.scoring import Judged, Scores, calibration_erro
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.network.architecture import CircleNetwork
 from pyrodrop.detection.network.both_ways import both_ways, cells_of_both
+from pyrodrop.detection.network.calibration import ByDoubt, Calibration, doubt_of_others, log_odds
 from pyrodrop.detection.network.peaks import peaks
-from pyrodrop.detection.network.weights import Calibration
 
 MOST_GROUPS, LEAST_GROUP = 40, 40  # of proposals, for the calibration
 LEAST_SCORED = 0.05  # proposals under this are not counted in the calibration error: nearly all would be right
@@ -73,22 +74,56 @@ def evaluate(
 
 
 def learn_calibration(result: HeldOut) -> Calibration:
-    """The share of proposals that are right as a rising function of their presence, from an uncalibrated result.
+    """What makes presence right as often as it is said (``network.calibration``), from an uncalibrated result."""
+    rising = rising_calibration(result.presence, result.correct)
+    if rising == Calibration():
+        return rising
+    alone = [rising.alone(image.presence) for image in result.judged]
+    return rising._replace(by_doubt=doubt_calibration(alone, [image.correct for image in result.judged]))
+
+
+def rising_calibration(presence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Calibration:
+    """The share of proposals that are right as a rising function of their presence.
 
     Proposals in order of presence are cut into groups of equal size, at least `LEAST_GROUP` and at most `MOST_GROUPS`
     many; isotonic regression of the shares (with half a right and half a wrong proposal more in each group) gives the
     points of the function.
     """
-    order = np.argsort(result.presence, kind="stable")
-    order = order[result.presence[order] > LEAST_SCORED / 5]
+    order = np.argsort(presence, kind="stable")
+    order = order[presence[order] > LEAST_SCORED / 5]
     n_groups = min(MOST_GROUPS, len(order) // LEAST_GROUP)
     if n_groups < 2:
         return Calibration()
     groups = np.array_split(order, n_groups)
-    summed = np.array([result.presence[g].mean() for g in groups])
-    share = np.array([(result.correct[g].sum() + 0.5) / (len(g) + 1) for g in groups])
+    summed = np.array([presence[g].mean() for g in groups])
+    share = np.array([(correct[g].sum() + 0.5) / (len(g) + 1) for g in groups])
     said = isotonic_regression(share).x
     rising = np.concatenate([[True], np.diff(summed) > 1e-9])
     summed, said = summed[rising], said[rising]
     # Beyond the last group's mean its share holds, at 0 there is nothing.
     return Calibration((0.0, *summed.tolist(), 1.0 + 1e-9), (0.0, *said.tolist(), float(said[-1])))
+
+
+def doubt_calibration(presence: list[NDArray[np.float64]], correct: list[NDArray[np.bool_]]) -> ByDoubt:
+    """How the doubt about an image's other proposals tells on each, by logistic regression over images.
+
+    n proposals of an image, which share most of their doubt, count as the root of n.
+
+    Args:
+        presence: of the proposals of each image, rightly calibrated one by one, (n,).
+        correct: which of them are droplets, (n,).
+    """
+    all_presence = np.concatenate(presence)
+    usual = float((all_presence * (1 - all_presence)).sum() / max(all_presence.sum(), 1e-9))
+    doubt = np.concatenate([doubt_of_others(one, usual) for one in presence])
+    counted = np.concatenate([np.full(len(one), max(len(one), 1) ** -0.5) for one in presence])
+    odds, right = log_odds(all_presence), np.concatenate(correct)
+    signs = np.stack([np.ones_like(odds), doubt, odds, doubt * odds], 1)
+    without = np.array(ByDoubt()[:4])
+
+    def loss(numbers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        said = signs @ numbers
+        value = -(counted * log_expit(np.where(right, said, -said))).sum() + np.square(numbers - without).sum() / 2
+        return float(value), signs.T @ (counted * (expit(said) - right)) + numbers - without
+
+    return ByDoubt(*[*minimize(loss, without, jac=True, method="L-BFGS-B").x.tolist(), usual])

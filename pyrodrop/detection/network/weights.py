@@ -4,28 +4,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.detection.network.architecture import CircleNetwork
+from pyrodrop.detection.network.calibration import ByDoubt, Calibration
 
 SHIPPED = Path(__file__).parents[1] / "weights.pt"
-FORMAT = 3
-
-
-class Calibration(NamedTuple):
-    """Presence as it is said, from what the cells sum to: straight lines between points learnt on held-out patches.
-
-    summed, said: rising numbers from 0 to 1, as many of both.
-    """
-
-    summed: tuple[float, ...] = (0.0, 1.0)
-    said: tuple[float, ...] = (0.0, 1.0)
-
-    def __call__(self, presence: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.interp(presence, self.summed, self.said)
+FORMAT = 4
 
 
 class TrainedNetwork(NamedTuple):
@@ -42,7 +28,8 @@ def to_data(trained: TrainedNetwork) -> dict[str, Tensor]:
     return {
         "format": torch.tensor(FORMAT),
         "widths": torch.tensor(trained.network.widths),
-        "calibration": torch.tensor(trained.calibration, dtype=torch.float64),
+        "calibration": torch.tensor(trained.calibration[:2], dtype=torch.float64),
+        "by_doubt": torch.tensor(trained.calibration.by_doubt, dtype=torch.float64),
         **{k: v.detach().cpu().contiguous() for k, v in state.items()},
     }
 
@@ -58,7 +45,7 @@ def from_data(data: dict[str, Tensor]) -> TrainedNetwork:
         raise ValueError(
             f"these weights are of format {written}, expected {FORMAT}: train them again with this version of pyrodrop"
         )
-    if not {"widths", "calibration"} <= data.keys():
+    if not {"widths", "calibration", "by_doubt"} <= data.keys():
         raise ValueError("these weights lack their widths or their calibration: the file is not whole")
     with torch.random.fork_rng(devices=[]):  # the first values, which are replaced, are none of the caller's stream
         network = CircleNetwork([int(n) for n in data["widths"]])
@@ -70,7 +57,7 @@ def from_data(data: dict[str, Tensor]) -> TrainedNetwork:
             f"these weights lack {missing[:3]} and have {unknown[:3]} besides: they are of another network"
         )
     summed, said = data["calibration"].tolist()
-    return TrainedNetwork(network, Calibration(tuple(summed), tuple(said)))
+    return TrainedNetwork(network, Calibration(tuple(summed), tuple(said), ByDoubt(*data["by_doubt"].tolist())))
 
 
 def read_weights(path: Path) -> TrainedNetwork:

@@ -10,7 +10,7 @@ from pyrodrop.detection.learning import fine_tuning
 from pyrodrop.detection.learning.fine_tuning import TIMED, Duration, calibration_of, fine_tuned, held_out_block
 from pyrodrop.detection.learning.trainer import Trainer
 from pyrodrop.detection.network.architecture import CircleNetwork
-from pyrodrop.detection.network.weights import Calibration
+from pyrodrop.detection.network.calibration import Calibration
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,8 @@ from pyrodrop.detection.learning.augmentation import make_batch, turned
 from pyrodrop.detection.learning.patches import Block, BlockMaker, make_chunk
 from pyrodrop.detection.learning.trainer import Schedule, Trainer
 from pyrodrop.detection.network.architecture import CircleNetwork
-from pyrodrop.detection.network.weights import Calibration, TrainedNetwork, from_data, read_weights, to_data
+from pyrodrop.detection.network.calibration import Calibration
+from pyrodrop.detection.network.weights import TrainedNetwork, from_data, read_weights, to_data
 from pyrodrop.detection.train import main, parser
 
 CPU = torch.device("cpu")
