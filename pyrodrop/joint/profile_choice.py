@@ -13,7 +13,7 @@ from pyrodrop.rendering import profile_named
 
 # A part of the image with so many droplets says as well as all of it which profile is the better: where one droplet
 # speaks for one of them by but a twentieth, these do by the e^10 of ``_DECIDED``.
-_ENOUGH = 200
+_ENOUGH = 60
 # Log of how much likelier the best profile must be than the next; else a part that is twice as large is asked.
 _DECIDED = 10.0
 # A part with a side of more than this share of the image's saves nothing, and no part is smaller than this.

@@ -191,6 +191,7 @@ def summarise(measurement: Measurement, name: str, channel: str) -> dict[str, An
         "noise": float(measurement.noise.mean()),
         "reduced_chi_square": float(measurement.reduced_chi_square.mean()),
         "hot_pixels": len(measurement.hot_pixels),
+        "efficiency": measurement.efficiency.as_dict(),
         "warnings": list(measurement.warnings),
     }
     return run_summary(

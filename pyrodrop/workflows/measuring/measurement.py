@@ -15,6 +15,7 @@ from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
+from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
 from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.page.number_format import with_interval
@@ -222,7 +223,14 @@ class Measurement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
-        return warnings_of_hot_pixels(len(self.hot_pixels)) + self.image_fit.warnings + self.sizes.warnings
+        of_image = warnings_of_hot_pixels(len(self.hot_pixels)) + self.image_fit.warnings
+        return of_image + self.efficiency.warnings + self.sizes.warnings
+
+    @cached_property
+    def efficiency(self) -> Efficiency:
+        """How much of what looks like a droplet is one, and where in the image little is: unlike anything known."""
+        x, y = (self.draws[name].double().mean(0).numpy() for name in ("x_px", "y_px"))
+        return efficiency_of(x, y, self.presence.double().numpy(), self.size)
 
     @property
     def hot_pixels(self) -> Tensor:

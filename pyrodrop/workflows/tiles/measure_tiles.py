@@ -14,6 +14,7 @@ import pyrodrop
 from pyrodrop.images import CHANNELS, ImageError
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
+from pyrodrop.results.checks.efficiency import efficiency_of
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
@@ -125,6 +126,8 @@ def measure_tiles(
     scratch = [f"{_FOLDER}/{name}" for name in (_PLAN, PROPOSALS, *(_path(parts, tile).name for tile in tiles))]
     begin_run(folder, (*WHOLE_IMAGE_FILES, *scratch), keep=scratch)
     write_whole_image(whole_image, sizes, seen, image, folder)
+    x, y, presence = (whole_image.table[name].to_numpy() for name in ("x_px", "y_px", "presence"))
+    efficiency = efficiency_of(x, y, presence, image.size)
     hot = int(sum(facts.hot_pixels for facts in whole_image.facts))
     results = {
         "count": sizes.count.as_dict(),
@@ -142,8 +145,9 @@ def measure_tiles(
             "seconds": round(sum(facts.seconds for facts in whole_image.facts), 3),
         },
         "hot_pixels": hot,
+        "efficiency": efficiency.as_dict(),
         **about_weights,
-        "warnings": [*warnings_of_hot_pixels(hot), *sizes.warnings],
+        "warnings": [*warnings_of_hot_pixels(hot), *efficiency.warnings, *sizes.warnings],
     }
     summary = run_summary(
         SummarisedImage(image.path or "array", image.size, channel, image.pixel_size_um, seen.levels.black),
