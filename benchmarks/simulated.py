@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pyrodrop.detection.learning.scoring import calibration_error, judge, total
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.simulation import simulate_patches
+from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.results.statistics.counts import count_distribution
 
 Array = NDArray[np.float64]
@@ -28,7 +29,7 @@ def simulated_row(name: str, finder: Finder, n: int) -> dict[str, object]:
         truth = circles[:, [COLUMN.x, COLUMN.y, COLUMN.radius]].astype(float)
         weight = detectability_weight(torch.from_numpy(circles[:, COLUMN.detectability])).numpy().astype(float)
         one = judge(found, presence, truth, weight)
-        count, asked = count_distribution(one.presence), int((weight >= 0.5).sum())
+        count, asked = count_distribution(one.presence, shared_sd()), int((weight >= 0.5).sum())
         judged.append(one)
         covered.append(count.quantile(0.05) <= asked <= count.quantile(0.95))
         exact.append(count.quantile(0.5) == asked)
