@@ -62,11 +62,13 @@ def propose(
     known = np.where(inside, pixels, np.float32(np.nan))
     view = canonical_view(known, image_statistics(known).median)
     cells = []
-    with one_thread():
+    where = torch.device(device)
+    with one_thread() as threads:
+        at_once = threads > 1 and where.type == "cpu"
         for scale in scales_of(view.of(known)):
             statistics = image_statistics(np.asarray(scale.pixels))
             for window in windows_of(scale.pixels.shape, tile) if statistics.spread else ():
-                seen = cells_in(scale.pixels, window, statistics, trained.network, torch.device(device))
+                seen = cells_in(scale.pixels, window, statistics, trained.network, where, at_once)
                 cells.append(placed(seen, scale))
     proposals = proposals_of(cells, trained.calibration, view, pixels.shape, least_presence)
     column, row = pixel_of(*proposals.circles[:, :2].numpy().T)
@@ -74,13 +76,13 @@ def propose(
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch, and then as many as before: sums of several threads are rounded otherwise, and a worker of
-    one thread is to propose what the whole machine proposes.
+def one_thread() -> Iterator[int]:
+    """One thread for torch, and then as many as before, which it yields: sums of several threads are rounded otherwise,
+    and a worker of one thread is to propose what the whole machine proposes.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        yield before
     finally:
         torch.set_num_threads(before)

@@ -12,7 +12,7 @@ from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import profile_named
 
 # A part of the image with so many droplets says as well as all of it which profile is the better: where one droplet
-# speaks for one of them by but a twentieth, these do by the e^10 of ``_DECIDED``.
+# speaks for one of them by a sixth, these do by the e^10 of ``_DECIDED``; where it speaks less, a larger part is asked.
 _ENOUGH = 60
 # Log of how much likelier the best profile must be than the next; else a part that is twice as large is asked.
 _DECIDED = 10.0

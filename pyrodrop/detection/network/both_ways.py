@@ -6,6 +6,7 @@ turn and inverted, by construction.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -16,15 +17,29 @@ from pyrodrop.detection.network.channels import N_CHANNELS
 from pyrodrop.detection.network.peaks import Cells, cells_of, joined
 
 
-def both_ways(network: CircleNetwork, channels: Tensor) -> tuple[Sequence[CellOutputs], Sequence[CellOutputs]]:
+def both_ways(
+    network: CircleNetwork, channels: Tensor, at_once: bool = False
+) -> tuple[Sequence[CellOutputs], Sequence[CellOutputs]]:
     """What the network says of channels (B, 4, H, W), level by level, and what it says of them turned, turned back.
 
-    H and W: multiples of the last stride, so that cells fall on cells.
+    H and W: multiples of the last stride, so that cells fall on cells. at_once: on two threads of one processor each,
+    in half the time and without gradients; what is said is the same to the last digit.
     """
     # The last channel says where the image is, which is the same whatever its sign.
     sign = torch.tensor([-1.0] * (N_CHANNELS - 1) + [1.0], device=channels.device)[:, None, None]
     turned = (channels * sign).flip(-2, -1).contiguous(memory_format=torch.channels_last)
-    return network(channels), [_turned_back(outputs) for outputs in network(turned)]
+    if not at_once:
+        return network(channels), [_turned_back(outputs) for outputs in network(turned)]
+    with ThreadPoolExecutor(1) as beside:
+        other = beside.submit(_said, network, turned)
+        straight = _said(network, channels)
+        return straight, [_turned_back(outputs) for outputs in other.result()]
+
+
+@torch.no_grad()
+def _said(network: CircleNetwork, channels: Tensor) -> Sequence[CellOutputs]:
+    # Whether gradients are kept is a thread's own.
+    return network(channels)
 
 
 def _turned_back(outputs: CellOutputs) -> CellOutputs:

@@ -49,11 +49,16 @@ def windows_of(shape: tuple[int, int], side: int) -> list[Window]:
 
 @torch.no_grad()
 def cells_in(
-    image: Readable, window: Window, statistics: ImageStatistics, network: CircleNetwork, device: torch.device
+    image: Readable,
+    window: Window,
+    statistics: ImageStatistics,
+    network: CircleNetwork,
+    device: torch.device,
+    at_once: bool = False,
 ) -> Cells:
     """What the cells in a window of an image say, in px of the image.
 
-    statistics: of the whole image.
+    statistics: of the whole image. at_once: look at it both ways at the same time.
     """
     y0, x0 = max(0, window.top - MARGIN), max(0, window.left - MARGIN)
     pixels = image[y0 : window.bottom + MARGIN, x0 : window.right + MARGIN]
@@ -64,7 +69,7 @@ def cells_in(
         n_rows, n_columns = -(-(window.bottom - window.top) // stride), -(-(window.right - window.left) // stride)
         return CellOutputs(*(o[..., r : r + n_rows, c : c + n_columns] for o in outputs))
 
-    straight, turned = both_ways(network, _channels(pixels, statistics, device))
+    straight, turned = both_ways(network, _channels(pixels, statistics, device), at_once)
     ways = [own(*each) for each in enumerate(straight)], [own(*each) for each in enumerate(turned)]
     return cells_of_both(ways, row=window.top, column=window.left)
 

@@ -9,6 +9,7 @@ from pyrodrop.detection.network.both_ways import both_ways, cells_of_both
 from pyrodrop.detection.network.cells import STRIDES
 from pyrodrop.detection.network.peaks import Cells, cells_of, joined
 from pyrodrop.detection.network.weights import network_for_use
+from pyrodrop.detection.propose import one_thread
 
 SIDE = 2 * STRIDES[-1]
 network = network_for_use().network
@@ -43,3 +44,13 @@ def test_either_way_counts_half() -> None:
     alone = [joined([cells_of(outputs, level) for level, outputs in enumerate(way)]).presence.sum() for way in ways]
     assert alone[0] != pytest.approx(alone[1], rel=1e-3)  # two looks, not one twice
     assert cells_of_both(ways).presence.sum() == pytest.approx(sum(alone) / 2)
+
+
+def test_at_once_they_say_the_same_to_the_last_digit() -> None:
+    with one_thread():
+        with torch.no_grad():
+            one_by_one = both_ways(network, noise())
+        at_once = both_ways(network, noise(), at_once=True)
+    for ways in zip(one_by_one, at_once, strict=True):
+        for levels in zip(*ways, strict=True):
+            assert all(torch.equal(*values) for values in zip(*levels, strict=True))
