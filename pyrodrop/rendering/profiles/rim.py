@@ -21,8 +21,10 @@ def rim_half_radius(flat: Radial, curve: Radial, r: Array, shape: Array) -> Arra
 
     The height is that of the flat droplet at its centre times the mean of the curve over the core, which ends half the
     rim's width before the steepest place: all of a flat disc, the very middle of a dome, so that a dome does not read
-    smaller for its top. Around a droplet whose rim dips below the background, as light bent by it does, the edge is
-    where the background is passed; between no dip and one of half the height, in between.
+    smaller for its top. Where what lies between the core and the steepest place is higher, as of a ring, it is that: a
+    droplet ends where the outermost of its edges has fallen to half. Around a droplet whose rim dips below the
+    background, as light bent by it does, the edge is where the background is passed; between no dip and one of half
+    the height, in between.
 
     Args:
         flat: height of the droplet without its curve.
@@ -48,11 +50,12 @@ def _crossing(distance: Array, flat: Array, curve: Array) -> tuple[float, float,
     falling = -np.gradient(heights, distance)
     steepest = int(np.argmax(falling))
     rim = float(distance[steepest])
-    height = float(heights[distance <= _CORE[0] * rim].mean())
-    if height <= 0 or falling[steepest] <= 0:
+    if falling[steepest] <= 0:
         return nothing
+    height = max(float(heights[distance <= _CORE[0] * rim].mean()), 0.0)
     core = distance <= rim * min(max(1 - height / (2 * rim * falling[steepest]), _CORE[0]), _CORE[1])
-    height = float(flat[0] * np.average(curve[core], weights=distance[core] + distance[1]))
+    highest = float(heights[~core & (distance <= rim)].max(initial=0.0))
+    height = max(float(flat[0] * np.average(curve[core], weights=distance[core] + distance[1])), highest)
     if height <= 0:
         return nothing
     dip = max(-float(heights[steepest:].min()) / height, 0.0)

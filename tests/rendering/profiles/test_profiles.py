@@ -137,3 +137,16 @@ def test_the_half_radius_is_the_radius_that_a_person_reads() -> None:
 
     assert 0.3 < height_read(0.2) < 0.5
     assert 0 <= height_read(-3.0) < height_read(-1.5) < height_read(-0.8) < 0.45
+
+
+def test_a_ring_ends_where_its_outer_edge_has_fallen_to_half() -> None:
+    """Whatever is within it: nothing, less than nothing, or a lower core."""
+    r = 20.0
+    for ring in ([-1.7, -1.8, -1.7, -0.9, 6.2], [-1.0, -0.9, -0.8, 0.5, 2.5], [-0.3, -0.3, -0.2, 0.2, 0.8]):
+        shape = [0.8, *ring]
+        (half,) = PROFILES["radial"].half_radius(np.array([r]), np.array(shape))
+        distances = np.linspace(0.6 * r, 1.4 * r, 2001)
+        heights = np.array([value("radial", d, r, *shape) for d in distances])
+        peak = int(heights.argmax())
+        assert value("radial", half, r, *shape) == pytest.approx(heights[peak] / 2, rel=0.02)
+        assert half > distances[peak]
