@@ -24,7 +24,7 @@ class Estimates(NamedTuple):
 
     x, y, radius: in px of the whole image. spread: standard deviation of the centre along one axis, px. tile: number
     of the tile that reports it. depth: how far within that tile the centre lies in px, negative outside of it. own:
-    whether it is that tile's own.
+    whether it is that tile's own. presence: probability that there is such a droplet, as the tile has it.
     """
 
     x: Float[ndarray, " n"]
@@ -34,12 +34,13 @@ class Estimates(NamedTuple):
     tile: Int[ndarray, " n"]
     depth: Float[ndarray, " n"]
     own: Bool[ndarray, " n"]
+    presence: Float[ndarray, " n"]
 
 
 def reconciled(estimates: Estimates) -> Bool[ndarray, " n"]:
     """Which of the estimates to keep: exactly one of each droplet.
 
-    Estimates of different tiles that are nearest to each other are of one droplet, one a tile at most. Of those the one
+    Estimates of different tiles that are most alike are of one droplet, one a tile at most. Of those the one
     is kept that lies deepest within its tile, which has seen most of what is around the droplet. An estimate
     without a partner is kept where its tile owns it; outside of its tile only if it lies no further out than it is
     uncertain and nothing that is kept is there already, for then the tile beyond may have left it to this one.
@@ -69,7 +70,11 @@ def reconciled(estimates: Estimates) -> Bool[ndarray, " n"]:
 
 
 def _groups(estimates: Estimates) -> Int[ndarray, " n"]:
-    """A number for each estimate, the same for those of one droplet: pairs are joined, the nearest first."""
+    """A number for each estimate, the same for those of one droplet: pairs are joined, the most alike first.
+
+    Two are alike by their places, radii and presences: an afterthought may lie nearer to the other tile's droplet than
+    this tile's own droplet does.
+    """
     label = np.arange(len(estimates.x))
     if len(label) < 2:
         return label
@@ -81,8 +86,10 @@ def _groups(estimates: Estimates) -> Int[ndarray, " n"]:
     radius = np.minimum(estimates.radius[first], estimates.radius[second])
     certain = _DEVIATIONS * np.hypot(estimates.spread[first], estimates.spread[second])
     near = apart <= np.minimum(np.maximum(_NEARER * radius, certain), radius)
+    unlike = apart / radius + np.abs(np.log(estimates.radius[first] / estimates.radius[second]))
+    unlike += np.abs(estimates.presence[first] - estimates.presence[second])
     members: dict[int, dict[int, int]] = {}  # of a group: its estimates by tile
-    for k in np.flatnonzero(near)[np.argsort(apart[near], kind="stable")]:
+    for k in np.flatnonzero(near)[np.argsort(unlike[near], kind="stable")]:
         a, b = int(label[first[k]]), int(label[second[k]])
         of_a, of_b = members.get(a, {int(estimates.tile[a]): a}), members.get(b, {int(estimates.tile[b]): b})
         if a != b and not of_a.keys() & of_b.keys():

@@ -63,13 +63,14 @@ def join_tiles(tiles: Sequence[Tile], paths: Sequence[Path]) -> WholeImage:
     numbers = [len(result.depth) for result in results]
     tile = np.repeat(np.arange(len(results)), numbers)
     halo = np.repeat([result.facts.halo for result in results], numbers)
-    x, y, radius = (table[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))
+    x, y, radius, presence = (table[name].to_numpy() for name in ("x_px", "y_px", "radius_px", "presence"))
     spread = np.sqrt((table["x_px_sd"].to_numpy() ** 2 + table["y_px_sd"].to_numpy() ** 2) / 2)
     near = np.flatnonzero(depth < halo)
     keep = own.copy()
-    keep[near] = reconciled(Estimates(x[near], y[near], radius[near], spread[near], tile[near], depth[near], own[near]))
+    columns = (x, y, radius, spread, tile, depth, own, presence)
+    keep[near] = reconciled(Estimates(*(column[near] for column in columns)))
     order = np.flatnonzero(keep)
-    droplets = counted(table["presence"].to_numpy()[order], shared_sd())
+    droplets = counted(presence[order], shared_sd())
     order = order[np.lexsort((x[order], y[order], ~droplets))]
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "id", np.arange(len(table)))

@@ -31,7 +31,7 @@ def test_every_droplet_is_told_once_however_tiles_differ_about_its_centre(seed: 
         near = np.flatnonzero(own | (depth > -halo / 2))
         rows += [(u[k], v[k], 6.0, error, number, depth[k], own[k], k) for k in near]
     columns = [np.array(column) for column in zip(*rows, strict=True)]
-    kept = reconciled(Estimates(*columns[:7]))
+    kept = reconciled(Estimates(*columns[:7], np.full(len(rows), 0.9)))
     assert sorted(columns[7][kept]) == list(range(len(x)))
 
 
@@ -47,6 +47,7 @@ def test_a_droplet_on_the_line_that_each_tile_puts_beyond_itself_is_kept_once() 
         np.array([0, 1]),
         np.array([tile.depth(np.array([x]), np.array([20.0]))[0] for tile, x in both]),
         np.array([False, False]),
+        np.array([0.9, 0.8]),
     )
     assert reconciled(seen).sum() == 1
 
@@ -59,5 +60,18 @@ def test_neighbours_on_either_side_of_a_seam_stay_two() -> None:
     y = np.full(4, 20.0)
     depth = np.where(tile == 0, left.depth(x, y), right.depth(x, y))
     own = np.where(tile == 0, left.owns(x, y), right.owns(x, y))
-    kept = reconciled(Estimates(x, y, np.full(4, 4.0), np.full(4, 0.1), tile, depth, own))
+    kept = reconciled(Estimates(x, y, np.full(4, 4.0), np.full(4, 0.1), tile, depth, own, np.full(4, 0.9)))
     assert sorted(np.flatnonzero(kept)) == [0, 3]
+
+
+def test_an_afterthought_does_not_take_the_place_of_the_droplet_it_lies_on() -> None:
+    """Two tiles see a droplet on their seam, and one of them a doubtful circle nearer to where the other has it."""
+    x = np.array([99.4, 99.7, 99.65])
+    left, right = tiles_of((50, 200), 100)
+    tile = np.array([0, 1, 0])
+    y = np.full(3, 20.0)
+    depth = np.where(tile == 0, left.depth(x, y), right.depth(x, y))
+    own = np.where(tile == 0, left.owns(x, y), right.owns(x, y))
+    presence = np.array([0.99, 0.99, 0.06])
+    kept = reconciled(Estimates(x, y, np.array([7.2, 7.1, 9.0]), np.full(3, 0.1), tile, depth, own, presence))
+    assert (presence[kept] > 0.9).sum() == 1
