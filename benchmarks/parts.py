@@ -43,7 +43,6 @@ def no_odds(fit: JointFit, *_: object) -> Any:
 
 WITHOUT: dict[str, list[tuple[Any, str, Any]]] = {
     "nothing left out": [],
-    "without bumps of the background as rivals": [(presence, "log_rivals", no_odds)],
     "without membership": [(presence, "log_membership", no_odds), (recognise, "log_membership", no_odds)],
     "without uniting splits": [(recognise, "suspects", lambda fit: np.zeros(0, np.intp))],
     "with what lies within a droplet": [(recognise, "within", none_of)],

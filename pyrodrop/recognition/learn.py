@@ -48,7 +48,7 @@ _SHARES_TO_BEGIN, _ROUNDS_OF_SHARES = (0.5, 0.5), 2
 
 
 class Lesson(NamedTuple):
-    """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 2), if from a residual, (N, 3).
+    """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 4), if from a residual, (N, 3).
 
     proposed, correct: which were proposed, and which are droplets. views: what fit and network say of the proposed that
     are droplets, n of them. error: the joint fit's x, y and log radius less the truth, in units as those of views,
@@ -117,14 +117,18 @@ def joined(lessons: list[Lesson]) -> Lesson:
     )
 
 
-def weights_of_presence(signs_of: Array, correct: NDArray[np.bool_], offset: Array | float = 0.0) -> Array:
-    """Weights (K,) of signs (N, K): the mode of a logistic regression, with log odds offset (N,) that are given."""
+def weights_of_presence(
+    signs_of: Array, correct: NDArray[np.bool_], offset: Array | float = 0.0, counted: Array | float = 1.0
+) -> Array:
+    """Weights (K,) of signs (N, K): the mode of a logistic regression, with log odds offset (N,) that are given, each
+    candidate counted as so many, (N,).
+    """
 
     def loss(weights: Array) -> tuple[float, Array]:
         odds = signs_of @ weights + offset
-        value = np.logaddexp(0, np.where(correct, -odds, odds)).sum() + np.square(weights / _PRIOR_SD).sum() / 2
-        slope = signs_of.T @ (expit(odds) - correct) + weights / _PRIOR_SD**2
-        return float(value), slope
+        value = (counted * np.logaddexp(0, np.where(correct, -odds, odds))).sum()
+        slope = signs_of.T @ (counted * (expit(odds) - correct)) + weights / _PRIOR_SD**2
+        return float(value + np.square(weights / _PRIOR_SD).sum() / 2), slope
 
     return np.asarray(minimize(loss, np.zeros(signs_of.shape[1]), jac=True, method="L-BFGS-B").x)
 
@@ -146,15 +150,23 @@ def weights_of_agreement(views: Views, error: Array, counted: Array | float = 1.
 def agreement_of(lessons: Sequence[Lesson]) -> tuple[Array, Array]:
     """The weights of agreement, and the shares of the fit's errors that an image's droplets share (``shared_errors``).
 
-    n droplets that share the part q of their errors tell as much as n / (1 + (n - 1) q) that share none: one image of
-    hundreds would else outweigh all others.
+    n droplets that share the part q of their errors tell as much as n / (1 + (n - 1) q) that share none (``worth``).
     """
     every, shares = joined(list(lessons)), np.array(_SHARES_TO_BEGIN)
-    number = np.concatenate([np.full(len(one.error), len(one.error)) for one in lessons])
+    number = [len(one.error) for one in lessons]
     for _ in range(_ROUNDS_OF_SHARES):
-        weights = weights_of_agreement(every.views, every.error, 1 / (1 + (number - 1) * shares[1]))
+        weights = weights_of_agreement(every.views, every.error, worth(number, float(shares[1])))
         shares = shares_of_errors(lessons, weights)
     return weights, shares
+
+
+def worth(number: Sequence[int], share: float) -> Array:
+    """As how many each of an image's ``number`` of values counts, all images after each other.
+
+    Values that share this part of their variance tell less: n of them as much as n / (1 + (n - 1) share) that share
+    none. One image of hundreds would else outweigh all others.
+    """
+    return np.concatenate([np.full(n, 1 / (1 + max(n - 1, 0) * share)) for n in number])
 
 
 def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]) -> float:
@@ -211,10 +223,19 @@ def main(arguments: list[str] | None = None) -> int:
         ("proposals", lambda lesson: lesson.proposed, SIGNS_OF_PROPOSALS),
         ("residuals", lambda lesson: ~lesson.proposed, SIGNS_OF_RESIDUALS),
     )
+    asked_first = [lesson for lesson in lessons[::2] if lesson.proposed.any()]
+    doubt = shared_doubt(
+        [lesson.network[lesson.proposed] for lesson in asked_first],
+        [lesson.correct[lesson.proposed] for lesson in asked_first],
+    )
     for name, which, labels in whichever:
         columns = "of_" + name
         chosen, other = which(taught), which(kept)
-        weights = weights_of_presence(getattr(taught, columns)[chosen], taught.correct[chosen], taught.network[chosen])
+        # A logistic variable has variance pi^2 / 3.
+        counted = worth([int(which(lesson).sum()) for lesson in lessons[::2]], doubt**2 / (doubt**2 + np.pi**2 / 3))
+        weights = weights_of_presence(
+            getattr(taught, columns)[chosen], taught.correct[chosen], taught.network[chosen], counted
+        )
         correct, network = kept.correct[other], kept.network[other]
         says = network + getattr(kept, columns)[other] @ weights
         error = calibration_error(expit(says), correct)

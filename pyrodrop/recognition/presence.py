@@ -5,7 +5,7 @@ fit knows the likelihood, but only of droplets of one profile: where that does n
 stands. Where it does, how far its evidence is to be believed is learnt from simulations, by a logistic regression
 (``recognition.learn``, which wrote ``learnt.json``). For a candidate that the network proposes the log odds are
 
-    logit p + c1 e + c2 e a(w)
+    logit p + c1 e + c2 e a(w) + c3 min(m, 0) + c4 d
 
 and for one that stands out of a residual, which is looked for only where the model explains the image,
 
@@ -26,11 +26,9 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.membership import log_membership
-from pyrodrop.rendering import profile_named
 from pyrodrop.results.statistics.counts import LIKELY
 
 Array = NDArray[np.float64]
@@ -38,7 +36,7 @@ Array = NDArray[np.float64]
 # Mean squared residual of a droplet, in units of the image's own white noise, up to which the model explains it: by
 # then the misfit is as large as the noise, which is what "does not fit" means for the image as a whole, too.
 EXPLAINED = 2.0
-SIGNS_OF_PROPOSALS = ("explained", "white evidence")
+SIGNS_OF_PROPOSALS = ("explained", "white evidence", "unlike", "left")
 SIGNS_OF_RESIDUALS = ("constant", "evidence", "membership")
 
 
@@ -58,15 +56,16 @@ def presence_of(fit: JointFit, candidates: Candidates, white: Array) -> Array:
 
 
 def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, Array]:
-    """What speaks for each candidate if the network proposes it, (N, 2), and if it stands out of a residual, (N, 3)."""
+    """What speaks for each candidate if the network proposes it, (N, 4), and if it stands out of a residual, (N, 3)."""
     explained = explained_share(fit, white)
-    prior = np.log(max(float(candidates.proposed.sum()), 1.0)) - log_rivals(fit)
+    prior = np.log(max(float(candidates.proposed.sum()), 1.0))
     against_white = np.arcsinh(fit.evidence.log_bayes_white + prior)
     against_all = np.arcsinh(fit.evidence.log_bayes + prior)
     constant = np.ones(len(explained))
     alike = np.clip(log_membership(fit, candidates.proposed >= LIKELY), -20.0, 20.0)
+    left = np.hypot(fit.x - candidates.x, fit.y - candidates.y) / candidates.radius
     return (
-        np.stack([explained, explained * against_white], 1),
+        np.stack([explained, explained * against_white, np.minimum(alike, 0.0), left], 1),
         np.stack([constant, against_all, alike], 1),
     )
 
@@ -84,17 +83,3 @@ def explained_share(fit: JointFit, white: Array) -> Array:
 def misfit_of(fit: JointFit, white: Array) -> Array:
     """Mean squared residual at each droplet in units of the image's white noise, (N,)."""
     return np.asarray(fit.residuals.at_droplets * np.mean(np.square(fit.noise / white)))
-
-
-def log_rivals(fit: JointFit) -> Array:
-    """Log of how many bumps of the background could each stand in a droplet's place, (N,); 0 where none could.
-
-    The background's splines, h apart, carry all that varies over 2 h or more: of a Gaussian of radius r the share
-    erf(pi r / h)^2 of its square, which is 95 % at h / 2. Such a droplet has the image's evidence against level ground,
-    but is no likelier than any of the bumps that a background may have. What has a rim is told apart by its rim.
-    """
-    spacing = fit.scales.spacing
-    height, width = fit.residuals.image.shape[1:]
-    bumps = spline_basis(height, spacing).shape[1] * spline_basis(width, spacing).shape[1]
-    carried = (fit.r > spacing / 2) & (not profile_named(fit.profile).rim)
-    return np.where(carried, np.log(bumps), 0.0)

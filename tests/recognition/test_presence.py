@@ -11,7 +11,7 @@ from pyrodrop.joint.joint_fit import JointFit, fit_jointly
 from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.agreement import Views, fit_errors, log_prior_odds
 from pyrodrop.recognition.candidates import Candidates
-from pyrodrop.recognition.learn import shared_doubt, weights_of_agreement, weights_of_presence
+from pyrodrop.recognition.learn import shared_doubt, weights_of_agreement, weights_of_presence, worth
 from pyrodrop.recognition.presence import presence_of
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.results.statistics.shared_doubt import central_log_odds
@@ -26,6 +26,19 @@ def pixels() -> np.ndarray:
 @pytest.fixture(scope="module")
 def fit(pixels: np.ndarray) -> JointFit:
     return fit_jointly(pixels, [20.0], [20.0], [7.0], profile="disc")
+
+
+@pytest.fixture(scope="module")
+def crowd() -> tuple[np.ndarray, JointFit]:
+    """Twenty discs alike and one three times as large."""
+    places = [(20.0 + 28 * (k % 5), 20.0 + 28 * (k // 5)) for k in range(20)]
+    x, y = (np.array(v) for v in zip(*places, strict=True))
+    x, y, r = np.append(x, 175.0), np.append(y, 75.0), np.append(np.full(20, 6.0), 18.0)
+    pixels = np.random.default_rng(2).normal(0.1, 0.03, (150, 210))
+    grid_y, grid_x = np.mgrid[:150, :210]
+    for one in zip(x, y, r, strict=True):
+        pixels += 0.5 / (1 + np.exp(2 * (np.hypot(grid_x - one[0], grid_y - one[1]) - one[2])))
+    return pixels, fit_jointly(pixels, x, y, r, profile="disc")
 
 
 def candidate(fit: JointFit, proposed: float) -> Candidates:
@@ -50,6 +63,33 @@ def test_the_more_evidence_the_likelier_where_the_model_explains_the_droplet(pix
     assert presence == sorted(presence)
     assert presence[0] < 0.25
     assert presence[-1] > 0.8
+
+
+def test_what_the_fit_has_left_is_less_likely(pixels: np.ndarray, fit: JointFit) -> None:
+    """A proposal whose fitted circle has gone elsewhere was not of what is there."""
+    white, here = pixel_noise(pixels[None]), candidate(fit, 0.5)
+    presence = [presence_of(fit, here._replace(x=fit.x + d * fit.half_radius), white)[0] for d in (0.0, 0.5, 1.0)]
+    assert presence == sorted(presence, reverse=True)
+    assert presence[-1] < presence[0] - 0.05
+
+
+def test_what_is_unlike_all_others_is_less_likely(crowd: tuple[np.ndarray, JointFit]) -> None:
+    """A droplet three times as large as twenty that are alike; without them it is as likely as they are."""
+    pixels, fit = crowd
+    all_of = Candidates(fit.x, fit.y, fit.half_radius, np.full(len(fit.x), 0.6), np.full((len(fit.x), 3), 0.1))
+    white, large = pixel_noise(pixels[None]), int(np.argmax(fit.half_radius))
+    among = presence_of(fit, all_of, white)
+    assert among[large] < np.delete(among, large).min() - 0.02
+    # Fewer than eight that are likely make no population.
+    few = all_of._replace(proposed=np.where(np.arange(len(fit.x)) < 5, 0.6, 0.4))
+    few.proposed[large] = 0.6
+    assert presence_of(fit, few, white)[large] > among[large] + 0.02
+
+
+def test_an_image_of_many_tells_less_than_as_many_images() -> None:
+    assert worth([1, 1, 0, 1], 0.5) == pytest.approx(np.ones(3))
+    assert worth([101, 1], 0.5).tolist() == pytest.approx([1 / 51] * 101 + [1.0])
+    assert worth([7], 0.0).sum() == 7
 
 
 def test_weights_of_a_logistic_regression_are_found_again() -> None:

@@ -11,11 +11,9 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 
 from pyrodrop.images.simulation.simulate import simulate
-from pyrodrop.joint.joint_fit import fit_jointly
 from pyrodrop.joint.posterior import Evidence
-from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.candidates import Candidates
-from pyrodrop.recognition.presence import log_rivals, presence_of
+from pyrodrop.recognition.presence import presence_of
 from pyrodrop.recognition.recognise import Recognised, recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
@@ -70,17 +68,6 @@ def test_droplets_missed_at_first_are_found_in_what_is_left_over() -> None:
         pixels += height * np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * r**2))
     found = likely(recognise(pixels[None], pixels, ("gaussian",)))
     assert len(found) == len(centres) == matched(found, np.array(centres)[:, :3])
-
-
-@pytest.mark.parametrize(("profile", "r", "rivals"), [("gaussian", 40.0, 25), ("gaussian", 20.0, 1), ("disc", 40.0, 1)])
-def test_what_the_background_could_be_is_one_of_its_bumps_and_a_rim_is_not(profile: str, r: float, rivals: int) -> None:
-    """Control points 64 px apart on 128 x 128 px are 5 x 5 bumps; a faint broad thing could be each of them."""
-    noise = torch.randn(128, 128, generator=torch.Generator().manual_seed(3)).double().numpy()
-    pixels = 0.2 + 0.02 * noise
-    scales = image_scales(pixels[None], 8.0)
-    fit = fit_jointly(pixels, [64.0], [64.0], [r], profile=profile, scales=scales, max_steps=1)
-    fit = fit.with_droplets(fit.x, fit.y, np.array([r]), fit.amplitude)
-    assert np.exp(log_rivals(fit)) == pytest.approx(rivals)
 
 
 def test_how_a_droplet_differs_from_the_others_is_no_droplet_within_it() -> None:
