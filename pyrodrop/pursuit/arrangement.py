@@ -40,3 +40,16 @@ class Arrangement:
     droplets: Doubles
     background: float
     residual: Floats
+
+
+def meeting(some: Doubles, all_of: Doubles) -> Integers:
+    """Numbers of the droplets (n, 4) whose circles of three radii meet those of some (m, 4), rising, (k,).
+
+    Farther apart, the inner product exp(-d^2 / (2 (r^2 + r'^2))) of two is at most exp(-9 / 2), 0.01, of what it is in
+    one place.
+    """
+    reach = 3.0
+    near = np.zeros(len(all_of), bool)
+    for x, y, r, _ in some:
+        near |= np.hypot(all_of[:, 0] - x, all_of[:, 1] - y) < reach * (r + all_of[:, 2])
+    return np.flatnonzero(near).astype(np.int64)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.models.priors import LEVELS, LOG_RADIUS
-from pyrodrop.pursuit.arrangement import Arrangement, Bounds
+from pyrodrop.pursuit.arrangement import Arrangement, Bounds, meeting
 from pyrodrop.pursuit.evidence import log_volumes
 from pyrodrop.pursuit.search import Search, mode
 from pyrodrop.pursuit.start import Start
@@ -71,9 +71,12 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
 
 
 def _let_die(search: Search, found: Arrangement, size: tuple[int, int], error_scale: float) -> None:
-    """Take out droplets whose evidence is against them until none is left."""
+    """Take out droplets whose evidence is against them until none is left.
+
+    A death is felt by those that share pixels with it: they settle, and they and their neighbours are judged anew.
+    """
+    worths, nearest = search.least_worths(found)
     while len(found.droplets):
-        worths, nearest = search.least_worths(found)
         cost = _volumes(found, size, error_scale) + math.log(len(found.droplets))
         odds = worths / error_scale**2 + np.minimum(cost, 0.0)
         dying, held = [], np.zeros(len(odds), bool)
@@ -85,8 +88,17 @@ def _let_die(search: Search, found: Arrangement, size: tuple[int, int], error_sc
                 held[nearest[k][nearest[k] >= 0]] = True
         if not dying:
             return
-        search.take_out(found, np.array(dying, np.int64))
-        search.settle_together(found, 4)
+        gone = np.array(dying, np.int64)
+        stay = np.delete(np.arange(len(odds)), gone)
+        felt = meeting(found.droplets[gone], found.droplets[stay])
+        search.take_out(found, gone)
+        search.settle_some(found, felt, 4)
+        asked = meeting(found.droplets[felt], found.droplets)
+        # Numbers of neighbours as they are now; those that died are nobody's neighbours any more.
+        number = np.full(len(odds) + 1, -1)
+        number[stay] = np.arange(len(stay))
+        worths, nearest = worths[stay], number[nearest[stay]]
+        worths[asked], nearest[asked] = search.least_worths(found, asked)
 
 
 def _volumes(found: Arrangement, size: tuple[int, int], error_scale: float) -> npt.NDArray[np.float64]:

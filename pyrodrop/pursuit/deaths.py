@@ -48,26 +48,30 @@ def neighbours(droplets: Doubles, order: Integers, rank: int) -> Integers:
 
 
 @compiled
-def worths(residual: Floats, droplets: Doubles, order: Integers, limits: Doubles) -> tuple[Doubles, Integers]:
+def worths(
+    residual: Floats, droplets: Doubles, order: Integers, ranks: Integers, limits: Doubles
+) -> tuple[Doubles, Integers]:
     """How much lower the half sum of squares is with a droplet than without, once its neighbours settled.
 
-    Returns the worths (n,), and the neighbours (n, 4) of each droplet, -1 for none.
+    Returns the worths (m,), and the neighbours (m, 4) of each droplet asked, -1 for none.
 
     Args:
         residual: (H, W), what the droplets leave of the image; not changed.
         droplets: (n, 4) x, y, r and amplitude; not changed.
         order: (n,) the droplets from left to right.
+        ranks: (m,) places in that order of those that are asked.
         limits: (6,) as in ``refine.gain_of``.
     """
     height, width = residual.shape
-    out = np.empty(droplets.shape[0])
-    nearest = np.empty((droplets.shape[0], NEIGHBOURS), np.int64)
-    for rank in range(order.size):
+    out = np.empty(ranks.size)
+    nearest = np.empty((ranks.size, NEIGHBOURS), np.int64)
+    for number in range(ranks.size):
+        rank = ranks[number]
         x, y, r, a = droplets[order[rank]]
         i0, i1 = window(x, CUT * r, width)
         j0, j1 = window(y, CUT * r, height)
         near = neighbours(droplets, order, rank)
-        nearest[order[rank]] = near
+        nearest[number] = near
         count = 0
         for k in near:
             if k >= 0:
@@ -92,13 +96,13 @@ def worths(residual: Floats, droplets: Doubles, order: Integers, limits: Doubles
         add(part, x - i0, y - j0, r, a)
         for _ in range(PASSES):
             sweep(part, group[:count], limits, 2)
-        out[order[rank]] = half_square(part) - together
+        out[number] = half_square(part) - together
     return out, nearest
 
 
 @compiled
-def first_order_worths(droplets: Doubles, height: int, width: int, limits: Doubles) -> Doubles:
-    """Worths (n,) as the normal equations have them: all that overlap a droplet, and the background, follow.
+def first_order_worths(droplets: Doubles, asked: Integers, height: int, width: int, limits: Doubles) -> Doubles:
+    """Worths (m,) as the normal equations have them: all that overlap a droplet, and the background, follow.
 
     A faint broad droplet may stand for nothing but a background that is too low, and no few neighbours could take
     its place. With A the Gauss-Newton matrix of the background and all that overlap a droplet g of amplitude a, and c
@@ -106,12 +110,13 @@ def first_order_worths(droplets: Doubles, height: int, width: int, limits: Doubl
 
     Args:
         droplets: (n, 4) x, y, r and amplitude, which should have settled.
+        asked: (m,) numbers of those that are asked.
         height, width: of the image in px.
         limits: (6,) as in ``refine.gain_of``.
     """
-    n = droplets.shape[0]
-    out = np.empty(n)
-    for k in range(n):
+    out = np.empty(asked.size)
+    for number in range(asked.size):
+        k = asked[number]
         members = company(droplets, k)
         total = 4 * members.size + 2  # the background, and the amplitude of the droplet itself, come last
         matrix = np.zeros((total, total))
@@ -132,7 +137,7 @@ def first_order_worths(droplets: Doubles, height: int, width: int, limits: Doubl
             matrix[i, i] += 1e-9 * matrix[i, i] + 1e-12  # droplets of amplitude 0 have no slope
         matrix[total - 1, total - 1] = own[3, 3]
         left = last_pivot(matrix)
-        out[k] = 0.5 * droplets[k, 3] * droplets[k, 3] * left
+        out[number] = 0.5 * droplets[k, 3] * droplets[k, 3] * left
     return out
 
 

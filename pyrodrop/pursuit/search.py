@@ -69,6 +69,13 @@ class Search:
         enough = 0.1 * self.bounds.error_scale**2
         self._together.settle(found, self.bounds, self._limits, steps, enough)
 
+    def settle_some(self, found: Arrangement, some: Integers, steps: int) -> None:
+        """Fit some of the droplets at once, all others and the background held."""
+        part = Arrangement(found.droplets[some], found.background, found.residual)
+        held = self.bounds._replace(background=(found.background, found.background))
+        self._together.settle(part, held, self._limits, steps, 0.1 * self.bounds.error_scale**2)
+        found.droplets[some], found.residual = part.droplets, part.residual
+
     def log_evidence(self, found: Arrangement) -> float:
         """Log of the evidence for an arrangement that has settled; see ``together.log_evidence``."""
         return self._together.log_evidence(found, self.bounds, self._limits)
@@ -147,20 +154,24 @@ class Search:
         gains: Doubles = self._refine.gains(found.residual, found.droplets)
         return gains
 
-    def worths(self, found: Arrangement) -> tuple[Doubles, Integers]:
+    def worths(self, found: Arrangement, asked: Integers | None = None) -> tuple[Doubles, Integers]:
         """How much lower the half sum of squares is with each droplet than without, once its neighbours settled.
 
-        Returns the worths (n,), and the neighbours (n, 4) of each droplet, -1 for none.
+        Returns the worths (m,), and the neighbours (m, 4) of each droplet asked, -1 for none; asked are all, or those
+        with these numbers (m,).
         """
         order = np.argsort(found.droplets[:, 0], kind="stable")
-        worths, nearest = self._deaths.worths(found.residual, found.droplets, order, self._limits)
+        ranks = np.argsort(order, kind="stable")
+        ranks = ranks if asked is None else ranks[asked]
+        worths, nearest = self._deaths.worths(found.residual, found.droplets, order, ranks, self._limits)
         return worths, nearest
 
-    def least_worths(self, found: Arrangement) -> tuple[Doubles, Integers]:
+    def least_worths(self, found: Arrangement, asked: Integers | None = None) -> tuple[Doubles, Integers]:
         """As ``worths``, or less where more than the nearest neighbours, or the background, would fill the gap."""
-        worths, nearest = self.worths(found)
+        asked = np.arange(len(found.droplets)) if asked is None else asked
+        worths, nearest = self.worths(found, asked)
         height, width = found.residual.shape
-        first_order = self._deaths.first_order_worths(found.droplets, height, width, self._limits)
+        first_order = self._deaths.first_order_worths(found.droplets, asked, height, width, self._limits)
         return np.minimum(worths, first_order), nearest
 
     def take_out(self, found: Arrangement, droplets: Integers) -> None:

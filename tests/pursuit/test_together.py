@@ -151,7 +151,7 @@ def test_evidence_prefers_one_droplet_to_two_that_stand_for_it() -> None:
 
 
 def test_first_order_worths_are_what_the_normal_equations_say() -> None:
-    found = deaths.first_order_worths(DROPLETS, *SIZE, LIMITS)
+    found = deaths.first_order_worths(DROPLETS, np.arange(len(DROPLETS)), *SIZE, LIMITS)
     matrix = dense(DROPLETS)
     for k in range(len(DROPLETS)):
         others = np.delete(np.arange(len(matrix)), np.arange(4 * k, 4 * k + 4))
@@ -164,7 +164,7 @@ def test_first_order_worths_are_what_the_normal_equations_say() -> None:
 
 def test_a_droplet_that_stands_for_the_background_is_worth_next_to_nothing() -> None:
     faint = np.array([[30.0, 25.0, 38.0, 0.02], [20.0, 20.0, 4.0, 0.5]])
-    broad, sharp = deaths.first_order_worths(faint, *SIZE, LIMITS)
+    broad, sharp = deaths.first_order_worths(faint, np.arange(len(faint)), *SIZE, LIMITS)
     alone = 0.5 * 0.02**2 * float((image_of([[30.0, 25.0, 38.0, 1.0]], 0.0) ** 2).sum())
     assert broad < 0.1 * alone
     assert sharp > 100 * broad
