@@ -2,13 +2,16 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.pursuit.arrangement import Bounds, meeting
 from pyrodrop.pursuit.count import counted_peaks
 from pyrodrop.pursuit.evidence import log_volumes, widths
+from pyrodrop.pursuit.search import Search, mode
 from pyrodrop.pursuit.start import Start
 from pyrodrop.rendering import render
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
@@ -49,6 +52,42 @@ def test_the_number_of_overlapping_droplets_is_found(separation: float, side: in
     table = pd.DataFrame({"x_px": found.x, "y_px": found.y, "radius_px": found.r, "presence": 1.0})
     figures = compare_with_truth(table, truth)
     assert figures["n_found"] == figures["n_matched"] == 50
+
+
+def test_those_that_are_asked_are_judged_as_among_all() -> None:
+    """And those that settle leave the others, and the level, as they are."""
+    noise = 0.05
+    image, _ = simulate(
+        40, (140, 160), 3, kind="gray", noise=noise, separation=0.8, amplitude=(0.4, 0.6), radius_px=(2.0, 6.0)
+    )
+    pixels = image.channel("gray").numpy().copy()
+    search = Search(pixels.shape, Bounds((0.0, 1.0), (0.0, 1.0), (0.5, 40.0), (1.5, 0.75), noise))
+    found = search.begin(pixels, mode(pixels), 40)
+    search.settle_together(found, 8)
+    asked = np.array([3, 17, 4, 39])
+    worths, nearest = search.least_worths(found)
+    some, their_nearest = search.least_worths(found, asked)
+    assert some == pytest.approx(worths[asked])
+    assert (their_nearest == nearest[asked]).all()
+
+    before, cost = found.droplets.copy(), search.cost(found)
+    found.droplets[asked, 0] += 0.3
+    level, moved = found.background, search.resume(pixels, found.background, found.droplets)
+    worse = search.cost(moved)
+    search.settle_some(moved, asked, 8)
+    others = np.setdiff1d(np.arange(40), asked)
+    assert moved.droplets[others] == pytest.approx(before[others])
+    assert moved.background == level
+    assert search.cost(moved) < cost + 0.05 * (worse - cost)
+    again = search.resume(pixels, level, moved.droplets)
+    assert moved.residual == pytest.approx(again.residual, abs=1e-5)
+
+
+def test_who_meets_whom() -> None:
+    droplets = np.array([[10.0, 10, 2, 1], [21.0, 10, 2, 1], [40.0, 10, 4, 1]])
+    assert meeting(droplets[:1], droplets).tolist() == [0, 1]
+    assert meeting(droplets[2:], droplets).tolist() == [2]
+    assert meeting(droplets[:0], droplets).tolist() == []
 
 
 def test_faint_broad_droplets_do_not_stand_for_the_background() -> None:
