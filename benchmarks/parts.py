@@ -31,11 +31,6 @@ from pyrodrop.rendering.profiles import automatic_profiles
 SIDE, SEED = 128, (2026, 29)
 
 
-def none_of(fit: JointFit, *_: object) -> Any:
-    """No droplet of a fit, as a mask."""
-    return np.zeros(len(fit.x), bool)
-
-
 def no_odds(fit: JointFit, *_: object) -> Any:
     """Log odds that say nothing, of each droplet of a fit."""
     return np.zeros(len(fit.x))
@@ -45,7 +40,6 @@ WITHOUT: dict[str, list[tuple[Any, str, Any]]] = {
     "nothing left out": [],
     "without membership": [(presence, "log_membership", no_odds), (recognise, "log_membership", no_odds)],
     "without uniting splits": [(recognise, "suspects", lambda fit: np.zeros(0, np.intp))],
-    "with what lies within a droplet": [(recognise, "within", none_of)],
     "without looks at the residual": [(recognise, "_LOOKS", 0)],
     "all proposals fitted at once": [(recognise, "first_words", lambda some: np.ones(len(some.x), bool))],
     "without a word that goes on": [(recognise, "succeeded", lambda kept, *_: kept)],

@@ -64,6 +64,11 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
             best, highest, fruitless = copy.deepcopy(found), evidence, 0
         else:
             fruitless += 1
+    # Where nobody has died near by, droplets were last judged when they had just been born.
+    judged = copy.deepcopy(best)
+    _let_die(search, judged, size, error_scale)
+    search.settle_together(judged, 8)
+    best = judged if search.log_evidence(judged) >= highest else best
     order = np.argsort(-search.gains(best), kind="stable")
     columns = torch.from_numpy(np.column_stack([best.droplets, search.gains(best)])[order]).to(channel)
     x, y, r, amplitude, gain = columns.unbind(-1)

@@ -18,7 +18,7 @@ from pyrodrop.recognition.agreement import Agreed, agreed
 from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
-from pyrodrop.recognition.splits import needless, suspects, united, within
+from pyrodrop.recognition.splits import needless, suspects, united
 from pyrodrop.recognition.succession import first_words, succeeded
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
@@ -104,7 +104,7 @@ def recognise(
     presence = presence_of(fit, candidates, white)
     # What the network has not proposed is there only if it is likelier than not: hundreds of doubtful peaks of a
     # residual would add up to droplets where nothing is.
-    kept = (candidates.proposed > 0) | ((presence >= least_of_residual) & ~within(fit, presence >= LIKELY))
+    kept = (candidates.proposed > 0) | (presence >= least_of_residual)
     candidates = candidates.those(kept)
     fit = _again(channels, fit, kept, candidates, 50)
     presence = presence_of(fit, candidates, white)

@@ -1,8 +1,5 @@
 """Two fitted droplets that are one: decided by a fit without one of the two, and by what its residual gains.
 
-Or by one lying within the other and being much lower, or taking away from it, since then what it explains is the
-other's own.
-
 The evidence of a droplet lets its neighbours adjust to first order only. Where two stand for one droplet, the one that
 stays would move to the middle and grow, which is further than that holds: each seems needed, and is not.
 """
@@ -18,37 +15,6 @@ Array = NDArray[np.float64]
 _CLOSE = 1.0
 # Radii within which a droplet's presence tells in the residual.
 _REACH = 2.0
-# Of the greater height: what lies within a droplet and is lower than that is what its profile does not say of it.
-_LOWER = 0.5
-# A droplet is within another if its centre is, by this share of its own radius: so a broad one is never
-# within a narrow one.
-_WITHIN = 0.4
-
-
-def within(fit: JointFit, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which droplets lie within a present one and are much lower or of the other sign, (N,): they are how it looks.
-
-    No profile that all droplets share is exactly that of each, and the residual of a strong one stands far out of the
-    noise. What takes away from a droplet within it makes a rim or a core of it: nested edges of one droplet.
-
-    Args:
-        fit: the joint fit.
-        present: which droplets are surely present, (N,).
-    """
-    lies_within = np.zeros(len(fit.x), bool)
-    if not present.any():
-        return lies_within
-    centres, half = np.stack([fit.x, fit.y], 1), fit.half_radius
-    height = np.sqrt(np.square(fit.amplitude / fit.noise[:, None]).sum(0))
-    near = cKDTree(centres).query_pairs(float(half[present].max()), output_type="ndarray")
-    inner, outer = np.concatenate([near, near[:, ::-1]]).T
-    apart = np.hypot(*(centres[inner] - centres[outer]).T)
-    lower = height[inner] < _LOWER * height[outer]
-    takes_away = (fit.amplitude[:, inner] * fit.amplitude[:, outer] / np.square(fit.noise)[:, None]).sum(0) < 0
-    narrower = half[inner] < half[outer]
-    inside = present[outer] & (lower | (takes_away & narrower)) & (apart < half[outer] - _WITHIN * half[inner])
-    lies_within[inner[inside]] = True
-    return lies_within
 
 
 def suspects(fit: JointFit) -> NDArray[np.intp]:

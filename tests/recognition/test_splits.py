@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
-from pyrodrop.recognition.splits import needless, suspects, united, within
+from pyrodrop.recognition.splits import needless, suspects, united
 
 NOISE = 0.02
 
@@ -61,31 +61,3 @@ def test_the_united_droplet_adds_as_much_to_the_image_as_the_two_and_lies_betwee
     assert float(one.amplitude[0, k] * one.r[k] ** 2) == pytest.approx(float(content))
     assert min(before.x) <= one.x[k] <= max(before.x)
     assert one.r[k] == max(before.r)
-
-
-@pytest.mark.parametrize(
-    ("other", "expected"),
-    [
-        ((42.0, 31.0, 5.0, 0.05), True),
-        ((42.0, 31.0, 5.0, -0.05), True),
-        ((42.0, 31.0, 5.0, 0.3), False),  # too high for what a profile does not say
-        ((52.0, 30.0, 5.0, 0.05), False),  # beside it
-        ((40.0, 30.0, 25.0, 0.05), False),  # around it
-    ],
-)
-def test_what_is_low_and_within_a_droplet_is_that_droplets_own(
-    other: tuple[float, float, float, float], expected: bool
-) -> None:
-    host = (40.0, 30.0, 8.0, 0.4)
-    x, y, r, height = (np.array(values) for values in zip(host, other, strict=True))
-    fit = fitted(picture([host]), [host[:3], other[:3]]).with_droplets(x, y, r, height[None])
-    assert within(fit, np.array([True, True])).tolist() == [False, expected]
-    assert not within(fit, np.array([False, True])).any()
-
-
-@pytest.mark.parametrize(("inner", "expected"), [(-0.35, True), (0.35, False)])
-def test_what_takes_away_from_the_droplet_it_lies_in_is_how_that_looks(inner: float, expected: bool) -> None:
-    """A ring, drawn as one droplet less a narrower one, is one droplet; what adds as much is a droplet of its own."""
-    image = picture([(40.0, 30.0, 9.0, 0.4), (41.0, 30.0, 4.0, inner)])
-    fit = fitted(image, [(40.0, 30.0, 9.0), (41.0, 30.0, 4.0)])
-    assert within(fit, np.array([True, True])).tolist() == [False, expected]
