@@ -264,7 +264,7 @@ def _check(image: Array, places: list[Array]) -> None:
     if image.ndim != 3 or min(image.shape) < 1:
         raise ValueError(f"channels have shape {image.shape}: give (C, H, W) or (H, W).")
     if np.isinf(image).any() or np.isnan(image).all():
-        raise ValueError("channels hold infinite numbers, or nothing but NaN: mask or mend them first.")
+        raise ValueError("channels are not finite: infinite somewhere, or nothing but NaN; mask or mend them first.")
     if any(v.ndim != 1 or len(v) != len(places[0]) for v in places):
         raise ValueError(f"x, y and r have shapes {', '.join(str(v.shape) for v in places)}: give (N,) each.")
     if not all(np.isfinite(v).all() for v in places) or (places[2] <= 0).any():

@@ -68,7 +68,7 @@ def recognise(
     its residual are candidates, too. Centre and radius are what both agree on (``agreement``).
 
     Args:
-        channels: the image, (C, H, W); pixels that are NaN are not known, and no droplet's centre is looked for there.
+        channels: the image, (C, H, W); pixels that are NaN are not known.
         prominent: the one channel to look for candidates in, (H, W), finite: where the image is not known, filled so
             that nothing is to be seen there.
         profiles: those to choose from by their evidence.
@@ -79,7 +79,7 @@ def recognise(
     candidates, scales = whole.candidates, whole.scales
     if candidates is None:
         proposals = propose(prominent.astype(np.float32), least_presence=LEAST_PROPOSED, weights=weights)
-        candidates = _in_known(Candidates.of_proposals(proposals), _known_in(channels))
+        candidates = _reaching(Candidates.of_proposals(proposals), _known_in(channels))
     white = pixel_noise(channels)
     if scales is None:
         likely = candidates.radius[candidates.proposed >= LIKELY]
@@ -190,12 +190,16 @@ def _known_in(channels: Array) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(channels).all(0))
 
 
-def _in_known(candidates: Candidates, known: NDArray[np.bool_]) -> Candidates:
-    """Those whose centres lie where the image is known, (H, W)."""
+def _reaching(candidates: Candidates, known: NDArray[np.bool_]) -> Candidates:
+    """Those whose circles reach where the image is known, (H, W). One whose centre does not lie there is no droplet of
+    what is looked at, but what is seen of it has to be explained.
+    """
     if known.all():
         return candidates
+    from scipy.ndimage import distance_transform_edt
+
     column, row = pixel_of(candidates.x, candidates.y)
-    return candidates.those(known[row, column])
+    return candidates.those(distance_transform_edt(~known)[row, column] < candidates.radius)
 
 
 def _in_residual(fit: JointFit, known: NDArray[np.bool_]) -> Candidates:

@@ -71,9 +71,9 @@ def _measured(run: ResultFolder) -> str:
     cut = f", in {tiles['number']} overlapping tiles" if isinstance(tiles, Mapping) and "number" in tiles else ""
     return (
         f"The droplets in {_subject(run)} were counted and sized with {_program(run)}{cut}.{_looked(run)} A small "
-        "neural network that has learnt from simulated images proposed circles of every size, without a threshold or a given "
-        f"radius; they were fitted jointly as {shape} on a smooth background with noise, and each counts with the "
-        f"probability that it is a droplet.{_filled(run)}{_ruled(run)}"
+        "neural network that has learnt from simulated images proposed circles of every size, without a threshold or a "
+        f"given radius; they were fitted jointly as {shape} on a smooth background with noise, and each counts with "
+        f"the probability that it is a droplet.{_filled(run)}{_ruled(run)}"
     )
 
 
