@@ -16,6 +16,7 @@ from pyrodrop.workflows.commands.subject import (
     split_settings,
 )
 from pyrodrop.workflows.commands.where_to_look import (
+    RULES,
     LookSettings,
     check_look,
     mask_of,
@@ -48,6 +49,8 @@ def measure_images(paths: Sequence[str], out: str, *, progress: bool = True, **s
     """
     if len(paths) <= 1:
         return measure_image(paths[0] if paths else None, out, progress=progress, **settings)
+    look, _ = split_look(settings)
+    check_look(look)
     folder = open_folder(out)
     taken: dict[str, int] = {}
     done: dict[str, Any] = {}
@@ -58,7 +61,10 @@ def measure_images(paths: Sequence[str], out: str, *, progress: bool = True, **s
         name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
         try:
             summary = measure_image(path, str(folder / name), progress=progress, **settings)
-        except ImageError as error:
+        except (ImageError, SettingError) as error:
+            # A mask may be of the size of some images and not of others; all else is wrong for each of them.
+            if isinstance(error, SettingError) and not look.keys() & set(error.settings):
+                raise
             failed[path] = str(error)
         else:
             done[name] = {key: summary[key] for key in ("count", "profile", "seconds")}
@@ -162,7 +168,7 @@ def _further(settings: Mapping[str, Any]) -> tuple[FileSettings, LookSettings, d
     """How the file is read, where is looked, and what counts; settings that are None are not given."""
     read, others = split_settings({name: value for name, value in settings.items() if value is not None})
     look, rules = split_look(others)
-    if unknown := rules.keys() - {"radius", "polarity", "border"}:
+    if unknown := rules.keys() - set(RULES):
         raise TypeError(f"measure_image() got unexpected arguments: {', '.join(sorted(unknown))}")
     return read, look, rules
 

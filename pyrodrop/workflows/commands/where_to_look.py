@@ -14,6 +14,8 @@ from pyrodrop.workflows.settings import SettingError
 Mask = NDArray[np.bool_]
 Rectangle = Sequence[int]
 
+# The settings of what counts, see ``pyrodrop.measure``; the radius in px, or in micrometres by these units.
+RULES = ("radius", "polarity", "border")
 _UM = ("um", "µm", "μm")
 
 

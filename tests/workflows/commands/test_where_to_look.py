@@ -153,6 +153,20 @@ def test_a_batch_looks_where_it_is_told_and_anew_where_the_mask_has_changed(
     assert "exclude 500 0 9 9 lies outside of the image" in str(failures)
 
 
+def test_a_mask_that_fits_some_of_several_images_fails_for_the_others(
+    lettered: tuple[Path, pd.DataFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (30, 20), 90).save(tmp_path / "small.png")
+    Image.new("L", (200, 140), 255).save(tmp_path / "mask.png")
+    images = [str(tmp_path / "small.png"), str(lettered[0])]
+    asked = ["--mask", str(tmp_path / "mask.png"), "--region", "0", "0", "60", "60", *QUICK, "--json"]
+    assert main(["measure", *images, *asked, "--out", str(tmp_path / "out")]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert list(said["images"]) == ["lettered"]
+    assert "expected those of the image, 30 x 20" in said["failed"][images[0]]
+    assert main(["measure", *images, "--mask", "none.png", "--quiet", "--out", str(tmp_path / "none")]) == 2
+
+
 def test_regions_add_up_within_the_mask_and_what_is_excluded_is_not_looked_at(tmp_path: Path) -> None:
     mask = np.zeros((30, 40), np.uint8)
     mask[:, 10:] = 255
