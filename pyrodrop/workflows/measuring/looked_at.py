@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.images import Micrograph
+from pyrodrop.images import ImageError, Micrograph
 from pyrodrop.images.gap_fill import filled_smoothly
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.workflows.measuring.contents import MeasuredImage
@@ -65,10 +65,16 @@ def checked_mask(mask: Any, size: tuple[int, int], known: Mask | None) -> Mask |
         known: where the image has numbers, (H, W); None for everywhere.
 
     Raises:
+        ImageError: the image has next to no numbers.
         SettingError: a mask of another shape, of something else than truth values and whole numbers, or one that leaves
             next to nothing.
     """
     looked_at = np.ones(size, bool) if known is None else known
+    if (there := int(looked_at.sum())) < LEAST_PIXELS and known is not None:
+        raise ImageError(
+            f"the image has NaN or masked pixels nearly everywhere: {there} of {looked_at.size} are left, and "
+            f"measuring needs at least {LEAST_PIXELS}."
+        )
     if mask is not None:
         given = np.asarray(mask.detach().cpu() if isinstance(mask, Tensor) else mask)
         if given.shape != size:
@@ -86,7 +92,7 @@ def checked_mask(mask: Any, size: tuple[int, int], known: Mask | None) -> Mask |
     if left < LEAST_PIXELS:
         raise SettingError(
             f"mask leaves {left} of {looked_at.size} pixels to be looked at, expected at least {LEAST_PIXELS}: a mask "
-            "is true where the image is to be looked at, and NaN is never looked at",
+            "is true where the image is to be looked at",
             "mask",
         )
     return None if looked_at.all() else looked_at
