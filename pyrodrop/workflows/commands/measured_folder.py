@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -33,8 +34,8 @@ def write_measurement(
     summary = summarise(measurement, subject.name, subject.channel, look) | weights_in_summary(weights)
     if subject.image.black_level:
         summary["black_level"] = subject.image.black_level
-    if subject.truth is not None:
-        summary["truth"] = compare_with_truth(measurement.table, subject.truth)
+    if subject.truth is not None and measurement.rules == EVERYTHING:
+        summary["truth"] = compare_with_truth(measurement.table, _in_sight(subject.truth, measurement))
     begin_run(folder, _FILES)
     measurement.save(folder / "fit.pt")
     write_table(measurement.table, folder / "droplets.csv")
@@ -50,6 +51,17 @@ def write_measurement(
             write_figure(draw(measurement, subject.image), folder / f"{figure}.png")
     finish_run(folder, summary)
     return summary
+
+
+def _in_sight(truth: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
+    """The true droplets whose centres lie where the image was looked at."""
+    if measurement.looked_at is None:
+        return truth
+    column, row = (
+        np.clip(np.round(truth[name].to_numpy()).astype(int), 0, side - 1)
+        for name, side in (("x_px", measurement.size[1]), ("y_px", measurement.size[0]))
+    )
+    return truth[measurement.looked_at[row, column]]
 
 
 def summarise(measurement: Measurement, name: str, channel: str, look: LookSettings | None = None) -> dict[str, Any]:
