@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.images.reading.mask_file import REGIONS, read_mask
 from pyrodrop.images.scaling import scaled_size
+from pyrodrop.workflows.measuring.looked_at import LEAST_PIXELS
 from pyrodrop.workflows.settings import SettingError
 
 Mask = NDArray[np.bool_]
@@ -72,7 +73,7 @@ def mask_of(look: LookSettings, size: tuple[int, int], scale: float = 1.0) -> Ma
         None where nothing is said.
 
     Raises:
-        SettingError: a mask of another size than the image's, or rectangles that lie outside of it.
+        SettingError: a mask of another size than the image's, rectangles outside of it, or next to nothing left.
         ImageError: the file of the mask cannot be read.
     """
     check_look(look)
@@ -87,6 +88,13 @@ def mask_of(look: LookSettings, size: tuple[int, int], scale: float = 1.0) -> Ma
         looked_at &= within
     for rectangle in excluded or ():  # type: ignore[attr-defined]
         looked_at[_pixels("exclude", rectangle, size, scale)] = False
+    if (left := int(looked_at.sum())) < LEAST_PIXELS:
+        given = [name for name in LookSettings.__annotations__ if look.get(name)]
+        raise SettingError(
+            f"{', '.join(given)}: {left} of {looked_at.size} pixels are left to be looked at, expected at least "
+            f"{LEAST_PIXELS}; a mask is white, and a region lies, where to look",
+            *given,
+        )
     return looked_at
 
 
