@@ -11,6 +11,7 @@ from pyrodrop.images.reading.image_file import read_image_file
 Mask = NDArray[np.bool_]
 
 REGIONS = (".roi", ".zip")
+_BLURRED = (".jpg", ".jpeg", ".jpe")
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> Mask:
@@ -22,10 +23,14 @@ def read_mask(path: Path, size: tuple[int, int]) -> Mask:
         size: height and width that an image of regions is to have; a file of an image has its own.
 
     Raises:
-        ImageError: the file cannot be read, or holds regions that enclose nothing, as lines and points.
+        ImageError: the file cannot be read, is a JPEG, or holds regions that enclose nothing, as lines and points.
     """
     if path.suffix.lower() in REGIONS:
         return _of_regions(path, size)
+    if path.suffix.lower() in _BLURRED:
+        raise ImageError(
+            f"{path} is a JPEG, in which black is seldom 0, and a mask is looked at wherever it is not: save it as PNG."
+        )
     stored = read_image_file(path, None, want_pixel_size=False).values
     return np.asarray((stored != 0).any(-1) if stored.ndim == 3 else stored != 0)
 

@@ -80,6 +80,9 @@ def test_what_encloses_nothing_or_is_no_file_of_regions_is_refused(tmp_path: Pat
     roiwrite(tmp_path / "line.roi", line)
     with pytest.raises(ImageError, match="kind line, expected rectangles"):
         read_mask(tmp_path / "line.roi", SIZE)
+    Image.new("L", (30, 20), 255).save(tmp_path / "mask.jpg")
+    with pytest.raises(ImageError, match="save it as PNG"):
+        read_mask(tmp_path / "mask.jpg", SIZE)
     (tmp_path / "bad.zip").write_bytes(b"nothing")
     with pytest.raises(ImageError, match="cannot be read as regions"):
         read_mask(tmp_path / "bad.zip", SIZE)
