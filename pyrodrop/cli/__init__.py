@@ -136,7 +136,7 @@ def _check_names(words: argparse.Namespace) -> None:
     """Raise ``SettingError`` for a name that no file has, before anything looks for it."""
     from pyrodrop.workflows.settings import SettingError
 
-    for argument in ("path", "paths", "folder", "out", "resume", "weights", "scheduler"):
+    for argument in ("path", "paths", "folder", "out", "resume", "weights", "mask", "scheduler"):
         value = getattr(words, argument, None)
         for name in value if isinstance(value, list) else [value]:
             if name == "" or (name is not None and "\0" in name):

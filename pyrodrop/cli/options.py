@@ -61,6 +61,12 @@ def number_or_auto(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"expected a whole number or auto, got {text!r}") from None
 
 
+def length(text: str) -> str:
+    """A word of the command line as a length: a number of px, or of micrometres with um behind it."""
+    number(next((text.removesuffix(unit) for unit in ("um", "µm", "μm", "px") if text.endswith(unit)), text))
+    return text
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -155,6 +161,42 @@ JOBS: dict[str, tuple[Setting, ...]] = {
     "measure": (
         _CHANNEL,
         *_FILE,
+        Setting(
+            "--mask",
+            "mask",
+            "look only where this image, of the same size, is not 0, or within these ImageJ regions (.roi, .zip)",
+            (("metavar", "FILE"),),
+        ),
+        Setting(
+            "--region",
+            "region",
+            "look only within this rectangle: x and y of its upper left pixel, width and height, px; may be repeated",
+            (("type", whole), ("nargs", 4), ("action", "append"), ("metavar", ("X", "Y", "W", "H"))),
+        ),
+        Setting(
+            "--exclude",
+            "exclude",
+            "do not look within this rectangle, as at a scale bar or lettering; may be repeated",
+            (("type", whole), ("nargs", 4), ("action", "append"), ("metavar", ("X", "Y", "W", "H"))),
+        ),
+        Setting(
+            "--radius",
+            "radius",
+            "count only droplets of radii between these, px, or as 2.5um micrometres; 0 and inf for no limit",
+            (("type", length), ("nargs", 2), ("metavar", ("MIN", "MAX"))),
+        ),
+        Setting(
+            "--polarity",
+            "polarity",
+            "count only droplets that are brighter, or darker, than what is around them (default both)",
+            (("choices", ("bright", "dark", "both")),),
+        ),
+        Setting(
+            "--border",
+            "border",
+            "keep or drop droplets whose circles are cut by the edge of what is looked at (default keep)",
+            (("choices", ("keep", "drop")),),
+        ),
         Setting(
             "--profile",
             "profile",

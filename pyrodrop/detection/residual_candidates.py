@@ -31,7 +31,14 @@ class Peaks(NamedTuple):
     signal: Array
 
 
-def residual_peaks(residual: NDArray[np.float32], noise: Array, radii: Array, profile: str, shape: Array) -> Peaks:
+def residual_peaks(
+    residual: NDArray[np.float32],
+    noise: Array,
+    radii: Array,
+    profile: str,
+    shape: Array,
+    known: NDArray[np.bool_] | None = None,
+) -> Peaks:
     """Where droplets of this profile stand out of a residual, whatever their sign.
 
     At each radius r the amplitude that fits best at a pixel is sum(residual f) / sum(f^2), over the pixels inside the
@@ -45,34 +52,36 @@ def residual_peaks(residual: NDArray[np.float32], noise: Array, radii: Array, pr
         noise: its standard deviation, (C,), positive.
         radii: of the droplets that are known, (N,), at least one.
         profile, shape: of the droplets, as for ``pyrodrop.render``.
+        known: pixels that are known, (H, W); in the others the residual is 0. No peak lies in them.
     """
     from scipy.ndimage import maximum_filter
 
     standard = (residual / noise[:, None, None]).astype(np.float32)
+    counts = np.ones(standard.shape[1:], bool) if known is None else known
     low, high = np.quantile(radii, [0.05, 0.95])
     tried = np.geomspace(max(low / _MARGIN, 1.0), max(high * _MARGIN, 1.5), _RADII)
     templates = [_template(profile, float(r), shape) for r in tried]
-    image, inside = (_Filtered.of(one, max(map(len, templates))) for one in (standard, np.ones_like(standard[:1])))
+    image, inside = (_Filtered.of(one, max(map(len, templates))) for one in (standard, counts[None].astype(np.float32)))
     responses = np.empty((_RADII, *standard.shape[1:]), np.float32)
     for template, response in zip(templates, responses, strict=True):
         power = np.maximum(inside.by(template**2)[0], 1e-6 * (template**2).sum())
         signal = image.by(template) / np.sqrt(power)
-        spread = np.array([_spread_of(each) for each in signal])
+        spread = np.array([_spread_of(each, counts) for each in signal])
         response[:] = np.sqrt(np.square(signal / spread[:, None, None]).sum(0))
     best = responses.argmax(0)
     response = responses.max(0)
     peaks = []
     for k, r in enumerate(tried):
         greatest = response >= maximum_filter(response, 2 * int(r) + 1) - 1e-12
-        peaks.append(np.argwhere(greatest & (best == k) & (response > STANDS_OUT)))
+        peaks.append(np.argwhere(greatest & (best == k) & (response > STANDS_OUT) & counts))
     places = np.concatenate(peaks)
     rows, columns = places[:, 0], places[:, 1]
     return Peaks(columns.astype(float), rows.astype(float), tried[best[rows, columns]], response[rows, columns])
 
 
-def _spread_of(signal: NDArray[np.float32]) -> float:
-    """Scatter of a signal to noise (H, W) where nothing stands out, robustly; 1 or more."""
-    sizes = np.abs(signal[::2, ::2])  # neighbours say nearly the same
+def _spread_of(signal: NDArray[np.float32], known: NDArray[np.bool_]) -> float:
+    """Scatter of a signal to noise (H, W) where it is known and nothing stands out, robustly; 1 or more."""
+    sizes = np.abs(signal[::2, ::2][known[::2, ::2]])  # neighbours say nearly the same
     spread = 1.0
     for _ in range(_ROUNDS):  # from below, so that what stands out never counts
         level = sizes[sizes < STANDS_OUT * spread]

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.joint.factor import step
+from pyrodrop.joint.gaps import columns_of, known_pixels
 from pyrodrop.joint.local_descent import WORSE, LocalStart, damped, descend_locally, lost_at
-from pyrodrop.joint.normal_equations import Equations, columns_of, energy, equations_of, paint, residual_of
+from pyrodrop.joint.normal_equations import Equations, energy, equations_of, paint, residual_of
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.trust_region import bounds_of, start_within
@@ -80,7 +81,7 @@ def descend(
     """
     n, shapes = len(state.x), problem.drawn.size
     bounds = bounds_of(problem, origin)
-    freedom = max(problem.channels[0].size - n * (1 + 3 / len(problem.channels)) - problem.n_shared, 1.0)
+    freedom = max(known_pixels(problem) - n * (1 + 3 / len(problem.channels)) - problem.n_shared, 1.0)
 
     def read(residual: Array) -> Array:
         return np.maximum(np.sqrt(np.square(residual).sum((1, 2)) / freedom), problem.least_noise)

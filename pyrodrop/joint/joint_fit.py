@@ -10,7 +10,9 @@ from scipy.special import expit
 
 from pyrodrop.joint.descent import TOLERANCE, Descent, descend, initial_state
 from pyrodrop.joint.factor import factor
+from pyrodrop.joint.gaps import columns_of, evidence_of_known, known_pixels, problem_of, seen_channels
 from pyrodrop.joint.half_slopes import half_slopes
+from pyrodrop.joint.normal_equations import residual_of
 from pyrodrop.joint.posterior import Evidence, Posterior, evidence_of, inflation_of, log_bayes_of
 from pyrodrop.joint.priors import Array, Priors
 from pyrodrop.joint.problem import Problem, State
@@ -24,7 +26,7 @@ from pyrodrop.rendering.pixel_noise import pixel_noise
 class Residuals(NamedTuple):
     """What a joint fit does not explain. N droplets, C channels.
 
-    image: channels less the image of the fit, shape (C, H, W), float32.
+    image: channels less the image of the fit, shape (C, H, W), float32; 0 where the channels are not known.
     at_droplets: mean squared residual where a droplet's centre and radius are read, over the image's, shape (N,).
     reduced_chi_square: mean squared residual over the square of the white noise that the image itself shows; near 1
     where the model explains all but that, shape (C,).
@@ -147,7 +149,7 @@ def fit_jointly(
     """Fit droplets found in an image jointly, by Gauss-Newton steps in a trust region, and find their posterior.
 
     Args:
-        channels: the image, shape (C, H, W) or (H, W), finite.
+        channels: the image, shape (C, H, W) or (H, W); pixels that are NaN are not known, and count for nothing.
         x, y: initial centres in px, shape (N,); N may be 0. Droplets go only so far from where they begin.
         r: initial radii in px, of this profile (see ``Profile.half_share``), positive, shape (N,).
         amplitude: initial heights, shape (C, N) or (N,); None finds them first, the image being linear in them.
@@ -170,7 +172,7 @@ def fit_jointly(
     _check(image, places)
     if scales is None:
         scales = image_scales(image, float(np.median(places[2])) if len(places[2]) else 8.0)
-    problem = Problem(image, profile, scales)
+    problem = problem_of(image, profile, scales)
     state = initial_state(problem, places[0], places[1], places[2], amplitude, shape)
     return _described(problem, descend(problem, state, max_steps, state, tolerance))
 
@@ -188,14 +190,14 @@ def refit_jointly(
     """Fit some of a fit's droplets again, and others after them, from where that fit ended: few steps are needed.
 
     Args:
-        channels: the image, shape (C, H, W), finite; that of the fit, or one that differs a little.
+        channels: the image, shape (C, H, W), as for ``fit_jointly``; that of the fit, or one that differs a little.
         fit: the last fit, of N droplets.
         kept: which of them are fitted again, (N,).
         more: x, y and r of those that come to them, (M,) each.
         origin: x, y and r that all were found with, (kept + M,) each, from which they may go only so far.
         max_steps, tolerance: as for ``fit_jointly``.
     """
-    problem = Problem(np.ascontiguousarray(channels, dtype=np.float64), fit.profile, fit.scales)
+    problem = problem_of(np.ascontiguousarray(channels, dtype=np.float64), fit.profile, fit.scales)
     old, (x, y, r) = fit.state.those(kept), start_within(problem, *more)
     height = np.zeros((len(problem.channels), len(x)))
     state = replace(
@@ -209,6 +211,12 @@ def refit_jointly(
     return _described(problem, descend(problem, state, max_steps, origins, tolerance, int(len(x) > 0)))
 
 
+def residual_everywhere(fit: JointFit, channels: Array) -> Array:
+    """Channels (C, H, W) less the image of a fit, also where they were not known to it."""
+    problem = Problem(channels, fit.profile, fit.scales)
+    return residual_of(problem, fit.state, columns_of(problem, fit.state))
+
+
 def _described(problem: Problem, mode: Descent) -> JointFit:
     """The posterior at the mode, and all that is said of it."""
     state, residual, noise, profile = mode.state, mode.residual, mode.noise, problem.drawn
@@ -218,31 +226,33 @@ def _described(problem: Problem, mode: Descent) -> JointFit:
     # Of a logarithm, the deviation is a share of the number.
     units = np.where(profile.log, profile.constrained(state.shape), 1.0)
     shape_sd = np.sqrt(np.diag(factored.shared_covariance())[: profile.size]) * units
-    white = pixel_noise(problem.channels)
+    seen, known = seen_channels(problem), known_pixels(problem)
+    white = pixel_noise(seen)
     white_share = np.full(len(state.x), min(float(np.square(white / noise).mean()), 1.0))
     # The noise of a JPEG's blocks is white to no droplet: pixels of a block are off together, as the residual shows.
-    of_blocks = float(np.square(np.minimum(block_noise(problem.channels) / white, 1.0)).mean())
+    of_blocks = float(np.square(np.minimum(block_noise(seen) / white, 1.0)).mean())
     white_share = white_share * (1 + of_blocks * (inflation.correlation[:, 3:].mean(1) - 1))
     log_bayes, gain = log_bayes_of(problem, state, covariance, inflation)
     inflated = covariance * inflation.factor[:, :, None] * inflation.factor[:, None, :]
+    evidence = Evidence(
+        log_bayes,
+        gain,
+        log_bayes_of(problem, state, covariance, inflation, white_share)[0],
+        evidence_of(problem, state, residual, noise, factored),
+    )
     return JointFit(
         profile=problem.profile,
         scales=problem.scales,
         priors=problem.priors,
         state=state,
         noise=noise,
-        background=problem.background(state.bg).astype(np.float32),
+        background=Problem.background(problem, state.bg).astype(np.float32),
         posterior=Posterior(inflated, inflation.factor, shape_sd, factored),
-        evidence=Evidence(
-            log_bayes,
-            gain,
-            log_bayes_of(problem, state, covariance, inflation, white_share)[0],
-            evidence_of(problem, state, residual, noise, factored),
-        ),
+        evidence=evidence_of_known(problem, evidence, noise),
         residuals=Residuals(
             residual.astype(np.float32),
             inflation.misfit,
-            np.square(residual).mean((1, 2)) / white**2,
+            np.square(residual).sum((1, 2)) / known / white**2,
             inflation.noise_correlation,
         ),
         convergence=Convergence(mode.losses, mode.steps, mode.converged, np.asarray(mode.held[:, :3].any(1))),
@@ -253,8 +263,8 @@ def _check(image: Array, places: list[Array]) -> None:
     """A ValueError for the first argument of ``fit_jointly`` that does not fit."""
     if image.ndim != 3 or min(image.shape) < 1:
         raise ValueError(f"channels have shape {image.shape}: give (C, H, W) or (H, W).")
-    if not np.isfinite(image).all():
-        raise ValueError("channels hold numbers that are not finite: mask or mend them first.")
+    if np.isinf(image).any() or np.isnan(image).all():
+        raise ValueError("channels are not finite: infinite somewhere, or nothing but NaN; mask or mend them first.")
     if any(v.ndim != 1 or len(v) != len(places[0]) for v in places):
         raise ValueError(f"x, y and r have shapes {', '.join(str(v.shape) for v in places)}: give (N,) each.")
     if not all(np.isfinite(v).all() for v in places) or (places[2] <= 0).any():

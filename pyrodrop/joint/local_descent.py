@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from pyrodrop.joint.factor import step
-from pyrodrop.joint.normal_equations import columns_of, compiled, equations_of_droplets, paint
+from pyrodrop.joint.gaps import columns_of
+from pyrodrop.joint.normal_equations import compiled, equations_of_droplets, paint
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.trust_region import Bounds

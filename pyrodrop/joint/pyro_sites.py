@@ -46,7 +46,9 @@ def sites_of(fit: "JointFit", order: NDArray[np.intp]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.array(value, dtype=np.float64)) for name, value in values.items()}
 
 
-def model_of(channels: Tensor, scales: PriorScales, profile: str, sites: dict[str, Tensor]) -> Callable[[], None]:
+def model_of(
+    channels: Tensor, scales: PriorScales, profile: str, sites: dict[str, Tensor], known: Tensor | None = None
+) -> Callable[[], None]:
     """The Pyro model of no arguments whose mode the sites are: ``measured`` with its data.
 
     Centres may lie beyond the border of the image as far as the furthest of the sites' does.
@@ -56,6 +58,7 @@ def model_of(channels: Tensor, scales: PriorScales, profile: str, sites: dict[st
         scales: those of the priors.
         profile: name of the profile.
         sites: as from ``sites_of``.
+        known: pixels that are known, (H, W); None for all.
     """
     beyond = -np.inf
     for place, side in ((sites["x"], channels.shape[2]), (sites["y"], channels.shape[1])):
@@ -63,7 +66,7 @@ def model_of(channels: Tensor, scales: PriorScales, profile: str, sites: dict[st
         if len(place):
             beyond = max(beyond, low - float(place.min()), float(place.max()) - high)
     beyond = beyond + _INSIDE if beyond > -_INSIDE else 0.0
-    return partial(measured, channels.double(), len(sites["x"]), scales, profile, beyond_px=beyond)
+    return partial(measured, channels.double(), len(sites["x"]), scales, profile, beyond_px=beyond, known=known)
 
 
 def background_of(sites: dict[str, Tensor], size: tuple[int, int], spacing: float) -> Tensor:

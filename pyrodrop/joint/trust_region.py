@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyrodrop.joint.gaps import unknown_within
 from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
@@ -56,17 +57,20 @@ class Bounds(NamedTuple):
 
 
 def bounds_of(problem: Problem, origin: State) -> Bounds:
-    """How far droplets may go from where they were found, which may be beyond the border of the image."""
+    """How far droplets may go from where they were found: also beyond the border of what is seen of the image."""
     r = np.exp(origin.log_r)
     far = far_of(r)
     low = np.stack([origin.x - far, origin.y - far, origin.log_r], 1)
     high = np.stack([origin.x + far, origin.y + far, origin.log_r], 1)
     height, width = problem.channels.shape[1:]
+    hidden = unknown_within(problem, origin.x, origin.y, r)
     for axis, (place, side) in enumerate(((origin.x, width), (origin.y, height))):
         least, most = centre_bounds(side)
         at_start, at_end = place - r < least, place + r > most  # which droplets the border cuts there
         low[at_start, axis] = np.minimum(low[at_start, axis], least - BEYOND * r[at_start])
         high[at_end, axis] = np.maximum(high[at_end, axis], most + BEYOND * r[at_end])
+        low[:, axis] -= np.where(hidden[:, 2 * axis], BEYOND * r, 0.0)
+        high[:, axis] += np.where(hidden[:, 2 * axis + 1], BEYOND * r, 0.0)
     low[:, 2] = np.maximum(origin.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
     high[:, 2] += np.log(FAR_FACTOR)
     return Bounds(low, high, problem.drawn.unconstrained_bounds)

@@ -85,6 +85,7 @@ def measured(
     profile: str = "disc",
     presence: float | None = None,
     beyond_px: float = 0.0,
+    known: Tensor | None = None,
 ) -> None:
     """Droplets of one profile on a smooth background explain all channels of an image, up to noise.
 
@@ -108,6 +109,7 @@ def measured(
         profile: name of the profile, see ``pyrodrop.rendering.profiles``.
         presence: prior probability of a droplet, for a model with that site.
         beyond_px: how far beyond the border of the image a centre may lie; see ``centre_bounds``.
+        known: pixels that are known, (H, W); the others are missing from the likelihood. None for all.
 
     Raises:
         ValueError: the image is not of shape (C, H, W), or the number of droplets is negative.
@@ -122,7 +124,10 @@ def measured(
     val = down @ sites.bg @ along.mT
     if sites.droplets is not None:
         val = _drawn(sites.droplets, sites.shape, (h, w), profile) + val
-    pyro.sample("obs", dist.Normal(val, sites.noise[..., None, None]).to_event(3), obs=channels)
+    seen = dist.Normal(val, sites.noise[..., None, None])
+    if known is not None:
+        seen = seen.mask(known)
+    pyro.sample("obs", seen.to_event(3), obs=channels)
 
 
 def _drawn(droplets: DropletSites, shape: list[Tensor], size: tuple[int, int], profile: str) -> Tensor:

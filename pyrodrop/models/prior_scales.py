@@ -35,12 +35,12 @@ def image_scales(channels: NDArray[np.float64], radius_px: float = 8.0, spacing:
     within half of that; the noise is that of ``pixel_noise``.
 
     Args:
-        channels: the image, shape (C, H, W).
+        channels: the image, shape (C, H, W); pixels that are NaN are not known.
         radius_px: median of the radii's prior; give that of the droplets that were found.
         spacing: of the background's control points; else a twelfth of the longer side, but not less than 64 px or 4
             median radii: a background that could follow a droplet would explain it away.
     """
-    low, level, high = np.quantile(channels, [0.001, 0.5, 0.999], axis=(1, 2))
+    low, level, high = np.transpose([np.quantile(each[np.isfinite(each)], [0.001, 0.5, 0.999]) for each in channels])
     span = np.maximum(high - low, 1e-6)
     if spacing is None:
         spacing = max(64.0, max(channels.shape[1:]) / 12, 4 * radius_px)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.detection.network.weights import SHIPPED
+from pyrodrop.detection.proposals import pixel_of
 from pyrodrop.detection.propose import propose
 from pyrodrop.detection.residual_candidates import residual_peaks
 from pyrodrop.joint.descent import TOLERANCE
@@ -67,8 +68,9 @@ def recognise(
     its residual are candidates, too. Centre and radius are what both agree on (``agreement``).
 
     Args:
-        channels: the image, (C, H, W).
-        prominent: the one channel to look for candidates in, (H, W).
+        channels: the image, (C, H, W); pixels that are NaN are not known.
+        prominent: the one channel to look for candidates in, (H, W), finite: where the image is not known, filled so
+            that nothing is to be seen there.
         profiles: those to choose from by their evidence.
         whole: what is known of the image that this one is a part of.
         weights: the file of the network.
@@ -77,7 +79,7 @@ def recognise(
     candidates, scales = whole.candidates, whole.scales
     if candidates is None:
         proposals = propose(prominent.astype(np.float32), least_presence=LEAST_PROPOSED, weights=weights)
-        candidates = Candidates.of_proposals(proposals)
+        candidates = _reaching(Candidates.of_proposals(proposals), _known_in(channels))
     white = pixel_noise(channels)
     if scales is None:
         likely = candidates.radius[candidates.proposed >= LIKELY]
@@ -155,7 +157,7 @@ def _completed(channels: Array, fit: JointFit, candidates: Candidates, white: Ar
     for _ in range(_LOOKS):
         if not _explains(fit, candidates, white):
             break
-        more = _in_residual(fit)
+        more = _in_residual(fit, _known_in(channels))
         before = len(candidates.x)
         if len(more.x):
             fit, candidates = _with(channels, fit, candidates, more, white)
@@ -183,11 +185,30 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
     return without, succeeded(rest, gone, without.x, without.y, without.half_radius)
 
 
-def _in_residual(fit: JointFit) -> Candidates:
-    """Candidates in the residual, at the radii of the droplets; none where there is no droplet."""
+def _known_in(channels: Array) -> NDArray[np.bool_]:
+    """Where channels (C, H, W) are known, (H, W)."""
+    return np.asarray(np.isfinite(channels).all(0))
+
+
+def _reaching(candidates: Candidates, known: NDArray[np.bool_]) -> Candidates:
+    """Those whose circles reach where the image is known, (H, W). One whose centre does not lie there is no droplet of
+    what is looked at, but what is seen of it has to be explained.
+    """
+    if known.all():
+        return candidates
+    from scipy.ndimage import distance_transform_edt
+
+    column, row = pixel_of(candidates.x, candidates.y)
+    return candidates.those(distance_transform_edt(~known)[row, column] < candidates.radius)
+
+
+def _in_residual(fit: JointFit, known: NDArray[np.bool_]) -> Candidates:
+    """Candidates in the residual where the image is known, (H, W), at the radii of the droplets; none where there is no
+    droplet.
+    """
     if not len(fit.x):
         return Candidates.of_residual(*(np.zeros(0),) * 3)
-    peaks = residual_peaks(fit.residuals.image, fit.noise, fit.r, fit.profile, fit.shape)
+    peaks = residual_peaks(fit.residuals.image, fit.noise, fit.r, fit.profile, fit.shape, known)
     return Candidates.of_residual(peaks.x, peaks.y, peaks.r * profile_named(fit.profile).half_share)
 
 

@@ -31,7 +31,7 @@ def block_noise(channels: NDArray[np.floating]) -> Array:
     at its border: of known images, this is 1 to 1.6 times what JPEG did to them.
 
     Args:
-        channels: the image, (C, H, W), in any unit, finite.
+        channels: the image, (C, H, W), in any unit; pixels that are NaN are not known.
 
     Returns:
         Shape (C,), in the image's unit.
@@ -50,8 +50,13 @@ def _of_channel(channel: Array) -> float:
 def _along(channel: Array, axis: int) -> tuple[float, float]:
     """How far beyond chance every eighth step across this axis is rougher, in standard deviations; and the variance."""
     d = np.diff(np.moveaxis(channel, axis, 0), axis=0)
-    g = np.abs(d[1:-1] - (d[:-2] + d[2:]) / 2).mean(1)
-    phase = np.arange(len(g)) % _SIDE
+    rough = np.abs(d[1:-1] - (d[:-2] + d[2:]) / 2)
+    known = np.isfinite(rough)
+    some = known.any(1)  # the rows of which anything is known
+    g = rough.mean(1) if known.all() else np.where(known, rough, 0.0)[some].sum(1) / known[some].sum(1)
+    phase = np.flatnonzero(some) % _SIDE
+    if len(g) < _LEAST - 3 or len(np.unique(phase)) < _SIDE:
+        return 0.0, 0.0
     border = int(np.argmax([np.median(g[phase == k]) for k in range(_SIDE)]))
     # The steps beside those of a border hold half of it each.
     at, within = g[phase == border], g[(phase - border) % _SIDE % (_SIDE - 1) > 1]

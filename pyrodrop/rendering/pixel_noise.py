@@ -24,7 +24,7 @@ def pixel_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
     differenced.
 
     Args:
-        channels: the image, shape (C, H, W), in any unit.
+        channels: the image, shape (C, H, W), in any unit; pixels that are NaN are not known, and say nothing.
 
     Returns:
         Shape (C,), positive: at least that of rounding to the image's steps (``quantisation_noise``), that of the
@@ -35,9 +35,10 @@ def pixel_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
         if rough.shape[axis] > 2:
             rough = np.diff(rough, 2, axis)
     gain = 6.0 ** (sum(side > 2 for side in channels.shape[1:]) / 2)
-    span = np.ptp(channels, axis=(1, 2))
+    span = np.array([np.ptp(values) if values.size else 0.0 for values in map(_known, channels)])
     floor = np.maximum.reduce([quantisation_noise(channels), block_noise(channels), 1e-4 * span + 1e-9])
-    return np.asarray(np.maximum(np.median(np.abs(rough), axis=(1, 2)) / 0.6745 / gain, floor))
+    middle = np.array([np.median(np.abs(values)) if values.size else 0.0 for values in map(_known, rough)])
+    return np.asarray(np.maximum(middle / 0.6745 / gain, floor))
 
 
 def quantisation_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -47,9 +48,14 @@ def quantisation_noise(channels: NDArray[np.floating]) -> NDArray[np.float64]:
     where neither does: of an image with few levels, second differences see nothing of it.
 
     Args:
-        channels: the image, shape (C, H, W).
+        channels: the image, shape (C, H, W); pixels that are NaN are not known.
     """
-    return np.array([_step(channel) for channel in channels]) / np.sqrt(12.0)
+    return np.array([_step(_known(channel)) for channel in channels]) / np.sqrt(12.0)
+
+
+def _known(channel: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The pixels of a channel that are known, in one row."""
+    return channel[np.isfinite(channel)]
 
 
 def _step(channel: NDArray[np.floating]) -> float:

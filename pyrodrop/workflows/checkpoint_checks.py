@@ -153,6 +153,11 @@ def check_measurement(state: Mapping[str, Any]) -> None:
         ((hot >= 0) & (hot < torch.tensor(size))).all()
     ):
         raise DamagedError("'hot_pixels' are no pixels of the image")
+    looked_at = state["looked_at"]
+    if looked_at is not None:
+        _numbers("looked_at", looked_at, (torch.bool,), 2, (height, width))
+        if not bool(looked_at.any()):
+            raise DamagedError("'looked_at' is nowhere")
     if state["pixel_size_um"] is not None:
         _check_number("pixel_size_um", state["pixel_size_um"], 0)
         if not state["pixel_size_um"]:

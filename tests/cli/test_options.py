@@ -13,20 +13,28 @@ from pyrodrop.images import CHANNELS, ImageError
 from pyrodrop.workflows.commands.fit import fit_image
 from pyrodrop.workflows.commands.measure import measure_image
 from pyrodrop.workflows.commands.subject import FileSettings
+from pyrodrop.workflows.commands.where_to_look import RULES, LookSettings
 from pyrodrop.workflows.fit_settings import STARTS, FitSettings
+from pyrodrop.workflows.measuring.rules import BORDERS, POLARITIES
 from pyrodrop.workflows.settings import SettingError
 
 
 def test_choices_are_those_of_the_workflows() -> None:
     assert options.CHANNELS == CHANNELS
     assert options.STARTS is STARTS
+    choices = {setting.keyword: dict(setting.how).get("choices") for setting in options.JOBS["measure"]}
+    assert (
+        (choices["polarity"], choices["border"])
+        == (("bright", "dark", "both"), ("keep", "drop"))
+        == (POLARITIES, BORDERS)
+    )
 
 
 def test_every_option_of_a_job_is_an_argument_of_its_workflow() -> None:
     file = FileSettings.__annotations__.keys()
     fit = inspect.signature(fit_image).parameters.keys() | {field.name for field in fields(FitSettings)} | file
     assert {setting.keyword for setting in options.JOBS["fit"]} <= fit
-    measure = inspect.signature(measure_image).parameters.keys() | file
+    measure = inspect.signature(measure_image).parameters.keys() | file | LookSettings.__annotations__.keys() | {*RULES}
     assert {setting.keyword for setting in options.JOBS["measure"]} <= measure
 
 

@@ -38,3 +38,14 @@ def test_the_noise_never_falls_below_that_of_rounding() -> None:
     image = np.round(0.2 * np.random.default_rng(1).standard_normal((1, 200, 150)) + SLOPE / 50)
     assert len(np.unique(image)) > 2
     assert pixel_noise(image) == pytest.approx([1 / np.sqrt(12)], rel=1e-6)
+
+
+def test_pixels_that_are_not_known_say_nothing_of_the_noise() -> None:
+    generator = np.random.default_rng(0)
+    noise = 0.05 * generator.standard_normal((2, 120, 150))
+    seen = noise.copy()
+    seen[:, 30:80, 40:] = np.nan
+    assert pixel_noise(seen) == pytest.approx(pixel_noise(noise), rel=0.05)
+    levels = np.round(noise / 0.02) * 0.02
+    levels[:, 30:80, 40:] = np.nan
+    assert quantisation_noise(levels) == pytest.approx(0.02 / 12**0.5, rel=1e-6)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -91,12 +91,13 @@ def residual_map(
     return residual
 
 
-def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
+def image_fit(residual: ArrayLike, n_parameters: int, known: NDArray[np.bool_] | None = None) -> ImageFit:
     """Whether a residual map is that of a model that fits.
 
     Args:
         residual: in standard deviations of the noise, (H, W), as ``residual_map`` makes it.
         n_parameters: how many numbers were fitted: four a droplet, and those of background and noise.
+        known: pixels that were looked at, (H, W); None for all.
 
     Raises:
         ValueError: not (H, W) with both at least 2, not finite, or no more pixels than parameters.
@@ -104,14 +105,17 @@ def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
     z = np.asarray(residual, dtype=np.float64)
     if z.ndim != 2 or min(z.shape) < 2 or not np.isfinite(z).all():
         raise ValueError(f"residual has shape {z.shape}: give finite numbers (H, W), at least 2 x 2.")
-    freedom = z.size - n_parameters
+    counts = np.ones(z.shape, bool) if known is None else known
+    freedom = int(counts.sum()) - n_parameters
     if freedom < 1:
-        raise ValueError(f"{n_parameters} parameters for {z.size} pixels: there must be more pixels than parameters.")
-    reduced = float((z**2).sum() / freedom)
-    correlation = _neighbours(z)
-    outliers = float((np.abs(z) > 4).mean())
+        raise ValueError(
+            f"{n_parameters} parameters for {int(counts.sum())} pixels: there must be more pixels than parameters."
+        )
+    reduced = float((z[counts] ** 2).sum() / freedom)
+    correlation = _neighbours(z, counts)
+    outliers = float((np.abs(z[counts]) > 4).mean())
     # By chance alone the correlation of a small image can be this far from 0.
-    chance = 4 / np.sqrt(2 * z.size)
+    chance = 4 / np.sqrt(2 * counts.sum())
     warnings = []
     if reduced > _TOO_LARGE:
         warnings.append(
@@ -137,12 +141,15 @@ def image_fit(residual: ArrayLike, n_parameters: int) -> ImageFit:
     return ImageFit(reduced, freedom, correlation, outliers, tuple(warnings))
 
 
-def droplet_residuals(residual: ArrayLike, x: ArrayLike, y: ArrayLike, radius: ArrayLike) -> DropletResiduals:
+def droplet_residuals(
+    residual: ArrayLike, x: ArrayLike, y: ArrayLike, radius: ArrayLike, known: NDArray[np.bool_] | None = None
+) -> DropletResiduals:
     """The residual inside each droplet's circle.
 
     Args:
         residual: in standard deviations of the noise, (H, W).
         x, y, radius: circles in px, (N,); pixel centres lie on integers. What lies outside the image is left out.
+        known: pixels that were looked at, (H, W), the others are left out, too; None for all.
     """
     z = np.asarray(residual, dtype=np.float64)
     height, width = z.shape
@@ -155,16 +162,20 @@ def droplet_residuals(residual: ArrayLike, x: ArrayLike, y: ArrayLike, radius: A
             continue
         rows, columns = np.ogrid[top:bottom, left:right]
         inside = (columns - u) ** 2 + (rows - v) ** 2 <= r**2
+        if known is not None:
+            inside &= known[top:bottom, left:right]
         sums[k] = (z[top:bottom, left:right][inside] ** 2).sum()
         pixels[k] = inside.sum()
     return DropletResiduals(sums, pixels)
 
 
-def _neighbours(z: Float64[Array, "h w"]) -> float:
-    """Correlation of each pixel with the next to the right and the next below."""
-    deviation = z - z.mean()
-    variance = float((deviation**2).mean())
-    if variance == 0:
+def _neighbours(z: Float64[Array, "h w"], counts: Bool[NDArray[np.bool_], "h w"]) -> float:
+    """Correlation of each pixel with the next to the right and the next below, of those that count."""
+    deviation = np.where(counts, z - z[counts].mean(), 0.0)
+    variance = float((deviation[counts] ** 2).mean())
+    both = counts[:, 1:] & counts[:, :-1], counts[1:] & counts[:-1]
+    number = sum(int(each.sum()) for each in both)
+    if variance == 0 or number == 0:
         return 0.0
     pairs = [deviation[:, 1:] * deviation[:, :-1], deviation[1:] * deviation[:-1]]
-    return float(sum(p.sum() for p in pairs) / sum(p.size for p in pairs) / variance)
+    return float(sum(p.sum() for p in pairs) / number / variance)

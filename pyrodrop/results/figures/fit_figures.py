@@ -12,11 +12,13 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 # Above this the unit of a loss axis is the million.
 _MILLION = 1e6
+# Red, green, blue and opacity over what was not looked at.
+_VEIL = (0.15, 0.25, 0.55, 0.6)
 
 
 def figure(rows: int = 1, columns: int = 1, panel: tuple[float, float] = (5.0, 3.75)) -> tuple[Figure, list[Axes]]:
@@ -122,9 +124,18 @@ def loss(ax: Axes, losses: Float[Tensor, " steps"]) -> Axes:
     return ax
 
 
-def overlay(ax: Axes, image: Float[Tensor, "h w *c"], table: pd.DataFrame) -> Axes:
-    """The image, (H, W) or (H, W, 3), and a circle of its radius around every droplet of the table."""
+def overlay(
+    ax: Axes, image: Float[Tensor, "h w *c"], table: pd.DataFrame, looked_at: NDArray[np.bool_] | None = None
+) -> Axes:
+    """The image, (H, W) or (H, W, 3), and a circle of its radius around every droplet of the table.
+
+    What was not looked at, where ``looked_at``, (H, W), is false, is veiled.
+    """
     image_panel(ax, image, f"{len(table)} droplets", colour_bar=False)
+    if looked_at is not None:
+        veil = np.zeros((*looked_at.shape, 4))
+        veil[~looked_at] = _VEIL
+        ax.imshow(veil, interpolation="nearest")
     x, y, r = (table[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))
     size = (image.shape[0], image.shape[1])
     ax.set(xlabel="x / px", ylabel="y / px")

@@ -70,11 +70,45 @@ def _measured(run: ResultFolder) -> str:
     tiles = run.summary.get("tiles")
     cut = f", in {tiles['number']} overlapping tiles" if isinstance(tiles, Mapping) and "number" in tiles else ""
     return (
-        f"The droplets in {_subject(run)} were counted and sized with {_program(run)}{cut}. A small neural "
-        "network that has learnt from simulated images proposed circles of every size, without a threshold or a given "
-        f"radius; they were fitted jointly as {shape} on a smooth background with noise, and each counts with the "
-        f"probability that it is a droplet.{_filled(run)}"
+        f"The droplets in {_subject(run)} were counted and sized with {_program(run)}{cut}.{_looked(run)} A small "
+        "neural network that has learnt from simulated images proposed circles of every size, without a threshold or a "
+        f"given radius; they were fitted jointly as {shape} on a smooth background with noise, and each counts with "
+        f"the probability that it is a droplet.{_filled(run)}{_ruled(run)}"
     )
+
+
+def _looked(run: ResultFolder) -> str:
+    """Of what part of the image the results are; empty where it is all of it."""
+    looked_at = run.summary.get("looked_at")
+    share = looked_at.get("share") if isinstance(looked_at, Mapping) else None
+    if not isinstance(share, int | float) or isinstance(share, bool):
+        return ""
+    return f" Only {digits(100 * share, 3)} % of the image was looked at; the rest was taken for missing."
+
+
+def _ruled(run: ResultFolder) -> str:
+    """What a droplet had to be to be counted; empty where it had to be nothing more than a droplet."""
+    rules = run.summary.get("rules")
+    if not isinstance(rules, Mapping):
+        return ""
+    sentences = []
+    radius, unit, size = rules.get("radius_px"), "px", 1.0
+    if run.pixel_size_um:
+        unit, size = "µm", run.pixel_size_um
+    if isinstance(radius, list) and len(radius) == 2:
+        low, high = (digits(float(v) * size, 3) if isinstance(v, int | float) and v else "" for v in radius)
+        limits = f"from {low} to {high}" if low and high else f"of at least {low}" if low else f"of at most {high}"
+        if low or high:
+            sentences.append(f" Only droplets with a radius {limits} {unit} were counted, by the probability of that.")
+    if rules.get("polarity") in ("bright", "dark"):
+        lighter = "brighter" if rules["polarity"] == "bright" else "darker"
+        sentences.append(f" Only droplets that are {lighter} than what is around them were counted.")
+    if rules.get("border") == "drop":
+        sentences.append(
+            " Droplets cut by the edge of what was looked at were left out, and the sizes of the others weighed for it "
+            "(Miles and Lantuéjoul)."
+        )
+    return "".join(sentences)
 
 
 def _filled(run: ResultFolder) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.results.statistics.counts import presences
+from pyrodrop.results.statistics.edge_distance import room_of
 from pyrodrop.results.statistics.shared_doubt import central_log_odds
 
 Array = NDArray[np.float64]
@@ -55,6 +56,7 @@ class Sample(NamedTuple):
         cut: ArrayLike | None,
         size: tuple[int, int] | None,
         counted: ArrayLike | None,
+        looked_at: NDArray[np.bool_] | None = None,
     ) -> "Sample":
         """Check what ``size_statistics`` was given; its arguments and errors."""
         d = np.asarray(diameters, dtype=np.float64)
@@ -78,8 +80,11 @@ class Sample(NamedTuple):
             raise ValueError(f"cut has shape {left_out.shape} for {n} droplets: give one a droplet.")
         d, p = d[:, ~left_out], p[~left_out]
         room = np.ones_like(d)
-        for side in size:
-            room *= np.maximum(1 - d / side, _LEAST_ROOM)
+        if looked_at is not None:
+            room *= np.maximum(room_of(d, size, looked_at), _LEAST_ROOM)
+        else:
+            for side in size:
+                room *= np.maximum(1 - d / side, _LEAST_ROOM)
         return cls(d, p, room, n, None if chosen is None else chosen[~left_out])
 
     def counted_alone(self) -> Iterator[Population]:

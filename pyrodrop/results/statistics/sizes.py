@@ -78,6 +78,7 @@ def size_statistics(
     pixel_size_um: float | None = None,
     cut: ArrayLike | None = None,
     size: tuple[int, int] | None = None,
+    looked_at: NDArray[np.bool_] | None = None,
     counted: ArrayLike | None = None,
     shared_sd: float = 0.0,
     replicates: int = 4_000,
@@ -103,6 +104,7 @@ def size_statistics(
             W H / ((W - d) (H - d)). Needs ``size``. Without it all droplets count alike, which is right when a
             droplet is measured wherever its centre lies in the image.
         size: height and width (H, W) of the image in px.
+        looked_at: pixels that were looked at, (H, W), whose edge is then the border; None for all.
         counted: which droplets are counted, (N,), as ``counts.counted`` says; the others only widen the intervals.
         shared_sd: standard deviation of the part of the presences' log odds that all droplets share, as
             ``counts.count_distribution`` takes it; with 0 they are present or not independently of each other.
@@ -124,7 +126,7 @@ def size_statistics(
         >>> sizes.unit, bool(sizes["dn50"].q05 < np.median(diameters) / 2 < sizes["dn50"].q95)
         ('um', True)
     """
-    sample = Sample.of(diameters_px, presence, cut, size, counted)._replace(shared_sd=shared_sd)
+    sample = Sample.of(diameters_px, presence, cut, size, counted, looked_at)._replace(shared_sd=shared_sd)
     scale = 1.0 if pixel_size_um is None else float(pixel_size_um)
     if not 0 < scale < np.inf:
         raise ValueError(f"pixel_size_um is {pixel_size_um}: give a positive number, or None.")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyrodrop.results.storage.atomic_write import atomic_write
 
+# Where a measurement has looked, if not everywhere.
+LOOKED_AT = "looked_at.png"
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -34,6 +37,15 @@ def write_tiff(pixels: "NDArray[np.float32]", path: Path) -> None:
 
     pages = pixels[0] if pixels.ndim == 3 and len(pixels) == 1 else pixels
     atomic_write(path, lambda temporary: tifffile.imwrite(temporary, pages, photometric="minisblack"))
+
+
+def write_mask(mask: "NDArray[np.bool_]", path: Path) -> None:
+    """Write truth values, (H, W), as a PNG: white where they are true."""
+    from PIL import Image
+
+    packed = io.BytesIO()
+    Image.fromarray(mask).save(packed, format="PNG")
+    atomic_write(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:

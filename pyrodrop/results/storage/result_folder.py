@@ -22,6 +22,7 @@ NEEDED_COLUMNS = ("id", "x_px", "y_px", "radius_px")
 # What a summary says of the image, the settings and the run, and not of the droplets.
 _WHATEVER_THE_DROPLETS = (
     *("version", "seed", "device", "image", "width", "height", "channel", "pixel_size_um", "profile", "shape"),
+    "looked_at",
     *("start", "learning_rate", "background", "noise", "seconds", "steps", "iterations_per_second"),
 )
 _SUMMARY_ALTERED = "the file summary.json is not as the run wrote it: the numbers here may not be the run's"

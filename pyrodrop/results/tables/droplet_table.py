@@ -24,6 +24,7 @@ def droplet_table(
     pixel_size_um: float | None = None,
     residuals: DropletResiduals | None = None,
     at_bounds: NDArray[np.bool_] | None = None,
+    looked_at: NDArray[np.bool_] | None = None,
 ) -> "pd.DataFrame":
     """The droplet table: mean, standard deviation and 5 % and 95 % quantiles over draws.
 
@@ -35,6 +36,7 @@ def droplet_table(
         pixel_size_um: side of a pixel in micrometres; adds the columns x_um, y_um, radius_um and diameter_um.
         residuals: the residual inside each circle, for the flag residual.
         at_bounds: droplets that a fit held back at an edge of where they may lie, (N,), for the flag prior_edge.
+        looked_at: pixels that were looked at, (H, W), for the flag border; None for all.
 
     Returns:
         A frame with the columns id, each quantity with _sd, _q05, _q95, presence, flags (names of ``FLAGS``,
@@ -49,7 +51,9 @@ def droplet_table(
             columns |= _with_interval(name, values)
     n = len(means["x_px"])
     x, y, radius, amplitude = (means[name] for name in ("x_px", "y_px", "radius_px", "amplitude"))
-    droplets = MeasuredDroplets(x, y, radius, amplitude, size, noise, residuals, at_bounds, sigma=means.get("sigma_px"))
+    droplets = MeasuredDroplets(
+        x, y, radius, amplitude, size, noise, residuals, at_bounds, means.get("sigma_px"), looked_at
+    )
     decided = [(name, decide(droplets)) for name, (_, decide) in FLAGS.items()]
     columns["presence"] = np.ones(n) if presence is None else presence.detach().cpu().double().numpy()
     flags = [" ".join(name for name, applies in decided if applies[i]) for i in range(n)]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.results.checks.residuals import DropletResiduals
+from pyrodrop.results.statistics.edge_distance import edge_distance
 
 Array = NDArray[np.float64]
 
@@ -21,6 +22,7 @@ class MeasuredDroplets(NamedTuple):
         residuals: the residual inside each circle; None, where it is not known, raises no flag.
         at_bounds: droplets that the fit held back at an edge of where they may lie, (N,), or None.
         sigma: of Gaussians whose radius is that of half height, their standard deviation in px, (N,); else None.
+        looked_at: pixels that were looked at, (H, W); None for all.
     """
 
     x: Array
@@ -32,6 +34,7 @@ class MeasuredDroplets(NamedTuple):
     residuals: DropletResiduals | None = None
     at_bounds: NDArray[np.bool_] | None = None
     sigma: Array | None = None
+    looked_at: NDArray[np.bool_] | None = None
 
 
 Flag = Callable[[MeasuredDroplets], NDArray[np.bool_]]
@@ -48,12 +51,9 @@ def flag(name: str, meaning: str) -> Callable[[Flag], Flag]:
     return register
 
 
-@flag("border", "the circle reaches beyond the image")
+@flag("border", "the circle reaches beyond the image, or beyond what of it was looked at")
 def _border(c: MeasuredDroplets) -> NDArray[np.bool_]:
-    h, w = c.size
-    left = np.minimum(c.x, w - 1 - c.x)
-    top = np.minimum(c.y, h - 1 - c.y)
-    return np.minimum(left, top) < c.radius
+    return edge_distance(c.x, c.y, c.size, c.looked_at) < c.radius
 
 
 @flag("overlapping", "its circle meets another droplet's")

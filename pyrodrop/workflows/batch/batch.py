@@ -13,6 +13,7 @@ from typing import Any
 
 import pyrodrop
 from pyrodrop.workflows.batch.ledger import Ledger
+from pyrodrop.workflows.batch.result_keys import FILES
 from pyrodrop.workflows.batch.run_folders import clear_dead_runs, run_folder
 from pyrodrop.workflows.batch.scheduler_address import check_scheduler
 from pyrodrop.workflows.batch.sources import find_sources
@@ -67,8 +68,8 @@ def batch(
     """
     begun = time.monotonic()
     settings = {name: value for name, value in settings.items() if value is not None}
-    if "weights" in settings:  # workers have folders of their own
-        settings["weights"] = os.path.abspath(settings["weights"])
+    for name in settings.keys() & FILES:  # workers have folders of their own
+        settings[name] = os.path.abspath(settings[name])
     sources = find_sources(paths, Path(out))
     if scheduler is not None:
         check_scheduler(scheduler)

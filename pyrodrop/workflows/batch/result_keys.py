@@ -16,6 +16,8 @@ from pyrodrop.workflows.settings import SettingError
 _COARSEST_CLOCK_NS = 2_000_000_000
 # They say where and how fast a result is made, not which.
 _NO_PART_OF_IT = ("device",)
+# They name files, whose content it hangs on.
+FILES = ("weights", "mask")
 # (size, time of the last change in ns, inode)
 Mark = tuple[int, int, int]
 
@@ -34,21 +36,24 @@ def key_of(content: str, frame: int | None, job: str, settings: Mapping[str, Any
 
 
 def settings_of_key(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings as keys have them: of a file of weights its content, whatever it is called.
+    """The settings as keys have them: of a file, as of weights and a mask, its content, whatever it is called.
 
     Raises:
         SettingError: if that file cannot be read.
     """
-    if settings.get("weights") is None:
-        return dict(settings)
-    name = settings["weights"]
-    try:
-        if not os.path.isfile(name):  # a pipe would be waited for
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        with open(name, "rb") as file:
-            return {**settings, "weights": hashlib.file_digest(file, "sha256").hexdigest()}
-    except OSError as error:
-        raise SettingError(f"weights {name} cannot be read ({error.strerror}); check the name", "weights") from None
+    known = dict(settings)
+    for setting in FILES:
+        name = known.get(setting)
+        if name is None:
+            continue
+        try:
+            if not os.path.isfile(name):  # a pipe would be waited for
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            with open(name, "rb") as file:
+                known[setting] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise SettingError(f"{setting} {name} cannot be read ({error.strerror}); check the name", setting) from None
+    return known
 
 
 class Content(NamedTuple):

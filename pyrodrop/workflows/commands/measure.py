@@ -2,33 +2,36 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from pyrodrop.images import ImageError, Micrograph
 from pyrodrop.images.reading.white_level import BRIGHTEST
-from pyrodrop.results.figures import check_figures as check_plots
-from pyrodrop.results.figures import fit_figures as plots
-from pyrodrop.results.figures import size_figures as size_plots
-from pyrodrop.results.statistics.histogram import size_histogram
-from pyrodrop.results.storage.file_writers import write_figure, write_table, write_tiff
-from pyrodrop.results.storage.run_files import begin_run, finish_run
-from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
-from pyrodrop.results.tables.truth_comparison import compare_with_truth
-from pyrodrop.workflows.commands.subject import Subject, check_file_settings, read_subject, split_settings
+from pyrodrop.workflows.commands.measured_folder import write_measurement
+from pyrodrop.workflows.commands.subject import (
+    FileSettings,
+    check_file_settings,
+    read_subject,
+    split_settings,
+)
+from pyrodrop.workflows.commands.where_to_look import (
+    RULES,
+    LookSettings,
+    check_look,
+    mask_of,
+    radius_in_px,
+    split_look,
+)
+from pyrodrop.workflows.measuring.looked_at import checked_mask
 from pyrodrop.workflows.measuring.measure import channels_of, measure
-from pyrodrop.workflows.measuring.measurement import Measurement
-from pyrodrop.workflows.measuring.weights_file import weights_file, weights_in_summary
+from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules, checked_rules
+from pyrodrop.workflows.measuring.weights_file import weights_file
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, pick_device, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.measure_tiles import LEAST_TILE, measure_tiles
 
-# A loss curve through fewer points says nothing that losses.csv does not.
-_FEWEST_LOSSES = 5
+_KEEP_ALL = {"polarity": EVERYTHING.polarity, "border": EVERYTHING.border}
 
 
 def measure_images(paths: Sequence[str], out: str, *, progress: bool = True, **settings: Any) -> dict[str, Any]:
@@ -46,6 +49,8 @@ def measure_images(paths: Sequence[str], out: str, *, progress: bool = True, **s
     """
     if len(paths) <= 1:
         return measure_image(paths[0] if paths else None, out, progress=progress, **settings)
+    look, _ = split_look(settings)
+    check_look(look)
     folder = open_folder(out)
     taken: dict[str, int] = {}
     done: dict[str, Any] = {}
@@ -56,7 +61,10 @@ def measure_images(paths: Sequence[str], out: str, *, progress: bool = True, **s
         name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
         try:
             summary = measure_image(path, str(folder / name), progress=progress, **settings)
-        except ImageError as error:
+        except (ImageError, SettingError) as error:
+            # A mask may be of the size of some images and not of others; all else is wrong for each of them.
+            if isinstance(error, SettingError) and not look.keys() & set(error.settings):
+                raise
             failed[path] = str(error)
         else:
             done[name] = {key: summary[key] for key in ("count", "profile", "seconds")}
@@ -75,7 +83,7 @@ def measure_image(
     tile_workers: int | None = None,
     weights: str | None = None,
     progress: bool = True,
-    **file: Any,
+    **further: Any,
 ) -> dict[str, Any]:
     """Read an image, measure its droplets, and write all results into the folder ``out``.
 
@@ -91,20 +99,21 @@ def measure_image(
         tile_workers: processes that measure the tiles; one a core where not given.
         weights: as for ``pyrodrop.measure``.
         progress: say on standard error what is being done.
-        file: scale, frame, white and pixel_size_um, as for ``pyrodrop.read_image``; white is "brightest" where not
-            given, since only proportions matter here.
+        further: scale, frame, white and pixel_size_um, as for ``pyrodrop.read_image``; white is "brightest" where not
+            given, since only proportions matter here. mask, region and exclude, as in ``LookSettings``: where to look.
+            radius, two numbers of px or words as "2.5um", polarity and border: what counts, see ``pyrodrop.measure``.
 
     Returns:
         The summary, and where the results are.
     """
-    read, others = split_settings(file)
-    if others:
-        raise TypeError(f"measure_image() got unexpected arguments: {', '.join(others)}")
+    read, look, rules = _further(further)
     if pick_device(device).type != "cpu" and device != "auto":
         raise SettingError(f"device is {device!r}, but measuring runs on the CPU; take cpu or auto", "device")
     if tiles is not None:
         if path is None or read.pop("scale", 1.0) != 1.0:
             raise SettingError("tiles are for an IMAGE, without scale; give one, or leave tiles out", "tiles", "scale")
+        if asked := [*look, *rules]:
+            raise SettingError(f"{', '.join(asked)}: not in tiles yet; crop the image, or leave that out", *asked)
         if positive_whole("tiles", tiles) < LEAST_TILE:
             raise SettingError(f"tiles is {tiles}, expected at least {LEAST_TILE} px, to hold droplets", "tiles")
         how: dict[str, Any] = {"profile": profile, "channel": channel, "seed": seed, "progress": progress, **read}
@@ -119,13 +128,17 @@ def measure_image(
     subject_pixels = subject.image if subject.channel == "all" else subject.pixels
     seed, network = whole("seed", seed), weights_file(weights)
     profiles_to_try(profile)
-    channels_of(subject_pixels)  # refuses what cannot be measured, before anything is said or written
+    height_width, size_um = subject.image.size, subject.image.pixel_size_um
+    # What cannot be measured is refused before anything is said or written.
+    channels_of(subject_pixels)
+    mask = checked_mask(mask_of(look, height_width, read.get("scale", 1.0)), height_width, None)
+    limits = _limits(rules, size_um)
     folder = open_folder(out)
     if progress:
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
-    size_um = subject.image.pixel_size_um
-    measurement = measure(subject_pixels, profile=profile, pixel_size_um=size_um, seed=seed, weights=weights)
-    return write_measurement(measurement, subject, folder, network) | {"results": str(folder)}
+    how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, **limits._asdict()}
+    measurement = measure(subject_pixels, mask, profile=profile, **how)
+    return write_measurement(measurement, subject, folder, network, look) | {"results": str(folder)}
 
 
 def check_measure_image(
@@ -136,7 +149,7 @@ def check_measure_image(
     device: str = "auto",
     tiles: int | None = None,
     weights: str | None = None,
-    **file: Any,
+    **further: Any,
 ) -> None:
     """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with, one of many."""
     if tiles is not None:
@@ -145,7 +158,35 @@ def check_measure_image(
     whole("seed", seed)
     pick_device(device)
     weights_file(weights)
-    check_file_settings(split_settings(file)[0])
+    read, look, rules = _further(further)
+    check_file_settings(read)
+    check_look(look)
+    _limits(rules, read.get("pixel_size_um") or 1.0)  # a file may say its own
+
+
+def _further(settings: Mapping[str, Any]) -> tuple[FileSettings, LookSettings, dict[str, Any]]:
+    """How the file is read, where is looked, and what counts; settings that are None are not given."""
+    read, others = split_settings({name: value for name, value in settings.items() if value is not None})
+    look, rules = split_look(others)
+    if unknown := rules.keys() - set(RULES):
+        raise TypeError(f"measure_image() got unexpected arguments: {', '.join(sorted(unknown))}")
+    return read, look, rules
+
+
+def _limits(rules: Mapping[str, Any], pixel_size_um: float | None) -> Rules:
+    """What counts, in px of an image whose pixels have this size."""
+    radius = radius_in_px(rules.get("radius"), pixel_size_um)
+    words = {name: rules[name] for name in ("polarity", "border") if name in rules}
+    try:
+        return checked_rules((None, None) if radius is None else radius, **{**_KEEP_ALL, **words})
+    except SettingError as error:
+        if "radius_px" not in error.settings:
+            raise
+        given = " ".join(map(str, rules["radius"]))
+        raise SettingError(
+            f"radius is {given}, expected the least and the greatest radius that counts; 0 and inf for no limit",
+            "radius",
+        ) from None
 
 
 def _usual_channel(image: Micrograph) -> str:
@@ -155,116 +196,3 @@ def _usual_channel(image: Micrograph) -> str:
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def write_measurement(measurement: Measurement, subject: Subject, folder: Path, weights: Path) -> dict[str, Any]:
-    """Write table, summary, state, images and figures of a measurement; return the summary."""
-    summary = summarise(measurement, subject.name, subject.channel) | weights_in_summary(weights)
-    if subject.image.black_level:
-        summary["black_level"] = subject.image.black_level
-    if subject.truth is not None:
-        summary["truth"] = compare_with_truth(measurement.table, subject.truth)
-    begin_run(folder, _FILES)
-    measurement.save(folder / "fit.pt")
-    write_table(measurement.table, folder / "droplets.csv")
-    write_table(measurement.candidates, folder / "candidates.csv")
-    losses = pd.DataFrame({"iteration": range(1, len(measurement.losses) + 1), "loss": measurement.losses.tolist()})
-    write_table(losses, folder / "losses.csv", digits=9)
-    for file, pixels in (("image.tif", measurement.channels), ("residual.tif", measurement.residual_in_noise)):
-        write_tiff(pixels.float().numpy(), folder / file)
-    for figure, draw in _FIGURES.items():
-        if figure != "loss" or len(measurement.losses) >= _FEWEST_LOSSES:
-            write_figure(draw(measurement, subject.image), folder / f"{figure}.png")
-    finish_run(folder, summary)
-    return summary
-
-
-def summarise(measurement: Measurement, name: str, channel: str) -> dict[str, Any]:
-    """What ``summary.json`` says."""
-    results = {
-        "count": measurement.count.as_dict(),
-        "sizes": measurement.sizes.as_dict() | {"unit": measurement.sizes.unit},
-        "profile": measurement.profile,
-        "log_evidence": measurement.evidence,
-        "shape": measurement.shape_by_name,
-        "background": float(measurement.background.double().mean()),
-        "noise": float(measurement.noise.mean()),
-        "reduced_chi_square": float(measurement.reduced_chi_square.mean()),
-        "hot_pixels": len(measurement.hot_pixels),
-        "efficiency": measurement.efficiency.as_dict(),
-        "warnings": list(measurement.warnings),
-    }
-    return run_summary(
-        SummarisedImage(name, measurement.size, channel, measurement.pixel_size_um),
-        SummarisedRun(measurement.seed, "cpu", measurement.seconds, measurement.losses),
-        measurement.n_droplets,
-        results,
-    )
-
-
-def _overlay(measurement: Measurement, image: Micrograph) -> Figure:
-    height, width = measurement.size
-    figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
-    pixels = image.pixels
-    shown = pixels if pixels.shape[-1] == 3 and not image.channel_names else measurement.channels[0]
-    plots.overlay(axes[0], shown, measurement.table)
-    return figure
-
-
-def _prediction(measurement: Measurement, image: Micrograph) -> Figure:
-    height, width = measurement.size
-    figure, axes = plots.figure(3, 1, panel=(5.0, 4.3 * height / width + 0.3))
-    plots.prediction(axes, measurement.prediction[0], measurement.residual[0], measurement.channels[0])
-    return figure
-
-
-def _amplitudes(measurement: Measurement, image: Micrograph) -> Figure:
-    figure, axes = plots.figure()
-    plots.amplitudes(axes[0], measurement.draws["amplitude"])
-    return figure
-
-
-def _loss(measurement: Measurement, image: Micrograph) -> Figure:
-    figure, axes = plots.figure()
-    plots.loss(axes[0], measurement.losses)
-    return figure
-
-
-def _residual(measurement: Measurement, image: Micrograph) -> Figure:
-    height, width = measurement.size
-    figure, axes = plots.figure(panel=(8.0, 8.0 * height / width + 0.3))
-    check_plots.residuals(axes[0], measurement.residual_map, measurement.image_fit)
-    return figure
-
-
-def _sizes(measurement: Measurement, image: Micrograph) -> Figure:
-    figure, axes = plots.figure()
-    binned = size_histogram(
-        2 * measurement.draws["radius_px"].double().numpy(),
-        measurement.presence.numpy(),
-        pixel_size_um=measurement.pixel_size_um,
-        seed=measurement.seed,
-    )
-    is_half_height = measurement.profile != "gaussian" or "sigma_px" in measurement.draws
-    ends = "at half height" if is_half_height else "of one standard deviation"
-    size_plots.histogram(axes[0], binned, measurement.sizes, ends)
-    return figure
-
-
-def _count(measurement: Measurement, image: Micrograph) -> Figure:
-    figure, axes = plots.figure()
-    size_plots.count(axes[0], measurement.count)
-    return figure
-
-
-_FIGURES: dict[str, Callable[[Measurement, Micrograph], Figure]] = {
-    "overlay": _overlay,
-    "residual": _residual,
-    "sizes": _sizes,
-    "count": _count,
-    "prediction": _prediction,
-    "amplitudes": _amplitudes,
-    "loss": _loss,
-}
-_TABLES = ("droplets.csv", "candidates.csv", "losses.csv")
-_FILES = ("fit.pt", *_TABLES, "image.tif", "residual.tif", *(f"{name}.png" for name in _FIGURES))

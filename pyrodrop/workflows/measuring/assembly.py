@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.joint.draws import draws
+from pyrodrop.joint.joint_fit import residual_everywhere
 from pyrodrop.joint.pyro_sites import sites_of
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.agreement import agreed_draws
@@ -17,32 +18,44 @@ from pyrodrop.rendering import profile_named
 from pyrodrop.results.statistics.counts import counted
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
 from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules, keeping_to, those_keeping
 
 Array = NDArray[np.float64]
 _DRAWS = 1_000
 
 
-def measurement_of(image: MeasuredImage, seen: Recognised, seed: int, started: float) -> Measurement:
+def measurement_of(
+    image: MeasuredImage, seen: Recognised, seed: int, started: float, rules: Rules = EVERYTHING
+) -> Measurement:
     """The droplets that may be there, with draws of their posterior, of what was recognised.
 
     Those that the border cuts and whose centres lie beyond it are no droplets of this image: they would be counted in
-    the next picture, too (``models.support``). First come those that are counted, from top to bottom, then the others.
+    the next picture, too (``models.support``); nor are those whose centres lie where nothing is looked at. First come
+    those that are counted, from top to bottom, then the others.
 
     Args:
         image: what was measured.
         seen: what was recognised in it.
         seed: of the draws.
         started: when the measurement was, by ``time.perf_counter``.
+        rules: which droplets count.
     """
     fit, presence = seen.fit, seen.presence
-    candidate = in_image(fit.x, fit.y, (image.channels.shape[1], image.channels.shape[2])) & (presence >= LEAST)
+    candidate = _in_sight(image, seen) & (presence >= LEAST)
+    drawn = _draws(seen, seed)
+    if rules != EVERYTHING:
+        size, looked_at = (image.channels.shape[1], image.channels.shape[2]), image.looked_at
+        keeps = keeping_to(rules, drawn, fit.noise, size, None if looked_at is None else looked_at.numpy())
+        drawn = those_keeping(drawn, keeps, np.random.default_rng(seed))
+        presence = presence * keeps.mean(0)
+        candidate &= presence >= LEAST
     order = _in_order(seen.places.x, seen.places.y, presence, candidate)
     n = int(candidate.sum())
     sites = sites_of(fit, order)
     return Measurement(
         image=image,
         droplets=CandidateDroplets(
-            _draws(seen, order[:n], seed),
+            {name: torch.from_numpy(values[..., order[:n]].astype(np.float32)) for name, values in drawn.items()},
             torch.from_numpy(presence[order[:n]]),
             torch.from_numpy(fit.convergence.at_bounds[order[:n]]),
         ),
@@ -52,13 +65,35 @@ def measurement_of(image: MeasuredImage, seen: Recognised, seed: int, started: f
             sites=sites,
             shape_sd=torch.from_numpy(fit.posterior.shape_sd),
             evidence=seen.evidence,
-            residual=torch.from_numpy(fit.residuals.image),
+            residual=_residual(image, seen),
             reduced_chi_square=torch.from_numpy(fit.residuals.reduced_chi_square),
             losses=torch.from_numpy(fit.convergence.losses),
         ),
         seed=seed,
         seconds=time.perf_counter() - started,
+        rules=rules,
     )
+
+
+def _in_sight(image: MeasuredImage, seen: Recognised) -> NDArray[np.bool_]:
+    """Which droplets have their centres where the image is looked at, (N,)."""
+    height, width = image.channels.shape[1:]
+    inside = in_image(seen.fit.x, seen.fit.y, (height, width))
+    if image.looked_at is None:
+        return inside
+    for x, y in ((seen.fit.x, seen.fit.y), (seen.places.x, seen.places.y)):
+        column, row = (np.clip(np.round(place).astype(int), 0, side - 1) for place, side in ((x, width), (y, height)))
+        inside &= image.looked_at.numpy()[row, column]
+    return inside
+
+
+def _residual(image: MeasuredImage, seen: Recognised) -> Tensor:
+    """Channels less all that the model says, (C, H, W), also where nothing is looked at."""
+    residual = torch.from_numpy(seen.fit.residuals.image)
+    if image.looked_at is None:
+        return residual
+    everywhere = torch.from_numpy(residual_everywhere(seen.fit, image.channels.double().numpy()).astype(np.float32))
+    return torch.where(image.looked_at, residual, everywhere)
 
 
 def _in_order(x: Array, y: Array, presence: NDArray[np.float64], candidate: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -69,8 +104,8 @@ def _in_order(x: Array, y: Array, presence: NDArray[np.float64], candidate: NDAr
     return np.lexsort((x, y, kind))
 
 
-def _draws(seen: Recognised, order: NDArray[np.intp], seed: int) -> dict[str, Tensor]:
-    """Draws of these droplets; the radius is that of half height, whatever the profile.
+def _draws(seen: Recognised, seed: int) -> dict[str, Array]:
+    """Draws of all droplets; the radius is that of half height, whatever the profile.
 
     Centre and radius are those that the joint fit and the network agree on.
     """
@@ -83,4 +118,4 @@ def _draws(seen: Recognised, order: NDArray[np.intp], seed: int) -> dict[str, Te
     profile = profile_named(fit.profile)
     if profile.gaussian:
         drawn["sigma_px"] = drawn["radius_px"] / profile.half_share
-    return {name: torch.from_numpy(values[..., order].astype(np.float32)) for name, values in drawn.items()}
+    return drawn

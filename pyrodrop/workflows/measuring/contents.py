@@ -13,13 +13,15 @@ class MeasuredImage(NamedTuple):
 
     channels: (C, H, W), float32, hot pixels filled from those beside them. names: of the channels, C of them.
     pixel_size_um: side of a pixel in micrometres, None where it is not known. hot_pixels: channel, row and column of
-    each pixel that was filled, (n, 3), int64.
+    each pixel that was filled, (n, 3), int64. looked_at: pixels that count, (H, W), bool; None for all. The others
+    have the values that they had, and where they had none, what is around them.
     """
 
     channels: Tensor
     names: tuple[str, ...]
     pixel_size_um: float | None
     hot_pixels: Tensor = torch.zeros((0, 3), dtype=torch.int64)
+    looked_at: Tensor | None = None
 
 
 class CandidateDroplets(NamedTuple):

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images import ImageError, Micrograph, as_channel
+from pyrodrop.images.gap_fill import filled_smoothly
 from pyrodrop.images.hot_pixels import hot_pixels, without_hot_pixels
 from pyrodrop.recognition.recognise import recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.workflows.measuring.assembly import measurement_of
 from pyrodrop.workflows.measuring.contents import MeasuredImage
+from pyrodrop.workflows.measuring.looked_at import checked_mask, sight_of, without_missing
 from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.measuring.rules import checked_rules
 from pyrodrop.workflows.measuring.weights_file import weights_file
 from pyrodrop.workflows.settings import positive, profiles_to_try, whole
 
@@ -27,7 +31,11 @@ _MOST_CHANNELS = 16
 
 def measure(
     image: object,
+    mask: object = None,
     *,
+    radius_px: Sequence[float | None] = (None, None),
+    polarity: str = "both",
+    border: str = "keep",
     profile: str = "auto",
     pixel_size_um: float | None = None,
     seed: int = 0,
@@ -35,18 +43,27 @@ def measure(
 ) -> Measurement:
     """Find the droplets of an image, and measure how large they are and how sure all of it is.
 
-    No threshold, no radius and no polarity are asked for. A small network that has seen simulations only proposes
-    circles (``detection.propose``); all of them are then fitted jointly with a smooth background, the noise and the
-    shape of their profile (``joint.joint_fit``), whose Laplace posterior gives the intervals. A droplet's presence is
-    the posterior of what the network and the fit's evidence say (``recognition.presence``). Centre and radius are
-    the mean of the network's and the fit's by their precisions; where the profile misplaces a rim, the network's
-    alone, with its wider intervals (``recognition.agreement``). Hot and dead pixels, sharper than any optics, are
-    filled from those beside them first; how many is in ``warnings``.
+    No threshold, no radius and no polarity are asked for, though a person may say where to look and what counts. A
+    small network that has seen simulations only proposes circles (``detection.propose``); all of them are then fitted
+    jointly with a smooth background, the noise and the shape of their profile (``joint.joint_fit``), whose Laplace
+    posterior gives the intervals. A droplet's presence is the posterior of what the network and the fit's evidence say
+    (``recognition.presence``). Centre and radius are the mean of the network's and the fit's by their precisions; where
+    the profile misplaces a rim, the network's alone, with its wider intervals (``recognition.agreement``). Hot and dead
+    pixels, sharper than any optics, are filled from those beside them first; how many is in ``warnings``.
 
     Args:
         image: a channel, an array or tensor of shape (H, W) as for ``fit``; several of them, (C, H, W), which then
             share centres and radii while each has its own amplitude; or a ``Micrograph``, which is measured in all
-            its channels and brings its pixel size.
+            its channels and brings its pixel size. Pixels that are NaN, or masked in a ``numpy.ma`` array, are missing:
+            in one channel, and so in all.
+        mask: truth values (H, W), true where the image is to be looked at; None for everywhere. What is not looked at
+            is missing data: it speaks neither for nor against droplets, and none whose centre lies in it counts.
+        radius_px: least and greatest radius in px, where the height has fallen to half, of the droplets that count;
+            None for no limit. The probability that a radius is within the limits multiplies the presence.
+        polarity: "bright" counts droplets that are brighter than what is around them, "dark" darker ones, "both"
+            either; in several channels by the one in which a droplet is strongest.
+        border: "keep" counts all droplets whose centres lie in what is looked at; "drop" leaves out those whose
+            circles its edge cuts, and weighs the others' sizes up for it (Miles and Lantuejoul).
         profile: how the height of a droplet falls from its centre: "gaussian", "disc" or "radial", another that is
             registered (``pyrodrop.rendering.profiles``), or "auto" for that of these three with the greatest
             evidence.
@@ -61,8 +78,8 @@ def measure(
         they are, each with a 90 % interval, and ``warnings`` what to be wary of.
 
     Raises:
-        ImageError: if the image is not a finite image of at least 8 x 8 px and 1 to 16 channels.
-        SettingError: if a setting is out of its range.
+        ImageError: if the image has infinite pixels, or is not of at least 8 x 8 px and 1 to 16 channels.
+        SettingError: if a setting is out of its range, or the mask is not of the image's shape.
 
     Example:
         >>> import pyrodrop
@@ -75,25 +92,46 @@ def measure(
     profiles = profiles_to_try(profile)
     seed = whole("seed", seed)
     network = weights_file(weights)
-    names, channels = channels_of(image)
+    rules = checked_rules(radius_px, polarity, border)
+    whole_image, known = without_missing(image)
+    names, channels = channels_of(whole_image)
+    looked_at = checked_mask(mask, (channels.shape[1], channels.shape[2]), known)
     if pixel_size_um is None and isinstance(image, Micrograph):
         pixel_size_um = image.pixel_size_um
     if pixel_size_um is not None:
         pixel_size_um = positive("pixel_size_um", pixel_size_um)
 
-    image_measured = measured_image(channels, names, pixel_size_um)
-    pixels = image_measured.channels.double().numpy()
-    seen = recognise(pixels, in_one(pixels), profiles, weights=network)
-    return measurement_of(image_measured, seen, seed, started)
+    image_measured = measured_image(channels, names, pixel_size_um, looked_at, known)
+    sight = sight_of(image_measured)
+    seen = recognise(sight.known, in_one(sight.whole), profiles, weights=network)
+    return measurement_of(image_measured, seen, seed, started, rules)
 
 
-def measured_image(channels: Tensor, names: tuple[str, ...], pixel_size_um: float | None) -> MeasuredImage:
-    """What is measured of channels, (C, H, W): hot pixels, which no droplet explains, would be taken for noise."""
+def measured_image(
+    channels: Tensor,
+    names: tuple[str, ...],
+    pixel_size_um: float | None,
+    looked_at: NDArray[np.bool_] | None = None,
+    known: NDArray[np.bool_] | None = None,
+) -> MeasuredImage:
+    """What is measured of channels, (C, H, W): hot pixels, which no droplet explains, would be taken for noise.
+
+    looked_at: which pixels are, (H, W). known: which of them have a number, (H, W); None for all.
+    """
     pixels = channels.double().numpy()
-    hot = hot_pixels(pixels, pixel_noise(pixels))
+    if known is not None:
+        pixels = filled_smoothly(pixels, known, np.zeros(len(pixels)))
+        channels = torch.from_numpy(pixels).to(channels.dtype)
+    if looked_at is None:
+        hot = hot_pixels(pixels, pixel_noise(pixels))
+    else:
+        seen = np.where(looked_at, pixels, np.nan)
+        noise = pixel_noise(seen)
+        hot = hot_pixels(filled_smoothly(seen, looked_at, noise), noise) & looked_at
     if hot.any():
         channels = torch.from_numpy(without_hot_pixels(pixels, hot)).to(channels.dtype)
-    return MeasuredImage(channels, names, pixel_size_um, torch.from_numpy(np.argwhere(hot)))
+    mask = None if looked_at is None else torch.from_numpy(looked_at)
+    return MeasuredImage(channels, names, pixel_size_um, torch.from_numpy(np.argwhere(hot)), mask)
 
 
 def channels_of(image: Any) -> tuple[tuple[str, ...], Tensor]:

@@ -25,6 +25,7 @@ from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, sav
 from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.checkpoint_checks import DamagedError
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules
 from pyrodrop.workflows.measuring.saved import KIND, NEEDS, parts_of, state_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Measurement:
         fitted: the model that was fitted.
         seed: of the draws.
         seconds: time it took.
+        rules: which droplets count by the caller's word.
     """
 
     image: MeasuredImage
@@ -50,6 +52,7 @@ class Measurement:
     fitted: FittedModel
     seed: int
     seconds: float
+    rules: Rules = EVERYTHING
 
     @property
     def channels(self) -> Tensor:
@@ -70,6 +73,16 @@ class Measurement:
     def size(self) -> tuple[int, int]:
         """Height and width of the image in px."""
         return self.channels.shape[1], self.channels.shape[2]
+
+    @property
+    def looked_at(self) -> NDArray[np.bool_] | None:
+        """Pixels that were looked at, (H, W); None for all."""
+        return None if self.image.looked_at is None else self.image.looked_at.numpy()
+
+    @property
+    def area_px(self) -> int:
+        """How many pixels were looked at: the area that ``count`` droplets have their centres in."""
+        return self.channels[0].numel() if self.image.looked_at is None else int(self.image.looked_at.sum())
 
     @property
     def draws(self) -> dict[str, Tensor]:
@@ -94,7 +107,7 @@ class Measurement:
     @property
     def model(self) -> Callable[[], None]:
         """The Pyro model that was fitted, of no arguments: ``measured`` with its data. ``sites`` are its mode."""
-        return model_of(self.channels, self.fitted.scales, self.profile, self.sites)
+        return model_of(self.channels, self.fitted.scales, self.profile, self.sites, self.image.looked_at)
 
     @property
     def sites(self) -> dict[str, Tensor]:
@@ -146,8 +159,9 @@ class Measurement:
 
     @property
     def residual_in_noise(self) -> Tensor:
-        """Residual of each channel in units of its noise, (C, H, W)."""
-        return self.residual / self.noise.float()[:, None, None]
+        """Residual of each channel in units of its noise, (C, H, W); 0 where nothing was looked at."""
+        residual = self.residual / self.noise.float()[:, None, None]
+        return residual if self.image.looked_at is None else residual * self.image.looked_at
 
     @cached_property
     def residual_map(self) -> Array:
@@ -163,9 +177,9 @@ class Measurement:
         parameters = len(self.presence) * (3 + len(self.channels)) // len(self.channels)
         # In units of the white noise that the image shows, not of the noise that has taken up the misfit, nor of that
         # which rounding makes at least.
-        size = np.sqrt(np.square(self.residual_map).mean())
+        size = np.sqrt(np.square(self.residual_map).sum() / self.area_px)
         white = self.reduced_chi_square.mean().sqrt().item() / size if size > 0 else 1.0
-        return image_fit(self.residual_map * white, min(parameters, self.residual_map.size - 1))
+        return image_fit(self.residual_map * white, min(parameters, self.area_px - 1), self.looked_at)
 
     @property
     def n_droplets(self) -> int:
@@ -192,8 +206,9 @@ class Measurement:
             float(self.noise.square().mean().sqrt() / len(self.noise) ** 0.5),
             self.presence,
             self.pixel_size_um,
-            residuals=droplet_residuals(self.residual_map, x, y, radius),
+            residuals=droplet_residuals(self.residual_map, x, y, radius, self.looked_at),
             at_bounds=self.droplets.at_bounds.numpy(),
+            looked_at=self.looked_at,
         )
         if len(self.names) > 1:
             for c, name in enumerate(self.names):
@@ -215,6 +230,9 @@ class Measurement:
             2 * self.draws["radius_px"].double().numpy(),
             self.presence.numpy(),
             pixel_size_um=self.pixel_size_um,
+            cut=np.zeros(len(self.presence), bool) if self.rules.border == "drop" else None,
+            size=self.size,
+            looked_at=self.looked_at,
             counted=np.arange(len(self.presence)) < self.n_droplets,
             shared_sd=shared_sd(),
             seed=self.seed,
@@ -264,7 +282,7 @@ class Measurement:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as one file of plain tensors, which ``pyrodrop.load`` reads."""
-        save_state(state_of(self.image, self.droplets, self.fitted, self.seed, self.seconds), path)
+        save_state(state_of(self.image, self.droplets, self.fitted, self.seed, self.seconds, self.rules), path)
 
 
 def load_measurement(path: str | os.PathLike[str]) -> Measurement:

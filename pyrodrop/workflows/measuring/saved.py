@@ -5,8 +5,10 @@ from typing import Any
 import torch
 
 from pyrodrop.models.prior_scales import PriorScales
-from pyrodrop.workflows.checkpoint_checks import check_measurement
+from pyrodrop.workflows.checkpoint_checks import DamagedError, check_measurement
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules, checked_rules
+from pyrodrop.workflows.settings import SettingError
 
 KIND = "pyrodrop measurement"
 # The entries that say what a file is, before all of them are looked at.
@@ -14,7 +16,12 @@ NEEDS: dict[str, type] = {"channels": torch.Tensor, "names": list, "draws": dict
 
 
 def state_of(
-    image: MeasuredImage, droplets: CandidateDroplets, fitted: FittedModel, seed: int, seconds: float
+    image: MeasuredImage,
+    droplets: CandidateDroplets,
+    fitted: FittedModel,
+    seed: int,
+    seconds: float,
+    rules: Rules = EVERYTHING,
 ) -> dict[str, Any]:
     """What a file of a measurement holds."""
     scales = {
@@ -30,17 +37,24 @@ def state_of(
         "scales": scales,
         "seed": seed,
         "seconds": seconds,
+        **rules._asdict(),
     }
 
 
-def parts_of(state: dict[str, Any]) -> tuple[MeasuredImage, CandidateDroplets, FittedModel, int, float]:
+def parts_of(state: dict[str, Any]) -> tuple[MeasuredImage, CandidateDroplets, FittedModel, int, float, Rules]:
     """The parts of a measurement that ``state_of`` made, in its order.
 
     Raises:
-        KeyError, Wrong: the state is not that of a measurement.
+        KeyError, DamagedError: the state is not that of a measurement.
     """
-    state = {"hot_pixels": torch.zeros((0, 3), dtype=torch.int64), **state}  # files from before had none
+    # Files from before had none of these.
+    before = {"hot_pixels": torch.zeros((0, 3), dtype=torch.int64), "looked_at": None, **EVERYTHING._asdict()}
+    state = {**before, **state}
     check_measurement(state)
+    try:
+        rules = checked_rules(*(state[name] for name in Rules._fields))
+    except SettingError as error:
+        raise DamagedError(f"{error!s:.200}") from error
     scales: dict[str, Any] = {
         name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in state["scales"].items()
     }
@@ -51,4 +65,5 @@ def parts_of(state: dict[str, Any]) -> tuple[MeasuredImage, CandidateDroplets, F
         FittedModel(*(whole[name] for name in FittedModel._fields)),
         state["seed"],
         state["seconds"],
+        rules,
     )

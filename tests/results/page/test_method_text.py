@@ -44,6 +44,20 @@ def test_pixels_that_were_filled_are_told(make_results: Any, tmp_path: Path) -> 
     assert "filled" not in said(make_results, tmp_path / "none", hot_pixels=0)
 
 
+def test_what_was_looked_at_and_what_counts_is_told(make_results: Any, tmp_path: Path) -> None:
+    rules = {"radius_px": [4.0, 20.0], "polarity": "dark", "border": "drop"}
+    text = said(make_results, tmp_path / "all", pixel_size_um=0.5, looked_at={"share": 0.8275}, rules=rules)
+    assert "Only 82.8 % of the image was looked at; the rest was taken for missing." in text
+    assert "Only droplets with a radius from 2.00 to 10.0 µm were counted" in text
+    assert "Only droplets that are darker than what is around them were counted." in text
+    assert "Droplets cut by the edge of what was looked at were left out" in text
+    one = {"radius_px": [None, 20.0], "polarity": "both", "border": "keep"}
+    text = said(make_results, tmp_path / "one", rules=one)
+    assert "Only droplets with a radius of at most 20.0 px were counted" in text
+    assert "darker" not in text
+    assert "looked at" not in text
+
+
 def test_a_misfit_and_tiles_are_told(make_results: Any, tmp_path: Path) -> None:
     text = said(make_results, tmp_path, reduced_chi_square=60.0891, tiles={"number": 12}, channel="all")
     assert "reduced chi-square is 60.1, so the model does not describe all of the image" in text

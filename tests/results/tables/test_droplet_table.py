@@ -176,3 +176,11 @@ def test_an_empty_table_has_the_same_columns(tmp_path_factory: pytest.TempPathFa
     path = tmp_path_factory.mktemp("empty") / "droplets.csv"
     table.to_csv(path, index=False)
     assert pd.read_csv(path).columns.tolist() == table.columns.tolist()
+
+
+def test_border_is_also_the_edge_of_what_was_looked_at() -> None:
+    looked_at = np.ones((40, 40), bool)
+    looked_at[:, 30:] = False
+    rows = [(26.0, 20.0, 5.0, 1.0), (12.0, 20.0, 5.0, 1.0)]
+    assert droplet_table(certain(rows), (40, 40), 0.0, looked_at=looked_at)["flags"].tolist() == ["border", ""]
+    assert droplet_table(certain(rows), (40, 40), 0.0)["flags"].tolist() == ["", ""]

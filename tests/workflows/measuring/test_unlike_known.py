@@ -6,7 +6,7 @@ from skimage import data
 
 import pyrodrop
 from pyrodrop.images.simulation.simulate import simulate
-from pyrodrop.workflows.commands.measure import summarise
+from pyrodrop.workflows.commands.measured_folder import summarise
 
 
 @pytest.mark.slow
