@@ -92,8 +92,7 @@ def measure_image(
         out: the folder.
         channel: name of the channel to measure, or "all" for all of the file's at once; gray where not given, the
             first in a file with channels of its own; saturation for the embedded micrograph.
-        profile, seed: as for ``pyrodrop.measure``.
-        device: "auto" or "cpu"; measuring runs on the CPU.
+        profile, seed, device: as for ``pyrodrop.measure``.
         tiles: longest side in px of the tiles that the image is measured in, where it does not fit into memory; see
             ``measure_tiles``.
         tile_workers: processes that measure the tiles; one a core where not given.
@@ -107,8 +106,7 @@ def measure_image(
         The summary, and where the results are.
     """
     read, look, rules = _further(further)
-    if pick_device(device).type != "cpu" and device != "auto":
-        raise SettingError(f"device is {device!r}, but measuring runs on the CPU; take cpu or auto", "device")
+    where = str(pick_device(device))
     if tiles is not None:
         if path is None or read.pop("scale", 1.0) != 1.0:
             raise SettingError("tiles are for an IMAGE, without scale; give one, or leave tiles out", "tiles", "scale")
@@ -117,7 +115,7 @@ def measure_image(
         if positive_whole("tiles", tiles) < LEAST_TILE:
             raise SettingError(f"tiles is {tiles}, expected at least {LEAST_TILE} px, to hold droplets", "tiles")
         how: dict[str, Any] = {"profile": profile, "channel": channel, "seed": seed, "progress": progress, **read}
-        how["weights"] = weights
+        how |= {"weights": weights, "device": device}
         workers = _cores() if tile_workers is None else positive_whole("tile_workers", tile_workers)
         return measure_tiles(path, out, tile_px=tiles, workers=workers, **how)
     if tile_workers is not None:
@@ -136,9 +134,9 @@ def measure_image(
     folder = open_folder(out)
     if progress:
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
-    how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, **limits._asdict()}
+    how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device, **limits._asdict()}
     measurement = measure(subject_pixels, mask, profile=profile, **how)
-    return write_measurement(measurement, subject, folder, network, look) | {"results": str(folder)}
+    return write_measurement(measurement, subject, folder, network, look, where) | {"results": str(folder)}
 
 
 def check_measure_image(
@@ -156,7 +154,8 @@ def check_measure_image(
         raise SettingError("tiles are for one image, on all cores; measure each large image by itself", "tiles")
     profiles_to_try(profile)
     whole("seed", seed)
-    pick_device(device)
+    if not device.startswith("cuda"):  # needed where the measuring will be done, which need not be here
+        pick_device(device)
     weights_file(weights)
     read, look, rules = _further(further)
     check_file_settings(read)

@@ -22,16 +22,22 @@ from pyrodrop.workflows.commands.where_to_look import LookSettings, look_in_summ
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.measuring.rules import EVERYTHING
 from pyrodrop.workflows.measuring.weights_file import weights_in_summary
+from pyrodrop.workflows.settings import device_name
 
 # A loss curve through fewer points says nothing that losses.csv does not.
 _FEWEST_LOSSES = 5
 
 
 def write_measurement(
-    measurement: Measurement, subject: Subject, folder: Path, weights: Path, look: LookSettings | None = None
+    measurement: Measurement,
+    subject: Subject,
+    folder: Path,
+    weights: Path,
+    look: LookSettings | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Write table, summary, state, images and figures of a measurement; return the summary."""
-    summary = summarise(measurement, subject.name, subject.channel, look) | weights_in_summary(weights)
+    summary = summarise(measurement, subject.name, subject.channel, look, device) | weights_in_summary(weights)
     if subject.image.black_level:
         summary["black_level"] = subject.image.black_level
     if subject.truth is not None and measurement.rules == EVERYTHING:
@@ -64,7 +70,9 @@ def _in_sight(truth: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
     return truth[measurement.looked_at[row, column]]
 
 
-def summarise(measurement: Measurement, name: str, channel: str, look: LookSettings | None = None) -> dict[str, Any]:
+def summarise(
+    measurement: Measurement, name: str, channel: str, look: LookSettings | None = None, device: str = "cpu"
+) -> dict[str, Any]:
     """What ``summary.json`` says."""
     said: dict[str, Any] = {}
     if measurement.looked_at is not None:
@@ -86,7 +94,7 @@ def summarise(measurement: Measurement, name: str, channel: str, look: LookSetti
     }
     return run_summary(
         SummarisedImage(name, measurement.size, channel, measurement.pixel_size_um),
-        SummarisedRun(measurement.seed, "cpu", measurement.seconds, measurement.losses),
+        SummarisedRun(measurement.seed, device_name(device), measurement.seconds, measurement.losses),
         measurement.n_droplets,
         results,
     )

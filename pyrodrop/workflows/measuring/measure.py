@@ -21,7 +21,7 @@ from pyrodrop.workflows.measuring.looked_at import checked_mask, sight_of, witho
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.measuring.rules import checked_rules
 from pyrodrop.workflows.measuring.weights_file import weights_file
-from pyrodrop.workflows.settings import positive, profiles_to_try, whole
+from pyrodrop.workflows.settings import pick_device, positive, profiles_to_try, whole
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,7 @@ def measure(
     border: str = "keep",
     profile: str = "auto",
     pixel_size_um: float | None = None,
+    device: str = "auto",
     seed: int = 0,
     weights: str | os.PathLike[str] | None = None,
 ) -> Measurement:
@@ -69,6 +70,8 @@ def measure(
             evidence.
         pixel_size_um: side of a pixel in micrometres, positive; the micrograph's where not given. With it, sizes are
             in micrometres.
+        device: where the network looks at the image, "auto", "cpu" or "cuda"; auto takes a GPU where there is one. The
+            joint fit runs on the CPU.
         seed: of the posterior draws, not negative.
         weights: a file that ``pyrodrop learn`` wrote, of a network that has learnt from a laboratory's own images; None
             for the network that ships.
@@ -91,6 +94,7 @@ def measure(
     started = time.perf_counter()
     profiles = profiles_to_try(profile)
     seed = whole("seed", seed)
+    where = pick_device(device)
     network = weights_file(weights)
     rules = checked_rules(radius_px, polarity, border)
     whole_image, known = without_missing(image)
@@ -103,7 +107,7 @@ def measure(
 
     image_measured = measured_image(channels, names, pixel_size_um, looked_at, known)
     sight = sight_of(image_measured)
-    seen = recognise(sight.known, in_one(sight.whole), profiles, weights=network)
+    seen = recognise(sight.known, in_one(sight.whole), profiles, weights=network, device=where)
     return measurement_of(image_measured, seen, seed, started, rules)
 
 
