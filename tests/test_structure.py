@@ -128,7 +128,7 @@ def test_names_of_modules_say_something() -> None:
 
 def test_every_folder_of_tests_has_the_name_of_a_folder_of_the_package() -> None:
     """Or is about the package as a whole."""
-    whole = {"faults", "fuzz", "real"}
+    whole = {"devices", "faults", "fuzz", "real"}
     folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")} - {Path()}
     strange = {str(folder) for folder in folders if folder.parts[0] not in whole and not (PACKAGE / folder).is_dir()}
     assert strange == set()

@@ -65,10 +65,7 @@ class Density:
 
     def arguments(self, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The model's args and kwargs, with ``tensors`` in the places of the tensors among them."""
-        rest = iter(tensors)
-        leaves = [next(rest) if isinstance(leaf, Tensor) else leaf for leaf in self._leaves]
-        args, kwargs = pytree.tree_unflatten(leaves, self._spec)
-        return args, kwargs
+        return _filled(self._leaves, tensors, self._spec)
 
     def constrained(self, z: Tensor) -> dict[str, Tensor]:
         """Values of the sites at z of shape (..., D): by name, each of shape (..., *site shape)."""
@@ -127,8 +124,9 @@ class Density:
             values[site.name] = site.transform(u)
             total = total + site.transform.log_abs_det_jacobian(u, values[site.name]).sum()
         args, kwargs = self.arguments(tensors)
-        # Validation reads values, which a graph has none of; the check at the start of a run is made by capture().
-        with pyro.validation_enabled(False):
+        # Validation reads values, which a graph has none of; the check at the start of a run is made by capture(). What
+        # the model makes of numbers, as bounds of a prior, is to be where its values are.
+        with pyro.validation_enabled(False), self.device:
             trace = poutine.trace(poutine.condition(self.model, data=values)).get_trace(*args, **kwargs)
             return total + trace.log_prob_sum()
 
@@ -153,9 +151,15 @@ def flatten(
     """
     device = torch.device(device)
     leaves, spec = pytree.tree_flatten((tuple(args), dict(kwargs or {})))
+    tensors = tuple(
+        leaf.to(device, dtype if leaf.is_floating_point() else leaf.dtype)
+        for leaf in leaves
+        if isinstance(leaf, Tensor)
+    )
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), pyro.get_param_store().scope():
-        trace = poutine.trace(model).get_trace(*args, **(kwargs or {}))
+    with torch.random.fork_rng(devices=devices), pyro.get_param_store().scope(), device:
+        args, kwargs = _filled(leaves, tensors, spec)
+        trace = poutine.trace(model).get_trace(*args, **kwargs)
     sites: list[Site] = []
     nodes: dict[str, Any] = dict(trace.nodes)
     for name, node in nodes.items():
@@ -172,12 +176,14 @@ def flatten(
         sites.append(_site(name, node, sites[-1].stop if sites else 0))
     if not sites:
         raise NotFlatError("the model has no latent sites")
-    tensors = tuple(
-        leaf.to(device, dtype if leaf.is_floating_point() else leaf.dtype)
-        for leaf in leaves
-        if isinstance(leaf, Tensor)
-    )
     return Density(model, tuple(sites), sites[-1].stop, tensors, dtype, device, tuple(leaves), spec)
+
+
+def _filled(leaves: Sequence[Any], tensors: Sequence[Tensor], spec: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Args and kwargs of a model, with ``tensors`` in the places of the tensors among the leaves."""
+    rest = iter(tensors)
+    args, kwargs = pytree.tree_unflatten([next(rest) if isinstance(leaf, Tensor) else leaf for leaf in leaves], spec)
+    return args, kwargs
 
 
 def side_by_side(densities: Sequence[Density]) -> Density:

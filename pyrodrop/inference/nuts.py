@@ -1,7 +1,7 @@
 """The posterior of any Pyro model by NUTS, several chains at once.
 
-On a CUDA device this has NOT YET BEEN RUN; nothing in it is particular to the CPU, but each leapfrog step waits
-once for the device.
+On a CUDA device this has not yet been run. Nothing in it is particular to the CPU; the host waits for the device after
+every other leapfrog step.
 """
 
 import time
@@ -13,6 +13,7 @@ import torch
 from pyro import poutine
 from pyro.infer import MCMC
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from pyrodrop.inference.density import Density, Model, NotFlatError, capture, check, flatten
 from pyrodrop.inference.draws import Draws, SamplerStats, diagnose
@@ -113,9 +114,11 @@ def deterministic_sites(
     model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], values: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """A model's deterministic sites on draws (chains, draws, ...), one draw at a time: the same leading shape."""
-    chains, draws = next(iter(values.values())).shape[:2]
+    first = next(iter(values.values()))
+    (chains, draws), device = first.shape[:2], first.device
+    args, kwargs = pytree.tree_map_only(Tensor, lambda tensor: tensor.to(device), (args, kwargs))
     rows: dict[str, list[Tensor]] = {}
-    with torch.no_grad(), pyro.get_param_store().scope(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), pyro.get_param_store().scope(), torch.random.fork_rng(devices=[]), device:
         for c in range(chains):
             for n in range(draws):
                 draw = {name: v[c, n] for name, v in values.items()}

@@ -142,13 +142,14 @@ class MeanField:
         params, first, second = state.params, state.first, state.second
         losses = torch.empty(steps, params.shape[1], dtype=density.dtype, device=density.device)
         drawn = (params.shape[1] // self.repeats, params.shape[2])
-        for done in range(1, steps + 1):
-            number = state.iteration + done
-            rates = torch.tensor(_adam_rates(rate(number - 1), number), dtype=density.dtype).to(density.device)
+        numbers = range(state.iteration + 1, state.iteration + steps + 1)
+        # All at once, for the host waits for a device that it sends numbers to.
+        by_step = torch.tensor([_adam_rates(rate(number - 1), number) for number in numbers], dtype=density.dtype)
+        for done, (number, rates) in enumerate(zip(numbers, by_step.to(density.device).unbind(), strict=True)):
             eps = torch.randn(drawn, generator=generator, dtype=density.dtype, device=density.device)
             eps = eps if self.repeats == 1 else eps.repeat(self.repeats, 1)
             step = self._step_for(params, self._compiled_from is not None and number > self._compiled_from)
-            params, first, second, losses[done - 1] = step(params, first, second, rates, eps, *density.tensors)
+            params, first, second, losses[done] = step(params, first, second, rates, eps, *density.tensors)
         return State(params, first, second, state.iteration + steps, generator.get_state()), losses
 
     def _check(self) -> None:

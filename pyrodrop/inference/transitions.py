@@ -89,7 +89,9 @@ class Transitions:
                     subtree = self._grow(*shared, *tensors)
                     self._momenta[last] = subtree[_MOMENTUM]
                     self._sums[last] = subtree[_MOMENTUM_SUM]
-                if not subtree[_GROWING].any():
+                # Not after each leaf, for the host waits for a device that it asks: a chain that has diverged takes one
+                # leaf in vain, and after the last one the tree is looked at.
+                if leaf % 2 and leaf + 1 < 2**depth and not subtree[_GROWING].any():
                     break
             tree, subtree = self._merge(*tree, *subtree, directions[depth], accept, inverse_mass, directions[depth + 1])
             if not subtree[_GROWING].any():

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 # Of droplets, steps or draws nobody means more: it is a slip of the hand, and would fill the memory or never end.
 MOST = 10_000_000
+# Kinds of devices that torch may compute on.
+DEVICES = ("cpu", "cuda")
 
 
 class SettingError(ValueError):
@@ -92,7 +94,7 @@ def pick_device(name: str) -> "torch.device":
         device = torch.device(name)
     except RuntimeError as error:
         raise SettingError(f"device is {name!r}, expected auto, cpu or cuda", "device") from error
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in DEVICES:
         raise SettingError(f"device is {name!r}, expected auto, cpu or cuda", "device")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SettingError(f"device is {name!r}, but torch sees no CUDA device here; take cpu or auto", "device")
