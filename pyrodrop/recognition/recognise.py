@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pyrodrop.detection.network.weights import SHIPPED
@@ -59,6 +60,7 @@ def recognise(
     whole: OfWhole = NOTHING_KNOWN,
     weights: Path = SHIPPED,
     least_of_residual: float = LIKELY,
+    device: str | torch.device = "cpu",
 ) -> Recognised:
     """Find the droplets of an image, fit them jointly, and say of each how likely it is a droplet.
 
@@ -73,10 +75,12 @@ def recognise(
         whole: what is known of the image that this one is a part of.
         weights: the file of the network.
         least_of_residual: what stands out of the residual is left out if it is less likely than this.
+        device: where the network looks at the image; all else is done on the CPU.
     """
     candidates, scales = whole.candidates, whole.scales
     if candidates is None:
-        proposals = propose(prominent.astype(np.float32), least_presence=LEAST_PROPOSED, weights=weights)
+        image = prominent.astype(np.float32)
+        proposals = propose(image, least_presence=LEAST_PROPOSED, weights=weights, device=device)
         candidates = Candidates.of_proposals(proposals)
     white = pixel_noise(channels)
     if scales is None:

@@ -101,6 +101,13 @@ def pick_device(name: str) -> "torch.device":
     return device
 
 
+def device_name(device: str) -> str:
+    """What a summary calls a device: with the name of the GPU, where it is one."""
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
+
+
 def input_errors() -> tuple[type[Exception], ...]:
     """The errors whose message is all that a person needs: something was wrong with what was given."""
     from pyrodrop.images import ImageError

@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._mode_utils import no_dispatch
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-NAME = "second"
+NAME = "second_device"  # of which torch makes methods of all modules: none has one of this name
 WAITS: Counter[str] = Counter()
 """How often the host had to wait for the device, by the name of the operation."""
 
@@ -108,7 +108,7 @@ class SecondGenerator(torch.Generator):
 
 
 def set_up() -> None:
-    """Make "second" the name of a device of this process."""
+    """Make NAME the name of a device of this process."""
     _setup_privateuseone_for_python_backend(NAME)
     library = torch.library.Library("aten", "IMPL")
     for name in torch._C._dispatch_get_all_op_names():

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -64,7 +65,8 @@ def cells_of(outputs: CellOutputs, level: int, image: int = 0, row: int = 0, col
         ellipse[1],
         outputs.brightness[image, b, r, c].sigmoid(),
     ]
-    return Cells(*(column.double().cpu().numpy() for column in columns))
+    # In one piece: a device is waited for each time that something is brought from it.
+    return Cells(*torch.stack([column.double() for column in columns]).cpu().numpy())
 
 
 def joined(parts: list[Cells]) -> Cells:

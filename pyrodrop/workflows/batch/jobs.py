@@ -22,7 +22,7 @@ class Job(NamedTuple):
     Attributes:
         module: dotted name of its module.
         work: name of the function that does it.
-        on_gpu: whether it can use one.
+        on_gpu: whether most of its work is done on one, so that its workers are one a GPU and not one a core.
         together: module and name of the function that does it to several images at once; None where there is none.
     """
 

@@ -27,7 +27,7 @@ from pyrodrop.workflows.fit_settings import Count, FitSettings, fit_settings, nu
 from pyrodrop.workflows.fitting.fit import fit, load_fit
 from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.output_folder import open_folder
-from pyrodrop.workflows.settings import SettingError
+from pyrodrop.workflows.settings import SettingError, device_name
 
 # What is left of the noise of red, green and blue in the saturation of the embedded micrograph is about this.
 _EMBEDDED_NOISE = 0.02
@@ -160,7 +160,7 @@ def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]
     image = SummarisedImage(
         subject.name, fit.size, subject.channel, subject.image.pixel_size_um, subject.image.black_level
     )
-    run = SummarisedRun(fit.settings.seed, _device_name(fit.settings.device), fit.seconds, fit.losses)
+    run = SummarisedRun(fit.settings.seed, device_name(fit.settings.device), fit.seconds, fit.losses)
     return run_summary(image, run, fit.settings.n_droplets, results)
 
 
@@ -198,7 +198,3 @@ _FIGURES: dict[str, Callable[[Fit, Subject, pd.DataFrame], Figure]] = {
     "overlay": _overlay,
 }
 _FILES = ("fit.pt", "droplets.csv", "losses.csv", "residual.tif", *(f"{name}.png" for name in _FIGURES))
-
-
-def _device_name(device: str) -> str:
-    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device

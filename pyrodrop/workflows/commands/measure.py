@@ -24,7 +24,7 @@ from pyrodrop.workflows.measuring.measure import channels_of, measure
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.measuring.weights_file import weights_file, weights_in_summary
 from pyrodrop.workflows.output_folder import open_folder
-from pyrodrop.workflows.settings import SettingError, pick_device, positive_whole, profiles_to_try, whole
+from pyrodrop.workflows.settings import SettingError, device_name, pick_device, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.measure_tiles import LEAST_TILE, measure_tiles
 
 # A loss curve through fewer points says nothing that losses.csv does not.
@@ -84,8 +84,7 @@ def measure_image(
         out: the folder.
         channel: name of the channel to measure, or "all" for all of the file's at once; gray where not given, the
             first in a file with channels of its own; saturation for the embedded micrograph.
-        profile, seed: as for ``pyrodrop.measure``.
-        device: "auto" or "cpu"; measuring runs on the CPU.
+        profile, seed, device: as for ``pyrodrop.measure``.
         tiles: longest side in px of the tiles that the image is measured in, where it does not fit into memory; see
             ``measure_tiles``.
         tile_workers: processes that measure the tiles; one a core where not given.
@@ -100,15 +99,14 @@ def measure_image(
     read, others = split_settings(file)
     if others:
         raise TypeError(f"measure_image() got unexpected arguments: {', '.join(others)}")
-    if pick_device(device).type != "cpu" and device != "auto":
-        raise SettingError(f"device is {device!r}, but measuring runs on the CPU; take cpu or auto", "device")
+    where = str(pick_device(device))
     if tiles is not None:
         if path is None or read.pop("scale", 1.0) != 1.0:
             raise SettingError("tiles are for an IMAGE, without scale; give one, or leave tiles out", "tiles", "scale")
         if positive_whole("tiles", tiles) < LEAST_TILE:
             raise SettingError(f"tiles is {tiles}, expected at least {LEAST_TILE} px, to hold droplets", "tiles")
         how: dict[str, Any] = {"profile": profile, "channel": channel, "seed": seed, "progress": progress, **read}
-        how["weights"] = weights
+        how |= {"weights": weights, "device": device}
         workers = _cores() if tile_workers is None else positive_whole("tile_workers", tile_workers)
         return measure_tiles(path, out, tile_px=tiles, workers=workers, **how)
     if tile_workers is not None:
@@ -124,8 +122,9 @@ def measure_image(
     if progress:
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
     size_um = subject.image.pixel_size_um
-    measurement = measure(subject_pixels, profile=profile, pixel_size_um=size_um, seed=seed, weights=weights)
-    return write_measurement(measurement, subject, folder, network) | {"results": str(folder)}
+    how = {"profile": profile, "pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device}
+    measurement = measure(subject_pixels, **how)
+    return write_measurement(measurement, subject, folder, network, where) | {"results": str(folder)}
 
 
 def check_measure_image(
@@ -143,7 +142,8 @@ def check_measure_image(
         raise SettingError("tiles are for one image, on all cores; measure each large image by itself", "tiles")
     profiles_to_try(profile)
     whole("seed", seed)
-    pick_device(device)
+    if not device.startswith("cuda"):  # needed where the measuring will be done, which need not be here
+        pick_device(device)
     weights_file(weights)
     check_file_settings(split_settings(file)[0])
 
@@ -157,9 +157,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def write_measurement(measurement: Measurement, subject: Subject, folder: Path, weights: Path) -> dict[str, Any]:
+def write_measurement(
+    measurement: Measurement, subject: Subject, folder: Path, weights: Path, device: str
+) -> dict[str, Any]:
     """Write table, summary, state, images and figures of a measurement; return the summary."""
-    summary = summarise(measurement, subject.name, subject.channel) | weights_in_summary(weights)
+    summary = summarise(measurement, subject.name, subject.channel, device) | weights_in_summary(weights)
     if subject.image.black_level:
         summary["black_level"] = subject.image.black_level
     if subject.truth is not None:
@@ -179,7 +181,7 @@ def write_measurement(measurement: Measurement, subject: Subject, folder: Path, 
     return summary
 
 
-def summarise(measurement: Measurement, name: str, channel: str) -> dict[str, Any]:
+def summarise(measurement: Measurement, name: str, channel: str, device: str = "cpu") -> dict[str, Any]:
     """What ``summary.json`` says."""
     results = {
         "count": measurement.count.as_dict(),
@@ -196,7 +198,7 @@ def summarise(measurement: Measurement, name: str, channel: str) -> dict[str, An
     }
     return run_summary(
         SummarisedImage(name, measurement.size, channel, measurement.pixel_size_um),
-        SummarisedRun(measurement.seed, "cpu", measurement.seconds, measurement.losses),
+        SummarisedRun(measurement.seed, device_name(device), measurement.seconds, measurement.losses),
         measurement.n_droplets,
         results,
     )

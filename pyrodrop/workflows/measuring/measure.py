@@ -17,7 +17,7 @@ from pyrodrop.workflows.measuring.assembly import measurement_of
 from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.measuring.weights_file import weights_file
-from pyrodrop.workflows.settings import positive, profiles_to_try, whole
+from pyrodrop.workflows.settings import pick_device, positive, profiles_to_try, whole
 
 Array = NDArray[np.float64]
 
@@ -30,6 +30,7 @@ def measure(
     *,
     profile: str = "auto",
     pixel_size_um: float | None = None,
+    device: str = "auto",
     seed: int = 0,
     weights: str | os.PathLike[str] | None = None,
 ) -> Measurement:
@@ -52,6 +53,8 @@ def measure(
             evidence.
         pixel_size_um: side of a pixel in micrometres, positive; the micrograph's where not given. With it, sizes are
             in micrometres.
+        device: where the network looks at the image, "auto", "cpu" or "cuda"; auto takes a GPU where there is one. The
+            joint fit runs on the CPU.
         seed: of the posterior draws, not negative.
         weights: a file that ``pyrodrop learn`` wrote, of a network that has learnt from a laboratory's own images; None
             for the network that ships.
@@ -74,6 +77,7 @@ def measure(
     started = time.perf_counter()
     profiles = profiles_to_try(profile)
     seed = whole("seed", seed)
+    where = pick_device(device)
     network = weights_file(weights)
     names, channels = channels_of(image)
     if pixel_size_um is None and isinstance(image, Micrograph):
@@ -83,7 +87,7 @@ def measure(
 
     image_measured = measured_image(channels, names, pixel_size_um)
     pixels = image_measured.channels.double().numpy()
-    seen = recognise(pixels, in_one(pixels), profiles, weights=network)
+    seen = recognise(pixels, in_one(pixels), profiles, weights=network, device=where)
     return measurement_of(image_measured, seen, seed, started)
 
 

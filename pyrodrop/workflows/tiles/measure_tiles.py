@@ -20,7 +20,15 @@ from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.workflows.measuring.weights_file import weights_file, weights_in_summary
 from pyrodrop.workflows.output_folder import open_folder
-from pyrodrop.workflows.settings import SettingError, positive, positive_whole, profiles_to_try, whole
+from pyrodrop.workflows.settings import (
+    SettingError,
+    device_name,
+    pick_device,
+    positive,
+    positive_whole,
+    profiles_to_try,
+    whole,
+)
 from pyrodrop.workflows.tiles.grid import Box, Tile, tiles_of
 from pyrodrop.workflows.tiles.large_image import LargeFileSettings, LargeImage, open_large_image
 from pyrodrop.workflows.tiles.plan import Plan, plan_tiles
@@ -47,6 +55,7 @@ def measure_tiles(
     seed: int = 0,
     workers: int = 1,
     weights: str | os.PathLike[str] | None = None,
+    device: str = "auto",
     progress: bool = True,
     **file: Unpack[LargeFileSettings],
 ) -> dict[str, Any]:
@@ -71,7 +80,7 @@ def measure_tiles(
         channel: as for ``measure_image``, but a single one; gray where not given.
         seed: of the posterior draws.
         workers: processes, each with one thread; 1 measures in this one. An array in memory allows only 1.
-        weights: as for ``pyrodrop.measure``.
+        weights, device: as for ``pyrodrop.measure``.
         progress: show it on standard error.
         file: ``frame``, which picture of several, from 0; ``white``, the level that becomes 1, or "brightest", as
             where not given, since only proportions matter; ``pixel_size_um``, else what the file says.
@@ -91,7 +100,7 @@ def measure_tiles(
             f"tile_px is {tile_px}, expected at least {LEAST_TILE}: a tile is to hold droplets", "tile_px"
         )
     halo_px = None if halo_px is None else positive_whole("halo_px", halo_px)
-    network = weights_file(weights)
+    network, where = weights_file(weights), str(pick_device(device))
     image, white = _opened(source, file)
     if workers > 1 and image.path is None:
         raise SettingError(
@@ -112,7 +121,7 @@ def measure_tiles(
         if plan is None:
             for stale in parts.glob("*.npz"):
                 stale.unlink()
-            propose_whole(side_by_side, seen.levels, channel, tile_px, parts, network, progress)
+            propose_whole(side_by_side, seen.levels, channel, tile_px, parts, network, where, progress)
             plan = plan_tiles(side_by_side, tiles, seen, channel, profiles, halo_px, parts, progress)
             write_sealed({"key": key, **plan.as_dict()}, parts / _PLAN)
         missing = [tile for tile in tiles if not _is_done(_path(parts, tile))]
@@ -151,7 +160,7 @@ def measure_tiles(
     }
     summary = run_summary(
         SummarisedImage(image.path or "array", image.size, channel, image.pixel_size_um, seen.levels.black),
-        SummarisedRun(seed, "cpu", time.perf_counter() - started),
+        SummarisedRun(seed, device_name(where), time.perf_counter() - started),
         whole_image.n_droplets,
         results,
     )

@@ -54,15 +54,18 @@ def propose_whole(
     window_px: int,
     folder: Path,
     weights: Path,
+    device: str = "cpu",
     progress: bool = False,
 ) -> None:
     """Propose circles in the whole image, with the network of a file of weights, and write them into the folder.
+
+    Each worker has the network on the device.
 
     Memory is that of a window with its margins, and a sixteenth of the image, in which large droplets are looked for.
     ``progress`` shows it on standard error.
     """
     pixels = ChannelPixels(workers.image, levels, channel)
-    overview = overview_of(pixels, weights)
+    overview = overview_of(pixels, weights, device)
     side = max(window_px // _STRIDE, 1) * _STRIDE
     work = [(levels, channel, overview, window) for window in windows_to_look_at(pixels, overview, side)]
     done = tqdm(workers.each(_look, work), "propose", len(work), unit="window", disable=not progress)
