@@ -60,3 +60,4 @@ def what_the_host_waits_for_is_counted() -> None:
     assert waits(lambda: there[there > 1]) == 1
     assert waits(lambda: there[torch.tensor([0])]) == 1
     assert waits((there > 1).nonzero) == 1
+    assert waits(lambda: torch.repeat_interleave(there, there.long())) == 1

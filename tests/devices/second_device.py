@@ -30,6 +30,7 @@ _READ_BY_HOST = {
     "is_nonzero",
     "masked_select",
     "nonzero",
+    "repeat_interleave",
     "unique_consecutive",
     "unique_dim",
 }

@@ -4,8 +4,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from pyrodrop.rendering.kernels.columns_torch import columns_by_torch
 from pyrodrop.rendering.profiles import Profile
 
 Array = NDArray[np.float64]
@@ -54,14 +56,18 @@ def columns_of_droplets(
     loops, number = _loops(), 4 + len(shape)
     support = profile.support(r, shape, left_out)
     windows = loops.windows_of(x, y, support, *size)
-    kept = np.empty(windows.before[-1] * number, np.float32)
     if profile.compiled is None:
-        from pyrodrop.rendering.kernels.windows_torch import fill
-
-        fill(profile, np.stack([x, y, r, support]), shape, windows.box, windows.before, kept)
-    else:
-        droplets = loops.Droplets(x, y, r, support, support)
-        loops.loops_of(profile.compiled).fill(droplets, profile.compiled.pack(shape), windows, number, kept)
+        made = columns_by_torch(
+            profile,
+            torch.from_numpy(np.stack([x, y, r, support])),
+            torch.from_numpy(shape),
+            torch.from_numpy(windows.box),
+            torch.from_numpy(windows.before),
+        )
+        return Columns(made.kept.numpy(), windows.box, windows.before, number)
+    kept = np.empty(windows.before[-1] * number, np.float32)
+    droplets = loops.Droplets(x, y, r, support, support)
+    loops.loops_of(profile.compiled).fill(droplets, profile.compiled.pack(shape), windows, number, kept)
     return Columns(kept, windows.box, windows.before, number)
 
 

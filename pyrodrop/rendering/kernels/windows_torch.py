@@ -67,61 +67,6 @@ def render_windows_torch(
     return image.reshape(*bg.shape, height, width)
 
 
-def fill(
-    profile: Profile,
-    droplets: Array,
-    shape: Array,
-    box: NDArray[np.int64],
-    before: NDArray[np.int64],
-    kept: NDArray[np.float32],
-) -> None:
-    """Write the heights and derivatives of droplets in their windows into kept; see ``columns.Columns``.
-
-    Args:
-        profile: the droplets'.
-        droplets: x, y, r and the distance where each ends, in px, (4, N).
-        shape: the numbers that they share, (S,).
-        box, before, kept: as in ``Columns``.
-    """
-    number = 4 + len(shape)
-    chain = np.where(profile.log, shape, 1.0)  # of the logarithm
-    for group in _groups(box):
-        x, y, r, support = (each[:, None, None] for each in droplets[:, group.droplets])
-        dx = box[group.droplets, 0][:, None, None] + np.arange(group.wide) - x
-        dy = box[group.droplets, 1][:, None, None] + np.arange(group.high)[:, None] - y
-        squared = dx**2 + dy**2
-        height, by_q, by_r, by_shape = _derivatives(profile, squared / r**2, r, shape)
-        pictures = np.empty((len(group.droplets), number, group.high, group.wide))
-        pictures[:, 0] = height
-        pictures[:, 1] = -2 * dx / r**2 * by_q
-        pictures[:, 2] = -2 * dy / r**2 * by_q
-        pictures[:, 3] = r * by_r - 2 * squared / r**2 * by_q
-        pictures[:, 4:] = np.moveaxis(by_shape * chain, -1, 1)
-        pictures *= (squared <= support**2)[:, None]
-        for picture, k in zip(pictures, group.droplets, strict=True):
-            wide, high = box[k, 2:]
-            kept[before[k] * number : before[k + 1] * number] = picture[:, :high, :wide].ravel()
-
-
-def _derivatives(profile: Profile, q: Array, r: Array, shape: Array) -> tuple[Array, Array, Array, Array]:
-    """Height at q (n, h, w), and its derivatives by q, by r and by each shared number, (n, h, w, S).
-
-    Each height depends on its own q, r and shape alone, so that one backward pass of their sum has all derivatives.
-    """
-    with torch.enable_grad():
-        leaves = [
-            torch.from_numpy(np.array(np.broadcast_to(values, (*q.shape, *values.shape[q.ndim :])))).requires_grad_()
-            for values in (q, np.broadcast_to(r, q.shape), np.broadcast_to(shape, (*q.shape, len(shape))))
-        ]
-        height = profile.height(*leaves)
-        gradients = torch.autograd.grad(height.sum(), leaves, allow_unused=True)
-    by_q, by_r, by_shape = (
-        np.zeros(leaf.shape) if gradient is None else gradient.numpy()
-        for leaf, gradient in zip(leaves, gradients, strict=True)
-    )
-    return height.detach().numpy(), by_q, by_r, by_shape
-
-
 def _supports(profile: Profile, r: Tensor, shape: Tensor, left_out: float) -> Array:
     """Where droplets end, in px, (B N,), of r (..., N) and shape (..., S)."""
     number = int(np.prod(r.shape[:-1]))
