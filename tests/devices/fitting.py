@@ -10,6 +10,7 @@ from devices.second_device import NAME, WAITS, SecondTensor
 from torch import Tensor
 
 import pyrodrop
+from pyrodrop.cli import main
 from pyrodrop.inference import svi
 from pyrodrop.inference.density import flatten
 from pyrodrop.inference.kernel import NUTS
@@ -133,3 +134,12 @@ def a_transition_of_nuts_waits_less_than_once_a_leapfrog_step() -> None:
         waited = WAITS.total() - before
         steps = int(kernel.iterations[-1].leaves.max())
         assert waited <= steps / 2 + 4, (waited, steps)
+
+
+@slow_question
+def the_commands_fit_and_prior_run() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        quick = ["--device", NAME, "--quiet", "--json"]
+        assert main(["fit", "--droplets", "2", "--steps", "3", "--out", f"{folder}/fit", *quick]) == 0
+        asked = ["prior", "centres", "--size", "40", "30", "--droplets", "3", "--warmup", "3", "--samples", "3"]
+        assert main([*asked, "--out", f"{folder}/prior", *quick]) == 0

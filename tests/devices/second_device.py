@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.fx.experimental import proxy_tensor
 from torch.utils import _pytree as pytree
 from torch.utils._mode_utils import no_dispatch
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 NAME = "second_device"  # of which torch makes methods of all modules: none has one of this name
 WAITS: Counter[str] = Counter()
@@ -108,9 +108,14 @@ class SecondGenerator(torch.Generator):
         return super().set_state(_STATES[state.numpy().tobytes()] if self.is_second else state)
 
 
+class _Backend(_DummyBackendModule):
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.bfloat16]
+
+
 def set_up() -> None:
     """Make NAME the name of a device of this process."""
-    _setup_privateuseone_for_python_backend(NAME)
+    _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend())
     library = torch.library.Library("aten", "IMPL")
     for name in torch._C._dispatch_get_all_op_names():
         if name.startswith("aten::") and (op := _factory(name)) is not None:

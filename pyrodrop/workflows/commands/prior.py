@@ -65,7 +65,7 @@ def prior(
     """
     sampler = _sampler(name, size, n_droplets, seed=seed, **how)
     folder = open_folder(out)
-    draws = sampler()
+    draws = {site: values.cpu() for site, values in sampler().items()}
     picture, tensors = folder / f"prior-{name}.png", folder / f"prior-{name}.pt"
     save_state(draws, tensors)
     write_figure(prior_figure(name, draws, size), picture)
