@@ -60,6 +60,11 @@ def scatter(random: Random, gap: float, touching: float = 0.0) -> Droplets:
     return Droplets(*kept.T, height)
 
 
+def within(distance: Array, r: float) -> Array:
+    """How much of each pixel of the fine grid lies within r: a quarter of a pixel's edge alone is 0.01 px of centre."""
+    return np.clip((r - distance) * FINE + 0.5, 0, 1)
+
+
 def painted(
     droplets: Droplets, height_at: Callable[[Array, float], Array], opaque: bool = False, reach: float = 1.0
 ) -> Array:
@@ -73,15 +78,10 @@ def painted(
         distance = np.hypot(place[down][:, None] - y, place[along] - x)
         window = np.ix_(down, along)
         if opaque:
-            image[window] = np.where(distance < r, height, image[window])
+            image[window] += within(distance, r) * (height - image[window])
         else:
             image[window] += height * height_at(distance, r)
     return image
-
-
-def hard(distance: Array, r: float) -> Array:
-    """A disc."""
-    return (distance < r).astype(float)
 
 
 def seen(fine: Array, spread: float = SPREAD) -> Array:
@@ -105,7 +105,7 @@ def with_noise(clean: Array, random: Random, noise: float = NOISE) -> Array:
 def point_spread(random: Random, spread: float) -> Scene:
     """Hard discs behind a Gaussian point spread, in white noise."""
     droplets = scatter(random, 4 * spread)
-    return Scene(with_noise(ground(random) + seen(painted(droplets, hard), spread), random), droplets)
+    return Scene(with_noise(ground(random) + seen(painted(droplets, within), spread), random), droplets)
 
 
 def logistic(random: Random) -> Scene:
@@ -121,14 +121,14 @@ def logistic(random: Random) -> Scene:
 def eight_bits(random: Random) -> Scene:
     """Rounded to 8 bits, with noise of a quarter of a level before."""
     droplets = scatter(random, 3)
-    image = with_noise(ground(random) + seen(painted(droplets, hard)), random, 0.25 / 255)
+    image = with_noise(ground(random) + seen(painted(droplets, within)), random, 0.25 / 255)
     return Scene(np.round(image.clip(0, 1) * 255) / 255, droplets)
 
 
 def jpeg(random: Random) -> Scene:
     """A JPEG of quality 80."""
     droplets = scatter(random, 3)
-    image = with_noise(ground(random) + seen(painted(droplets, hard)), random, 0.01)
+    image = with_noise(ground(random) + seen(painted(droplets, within)), random, 0.01)
     file = io.BytesIO()
     Image.fromarray((image.clip(0, 1) * 255).round().astype(np.uint8)).save(file, "JPEG", quality=80)
     return Scene(np.asarray(Image.open(file), dtype=np.float64) / 255, droplets)
@@ -137,7 +137,7 @@ def jpeg(random: Random) -> Scene:
 def bayer(random: Random) -> Scene:
     """Behind a Bayer mosaic of red, green and blue, filled in bilinearly, as gray."""
     droplets = scatter(random, 3)
-    clean = ground(random) + seen(painted(droplets, hard))
+    clean = ground(random) + seen(painted(droplets, within))
     gains = (0.8, 1.0, 0.7)
     row, column = np.mgrid[:SIDE, :SIDE] % 2
     places = ((row == 0) & (column == 0), row != column, (row == 1) & (column == 1))
@@ -155,13 +155,13 @@ def bayer(random: Random) -> Scene:
 def poisson(random: Random) -> Scene:
     """Photons, a thousand for white."""
     droplets = scatter(random, 3)
-    return Scene(random.poisson(1000 * (ground(random) + seen(painted(droplets, hard)))) / 1000, droplets)
+    return Scene(random.poisson(1000 * (ground(random) + seen(painted(droplets, within)))) / 1000, droplets)
 
 
 def vignette(random: Random) -> Scene:
     """Light that falls by 45 % towards the corners, on background and droplets."""
     droplets = scatter(random, 3)
-    clean = LEVEL + seen(painted(droplets, hard))
+    clean = LEVEL + seen(painted(droplets, within))
     middle = (SIDE - 1) / 2
 
     def light(x: Array, y: Array) -> Array:
@@ -176,7 +176,7 @@ def correlated(random: Random) -> Scene:
     """Noise that has been through a Gaussian filter of 1 px."""
     droplets = scatter(random, 3)
     noise = gaussian_filter(random.normal(size=(SIDE, SIDE)), 1.0, mode="wrap")
-    return Scene(ground(random) + seen(painted(droplets, hard)) + NOISE * noise / noise.std(), droplets)
+    return Scene(ground(random) + seen(painted(droplets, within)) + NOISE * noise / noise.std(), droplets)
 
 
 def rim(random: Random) -> Scene:
@@ -185,7 +185,7 @@ def rim(random: Random) -> Scene:
     height = np.abs(droplets.height)
 
     def ringed(distance: Array, r: float) -> Array:
-        return np.where(distance < 0.72 * r, 0.7, np.where(distance < r, -0.7, 0.0))
+        return np.asarray(1.4 * within(distance, 0.72 * r) - 0.7 * within(distance, r))
 
     clean = ground(random) + seen(painted(droplets._replace(height=height), ringed))
     return Scene(with_noise(clean, random), droplets._replace(height=np.full(len(height), np.nan)))
@@ -195,9 +195,13 @@ def lens(random: Random) -> Scene:
     """Darker towards the outline, as a ball that bends light, with a bright highlight off its middle."""
     droplets = scatter(random, 3)
     height = np.abs(droplets.height)
-    dark = painted(droplets._replace(height=-height), lambda d, r: (d < r) * (0.35 + 0.65 * np.minimum(d / r, 1) ** 2))
+
+    def ball(distance: Array, r: float) -> Array:
+        return within(distance, r) * (0.35 + 0.65 * np.minimum(distance / r, 1) ** 2)
+
+    dark = painted(droplets._replace(height=-height), ball)
     spots = Droplets(droplets.x - 0.25 * droplets.radius, droplets.y - 0.25 * droplets.radius, droplets.radius / 4, height)
-    clean = ground(random) + seen(dark + painted(spots, hard))
+    clean = ground(random) + seen(dark + painted(spots, within))
     return Scene(with_noise(clean, random), droplets._replace(height=np.full(len(height), np.nan)))
 
 
@@ -206,14 +210,14 @@ def out_of_focus(random: Random) -> Scene:
     droplets = scatter(random, 7)
     away = random.random(len(droplets.x)) < 0.25
     sharp, blurred = (Droplets(*(values[some] for values in droplets)) for some in (~away, away))
-    clean = ground(random) + seen(painted(sharp, hard)) + seen(painted(blurred, hard), 2.5)
+    clean = ground(random) + seen(painted(sharp, within)) + seen(painted(blurred, within), 2.5)
     return Scene(with_noise(clean, random), droplets)
 
 
 def opaque(random: Random) -> Scene:
     """Four of ten droplets hide a part of an earlier one."""
     droplets = scatter(random, 3, touching=0.4)
-    clean = ground(random) + seen(painted(droplets, hard, opaque=True))
+    clean = ground(random) + seen(painted(droplets, within, opaque=True))
     return Scene(with_noise(clean, random), droplets)
 
 

@@ -111,6 +111,13 @@ class JointFit:
         return profile_named(self.profile).half_radius(self.r, self.shape)
 
     @cached_property
+    def outlines(self) -> tuple[Array, Array]:
+        """What may be the droplets' outlines, as drawn and before optics blur them, (K, N) each; the first is at
+        ``half_radius``.
+        """
+        return profile_named(self.profile).outlines(self.r, self.shape)
+
+    @cached_property
     def half_slopes(self) -> Array:
         """Derivatives of log half_radius by log r and by the shape parameters of the state, (N, 1 + S)."""
         return half_slopes(profile_named(self.profile), self.state.log_r, self.shape)

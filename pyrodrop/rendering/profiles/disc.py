@@ -1,8 +1,12 @@
-"""Flat disc with a soft edge: height erfc(u / sqrt 2) / 2 with u = (q - 1) r / (2 w), w the width of the edge in px.
+"""Flat disc behind optics: height erfc(u / sqrt 2) / 2 with u = (s - r) / w, s = (d^2 + w^2)^(1/2), w the edge in px.
 
-It is half exactly at the distance r and falls there as a step does that is blurred by a Gaussian of standard deviation
-w: u is (distance - r) / w to first order. As a function of q, the squared distance over the squared radius, it has no
-kink at the centre, however soft the edge.
+A hard disc of radius r, blurred by a Gaussian of standard deviation w, is at the distance d as high as a point there,
+displaced by that Gaussian, is likely to fall within r. Its distance from the centre is then a number of Rice's, whose
+median is s to third order in w / d and whose standard deviation is w (Rice, *Mathematical analysis of random noise*,
+1945). For r of 5 w and more the height is within 0.003 of the exact one, Marcum's Q; for r of 2 w within 0.03.
+
+So r is the radius of the droplet itself. The blurred outline bends inwards: the image is half as high at (r^2 -
+w^2)^(1/2), nearer by w^2 / 2r. As a function of d^2 the height has no kink at the centre, however soft the edge.
 """
 
 import math
@@ -24,33 +28,41 @@ LEFT_OUT = math.erfc(4.2 / math.sqrt(2)) / 2
 
 def height(squared: Tensor, r: Tensor, shape: Tensor) -> Tensor:
     """Flat disc with a soft edge of width shape[..., 0] px; r and shape broadcast against squared."""
-    return torch.special.erfc((squared - 1) * r / (2 * math.sqrt(2) * shape[..., 0])) / 2
+    edge = shape[..., 0]
+    away = torch.sqrt(squared * r.square() + edge.square()) - r
+    return torch.special.erfc(away / (math.sqrt(2) * edge)) / 2
 
 
 def support_px(r: Array, shape: Array, left_out: float) -> Array:
     """The distance at which u = c with erfc(c / sqrt 2) / 2 = left_out."""
     from scipy.special import ndtri
 
-    return np.sqrt(r * r - 2.0 * float(ndtri(left_out)) * r * shape[0])
+    return np.sqrt(np.square(r - float(ndtri(left_out)) * shape[0]) - shape[0] ** 2)
 
 
 def half_radius_px(r: Array, shape: Array) -> Array:
-    """Where the droplet is half as high as at its centre: r, but for edges that are soft beside the radius.
+    """Where the droplet, as drawn, is half as high as at its centre.
 
-    With the normal distribution function Phi, the height is Phi(-u) and Phi(r / (2 w)) at the centre, so that u is
-    -Phi^-1(Phi(r / (2 w)) / 2) there.
+    With the normal distribution function Phi, the height is Phi(-u) and Phi(r / w - 1) at the centre, so that u is
+    -Phi^-1(Phi(r / w - 1) / 2) there.
     """
     from scipy.special import ndtr, ndtri
 
-    u = -ndtri(ndtr(r / (2 * shape[0])) / 2)
-    return np.asarray(r * np.sqrt(1 + 2 * u * shape[0] / r))
+    edge = shape[0]
+    u = -ndtri(ndtr(r / edge - 1) / 2)
+    return np.asarray(np.sqrt(np.square(r + u * edge) - edge**2))
+
+
+def sharp_radius_px(r: Array, shape: Array) -> Array:
+    """Where the droplet itself ends: r."""
+    return np.asarray(r + 0 * shape[0])
 
 
 def heights_at(distance: Array, r: Array, shape: Array) -> Array:
     """Height at distances (N, K) in px of droplets of radius r (N,); torch's erfc is slow on one thread."""
     from scipy.special import ndtr
 
-    return np.asarray(ndtr((1 - np.square(distance / r[:, None])) * r[:, None] / (2 * shape[0])))
+    return np.asarray(ndtr((r[:, None] - np.hypot(distance, shape[0])) / shape[0]))
 
 
 class DiscShape(NamedTuple):
@@ -63,26 +75,26 @@ _ROOT_HALF, _ROOT_2PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
 
 
 def _height(squared: float, r: float, shape: DiscShape) -> float:
-    u = (squared - r * r) / (2.0 * r * shape.edge)
+    u = (math.sqrt(squared + shape.edge * shape.edge) - r) / shape.edge
     return 0.5 * math.erfc(u * _ROOT_HALF) if u > -9.0 else 1.0
 
 
 def _point(dx: float, dy: float, r: float, shape: DiscShape, out: Any) -> None:
-    squared = dx * dx + dy * dy
     w = shape.edge
-    u = (squared - r * r) / (2.0 * r * w)
+    s = math.sqrt(dx * dx + dy * dy + w * w)
+    u = (s - r) / w
     if abs(u) < 9.0:
         value = 0.5 * math.erfc(u * _ROOT_HALF)
         bell = math.exp(-0.5 * u * u) / _ROOT_2PI
     else:
         value = 1.0 if u < 0.0 else 0.0
         bell = 0.0
-    slope = -bell / (2.0 * r * w)
+    slope = -bell / (2.0 * s * w)
     out[0] = value
     out[1] = -2.0 * dx * slope
     out[2] = -2.0 * dy * slope
-    out[3] = bell * (squared + r * r) / (2.0 * r * w)
-    out[4] = bell * u
+    out[3] = bell * r / w
+    out[4] = bell * (u - w / s)
 
 
 DISC = Profile(
@@ -93,5 +105,6 @@ DISC = Profile(
     automatic=True,
     support_px=support_px,
     half_radius_px=half_radius_px,
+    sharp_radius_px=sharp_radius_px,
     compiled=CompiledProfile(DiscShape, lambda shape: DiscShape(float(shape[0])), _height, _point),
 )
