@@ -34,6 +34,7 @@ from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
+from pyrodrop.joint.uneven_light import drift_of
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.presence import explained_share
@@ -177,7 +178,10 @@ def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
             alone = np.where(sits, (own**-2.0 + other**-2.0) ** -0.5, other)
             sd[proposed, k] = np.hypot(alone, common[proposed, k])
         sd[proposed] *= unit[proposed]
-    found = np.where(share > 0, np.stack([fit.x, fit.y, np.log(outline)], 1), 0.0)
+    drift = drift_of(fit)
+    sd[:, :2] = np.hypot(sd[:, :2], drift.sd * share[:, :2] * drift.by)
+    straight = np.stack([fit.x, fit.y], 1) - drift.share * drift.by
+    found = np.where(share > 0, np.column_stack([straight, np.log(outline)]), 0.0)
     said = np.stack([candidates.x, candidates.y, np.log(candidates.radius)], 1)
     x, y, log_radius = (share * found + (1 - share) * said + shift * unit).T
     return Agreed(x, y, np.exp(log_radius), sd, share, fit_sd, common * unit, sharp**2 - outline**2)

@@ -12,6 +12,7 @@ from pyrodrop.detection.propose import propose
 from pyrodrop.detection.residual_candidates import residual_peaks
 from pyrodrop.joint.descent import TOLERANCE
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly, refit_jointly
+from pyrodrop.joint.own_edges import with_own_edges
 from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
 from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.agreement import Agreed, agreed
@@ -42,7 +43,8 @@ class Recognised(NamedTuple):
 
     fit: their joint fit. presence: probability that each is a droplet, (N,). places: where each is and how large, by
     the network and the joint fit (``agreement``). evidence: log evidence of each profile that was tried, for the part
-    of the image that was asked. candidates: where each was found, and what the network says of it.
+    of the image that was asked. candidates: where each was found, and what the network says of it. own: the fit with
+    edges of the droplets' own, where they differ (``joint.own_edges``); else the joint fit.
     """
 
     fit: JointFit
@@ -50,6 +52,7 @@ class Recognised(NamedTuple):
     places: Agreed
     evidence: dict[str, float]
     candidates: Candidates
+    own: JointFit
 
 
 def recognise(
@@ -108,17 +111,19 @@ def recognise(
     candidates = candidates.those(kept)
     fit = _again(channels, fit, kept, candidates, 50)
     presence = presence_of(fit, candidates, white)
-    return Recognised(fit, presence, agreed(fit, candidates, white), evidence, candidates)
+    own = with_own_edges(fit)
+    return Recognised(fit, presence, agreed(own, candidates, white), evidence, candidates, own)
 
 
 def recognised_again(channels: Array, seen: Recognised) -> Recognised:
     """The same droplets in an image, (C, H, W), that differs a little from the one that they were recognised in."""
     fit = _again(channels, seen.fit, np.ones(len(seen.fit.x), bool), seen.candidates, 50)
-    white = pixel_noise(channels)
+    white, own = pixel_noise(channels), with_own_edges(fit)
     return seen._replace(
         fit=fit,
         presence=presence_of(fit, seen.candidates, white),
-        places=agreed(fit, seen.candidates, white),
+        places=agreed(own, seen.candidates, white),
+        own=own,
     )
 
 

@@ -74,7 +74,7 @@ def _draws(seen: Recognised, order: NDArray[np.intp], seed: int) -> dict[str, Te
 
     Centre and radius are those that the joint fit and the network agree on.
     """
-    fit = seen.fit
+    fit = seen.own
     drawn = draws(fit, _DRAWS, torch.Generator().manual_seed(seed))
     if drawn["amplitude"].ndim == 2:
         drawn["amplitude"] = drawn["amplitude"][:, None]
