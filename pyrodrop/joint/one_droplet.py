@@ -144,19 +144,19 @@ class OneDroplet(NamedTuple):
                 break
         return droplet
 
-    def more_covariance(self) -> Array:
-        """By how much x, y, log r and the amplitudes are less sure for the edge being the droplet's own, (D, D)."""
+    def covariance(self, own_edge: bool) -> Array:
+        """Of x, y, log r and the amplitudes, all else being known but, if it is the droplet's own, its edge, (D, D)."""
         matrix = self.view().derivatives(self.unknowns[3:-1], self.fit.noise, self.number)
         precision = matrix.T @ matrix + np.diag(self.prior()[1])
-        return np.asarray(np.linalg.inv(precision)[:-1, :-1] - np.linalg.inv(precision[:-1, :-1]))
+        return np.asarray(np.linalg.inv(precision)[:-1, :-1] if own_edge else np.linalg.inv(precision[:-1, :-1]))
 
-    def misfit(self, residual: Array, otherwise: float) -> float:
-        """Mean squared residual (C, H, W) where centre and radius are read, over the noise's."""
+    def misfit(self, residual: Array) -> float:
+        """Mean squared residual, (C, H, W) over the noise, where centre and radius are read; 1 where they are not."""
         view = self.view()
         energy = np.square(view.pictures[1:4])
         if not energy.any():
-            return otherwise
-        squared = np.square(residual[(slice(None), *view.window)] / self.fit.noise[:, None, None]).mean(0)
+            return 1.0
+        squared = np.square(residual[(slice(None), *view.window)]).mean(0)
         return float(((energy * squared).sum((1, 2)) / np.maximum(energy.sum((1, 2)), 1e-300)).mean())
 
 

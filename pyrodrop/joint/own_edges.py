@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.joint_fit import JointFit
+from pyrodrop.joint.normal_equations import paint
 from pyrodrop.joint.one_droplet import EDGE, LocalView, OneDroplet
-from pyrodrop.joint.posterior import CLEAR
+from pyrodrop.joint.posterior import CLEAR, inflation_of
 from pyrodrop.joint.priors import Array
+from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.rendering import profile_named
-from pyrodrop.rendering.kernels.columns import columns_of_droplets
+from pyrodrop.rendering.kernels.columns import Columns, columns_of_droplets
 
-_ROUNDS = 2  # over all droplets, the second with their neighbours' own edges
+_ROUNDS = 3  # over all droplets and the background, in turn
 
 
 def edges_differ(fit: JointFit) -> NDArray[np.bool_]:
@@ -54,29 +56,61 @@ def edge_scores(fit: JointFit) -> Array:
 
 
 def with_own_edges(fit: JointFit) -> JointFit:
-    """The fit with an edge of its own for each droplet, where edges clearly differ; else the same fit."""
+    """The fit with an edge of its own for each droplet, where edges clearly differ; else the same fit.
+
+    What background and shape add to the covariance is the joint fit's; what the droplet's own edge adds is that of the
+    droplet alone. Noise and inflation are those of what is then left over.
+    """
     if not edges_differ(fit).any():
         return fit
     left = fit.residuals.image.astype(np.float64)
-    droplets = [OneDroplet.of(fit, k) for k in range(len(fit.x))]
-    covariance, at_droplets = fit.posterior.covariance.copy(), fit.residuals.at_droplets.copy()
-    for last in [False] * (_ROUNDS - 1) + [True]:
+    shared = [OneDroplet.of(fit, k) for k in range(len(fit.x))]
+    droplets, background = list(shared), fit.background.astype(np.float64)
+    for _ in range(_ROUNDS):
         for k, droplet in enumerate(droplets):
             droplet.paint(left, 1.0)
-            droplet = droplets[k] = droplet.fitted(left)
-            if last:
-                covariance[k] += droplet.more_covariance() * np.outer(*[fit.posterior.inflation[k]] * 2)
-            droplet.paint(left, -1.0)
-    for k, droplet in enumerate(droplets):
-        at_droplets[k] = droplet.misfit(left, at_droplets[k])
+            droplets[k] = droplet.fitted(left)
+            droplets[k].paint(left, -1.0)
+        # What halos the background had taken up is given back.
+        more = _smooth(left, fit.scales.spacing)
+        left, background = left - more, background + more
     unknowns = np.array([droplet.unknowns for droplet in droplets])
+    x, y, log_r = unknowns[:, :3].T
+    state = replace(fit.state, x=x, y=y, log_r=log_r, amplitude=unknowns[:, 3:-1].T)
+    before = fit.residuals.image.astype(np.float64)
+    share = np.sqrt(np.square(left).sum((1, 2)) / np.maximum(np.square(before).sum((1, 2)), 1e-300))
+    noise = fit.noise * np.minimum(share, 1.0)
+    profile, size = profile_named(fit.profile), left.shape[1:]
+    columns = columns_of_droplets(profile, x, y, np.exp(log_r), fit.shape, size, profile.left_out)
+    inflation = inflation_of(state, columns, left, noise, _light(fit, columns))
+    old = fit.posterior.inflation
+    plain = fit.posterior.covariance / (old[:, :, None] * old[:, None])
+    plain += np.array([now.covariance(True) - then.covariance(False) for now, then in zip(droplets, shared, strict=True)])
+    plain *= float(np.square(noise / fit.noise).mean())
+    covariance = plain * inflation.factor[:, :, None] * inflation.factor[:, None]
     widened = np.sqrt(np.einsum("nii->ni", covariance) / np.einsum("nii->ni", fit.posterior.covariance))
     return replace(
         fit,
-        state=replace(
-            fit.state, x=unknowns[:, 0], y=unknowns[:, 1], log_r=unknowns[:, 2], amplitude=unknowns[:, 3:-1].T
+        state=state,
+        noise=noise,
+        background=background.astype(np.float32),
+        posterior=fit.posterior._replace(covariance=covariance, inflation=old * widened),
+        residuals=fit.residuals._replace(
+            image=left.astype(np.float32),
+            at_droplets=np.array([droplet.misfit(left / noise[:, None, None]) for droplet in droplets]),
         ),
-        posterior=fit.posterior._replace(covariance=covariance, inflation=fit.posterior.inflation * widened),
-        residuals=fit.residuals._replace(image=left.astype(np.float32), at_droplets=at_droplets),
         edges=np.exp(unknowns[:, -1]),
     )
+
+
+def _smooth(residual: Array, spacing: float) -> Array:
+    """The part of a residual, (C, H, W), that the background's splines make up best."""
+    down, along = (spline_basis(side, spacing) for side in residual.shape[1:])
+    return np.asarray(down @ np.linalg.pinv(down) @ residual @ (along @ np.linalg.pinv(along)).T)
+
+
+def _light(fit: JointFit, columns: Columns) -> Array:
+    """What the model says of the image, (C, H, W)."""
+    image = fit.background.astype(np.float64)
+    paint(columns, fit.amplitude, image)
+    return image
