@@ -97,6 +97,8 @@ def with_own_edges(fit: JointFit) -> JointFit:
         posterior=fit.posterior._replace(covariance=covariance, inflation=old * widened),
         residuals=fit.residuals._replace(
             image=left.astype(np.float32),
+            reduced_chi_square=fit.residuals.reduced_chi_square * np.minimum(share, 1.0) ** 2,
+            noise_correlation=inflation.noise_correlation,
             at_droplets=np.array([droplet.misfit(left / noise[:, None, None]) for droplet in droplets]),
         ),
         edges=np.exp(unknowns[:, -1]),

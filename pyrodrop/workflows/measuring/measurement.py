@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
+from pyrodrop.joint.posterior import correlation_of
 from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
+from pyrodrop.rendering.block_noise import block_noise
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
+from pyrodrop.results.checks.meetings import Meetings, meetings_of
 from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.page.number_format import with_interval
@@ -161,11 +164,26 @@ class Measurement:
     def image_fit(self) -> ImageFit:
         """Whether the model fits the image, and if not, why."""
         parameters = len(self.presence) * (3 + len(self.channels)) // len(self.channels)
-        # In units of the white noise that the image shows, not of the noise that has taken up the misfit, nor of that
-        # which rounding makes at least.
-        size = np.sqrt(np.square(self.residual_map).mean())
-        white = self.reduced_chi_square.mean().sqrt().item() / size if size > 0 else 1.0
-        return image_fit(self.residual_map * white, min(parameters, self.residual_map.size - 1))
+        white = self._white_share
+        blocks = bool(block_noise(self.channels.double().numpy()).any())
+        return image_fit(self.residual_map * white, min(parameters, self.residual_map.size - 1), blocks)
+
+    @cached_property
+    def meetings(self) -> Meetings:
+        """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
+        names = ("x_px", "y_px", "radius_px")
+        x, y, radius = (self.draws[name].double().mean(0).numpy()[: self.n_droplets] for name in names)
+        residual = self.residual.double().numpy()
+        _, correlation = correlation_of(residual)
+        return meetings_of(self.residual_map, x, y, radius, float(1 + 2 * correlation.sum()))
+
+    @property
+    def _white_share(self) -> float:
+        """Noise of the fit, which has taken up the misfit, over the white noise that the image shows, which may be that
+        of rounding or of blocks.
+        """
+        size = float(np.sqrt(np.square(self.residual_map).mean()))
+        return float(self.reduced_chi_square.mean().sqrt()) / size if size > 0 else 1.0
 
     @property
     def n_droplets(self) -> int:
@@ -192,7 +210,7 @@ class Measurement:
             float(self.noise.square().mean().sqrt() / len(self.noise) ** 0.5),
             self.presence,
             self.pixel_size_um,
-            residuals=droplet_residuals(self.residual_map, x, y, radius),
+            residuals=droplet_residuals(self.residual_map * min(self._white_share, 1.0), x, y, radius),
             at_bounds=self.droplets.at_bounds.numpy(),
         )
         if len(self.names) > 1:
@@ -224,7 +242,7 @@ class Measurement:
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
         of_image = warnings_of_hot_pixels(len(self.hot_pixels)) + self.image_fit.warnings
-        return of_image + self.efficiency.warnings + self.sizes.warnings
+        return of_image + self.meetings.warnings + self.efficiency.warnings + self.sizes.warnings
 
     @cached_property
     def efficiency(self) -> Efficiency:
