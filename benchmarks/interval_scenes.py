@@ -200,7 +200,8 @@ def lens(random: Random) -> Scene:
         return within(distance, r) * (0.35 + 0.65 * np.minimum(distance / r, 1) ** 2)
 
     dark = painted(droplets._replace(height=-height), ball)
-    spots = Droplets(droplets.x - 0.25 * droplets.radius, droplets.y - 0.25 * droplets.radius, droplets.radius / 4, height)
+    x, y, r, _ = droplets
+    spots = Droplets(x - 0.25 * r, y - 0.25 * r, r / 4, height)
     clean = ground(random) + seen(dark + painted(spots, within))
     return Scene(with_noise(clean, random), droplets._replace(height=np.full(len(height), np.nan)))
 

@@ -85,7 +85,9 @@ def with_own_edges(fit: JointFit) -> JointFit:
     inflation = inflation_of(state, columns, left, noise, _light(fit, columns))
     old = fit.posterior.inflation
     plain = fit.posterior.covariance / (old[:, :, None] * old[:, None])
-    plain += np.array([now.covariance(True) - then.covariance(False) for now, then in zip(droplets, shared, strict=True)])
+    plain += np.array(
+        [now.covariance(True) - then.covariance(False) for now, then in zip(droplets, shared, strict=True)]
+    )
     plain *= float(np.square(noise / fit.noise).mean())
     covariance = plain * inflation.factor[:, :, None] * inflation.factor[:, None]
     widened = np.sqrt(np.einsum("nii->ni", covariance) / np.einsum("nii->ni", fit.posterior.covariance))

@@ -89,8 +89,13 @@ def correlation_of(residual: Array) -> tuple[NDArray[np.int64], Array]:
     return np.array(lags, np.int64).reshape(-1, 2), np.array(values)
 
 
+def noise_correlation(residual: Array) -> float:
+    """The correlations of a residual (C, H, W) summed over all lags: 1 for independent noise."""
+    return float(1 + 2 * correlation_of(residual)[1].sum())
+
+
 def noise_by_light(image: Array, residual: Array) -> Array:
-    """Variance of each pixel's noise as a share of its channel's mean, (C, H, W), where it clearly grows with the light.
+    """Variance of each pixel's noise as a share of its channel's mean, (C, H, W): more where there is more light.
 
     The squared residual by the light, a straight line as photons make it, by least squares; 1 where its slope is less
     than ``CLEAR`` standard errors from none. No pixel's noise is taken to be less than a tenth of the mean.
@@ -117,9 +122,9 @@ def inflation_of(state: State, columns: Columns, residual: Array, noise: Array, 
     correlation over the products of the derivatives that the estimate reads, J: sum_zl J(z) J(z + l) rho(l) / sum
     J(z)^2. Where the droplet is unlike the model, or the noise is larger, its residuals are larger than elsewhere, and
     the variance is the sandwich's, sum J^2 e^2 / sum J^2. That second share is taken where it is clearly more than 1,
-    by three standard errors. Noise that grows with the light, as photons' does, is such a share, too, for each droplet by
-    how bright it is (``noise_by_light``). Channels whose residuals are correlated count less than their number: the variance of
-    what they share, centre and radius, is u^T rho u / u^T u, u being the amplitudes over the noise.
+    by three standard errors. Noise that grows with the light, as photons' does, is such a share, too, by how bright it
+    is where the droplet is (``noise_by_light``). Channels whose residuals are correlated count less than their number:
+    the variance of what they share, centre and radius, is u^T rho u / u^T u, u being the amplitudes over the noise.
     """
     n, count = len(state.x), len(noise)
     lags, correlation = correlation_of(residual)

@@ -3,8 +3,8 @@
 The joint fit adds droplets to a background. Where that slopes because the light does, a droplet of height a h slopes,
 too, by a h m g d with g the slope of the log of the background, d the place from the centre and m = 1; if droplets
 shine by themselves on a background that slopes, m = 0. The fit takes the slope for an error of the centre: with J its
-derivatives and t the picture of the slope for m = 1, by m (J^T J)^-1 J^T t. What all droplets leave over says what m is,
-which a priori is normal around a half with a standard deviation of a half.
+derivatives and t the picture of the slope for m = 1, by m (J^T J)^-1 J^T t. What all droplets leave over says what m
+is, which a priori is normal around a half with a standard deviation of a half.
 """
 
 from typing import NamedTuple

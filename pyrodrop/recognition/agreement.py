@@ -10,10 +10,11 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
     errors of a fit that does, squared:   (q s)^2 + (c g)^2 of log radius, (p s)^2 + (d g)^2 of x and y over the radius
 
 with s the standard deviation of the fit's own posterior, which does not know that droplets are not quite of its
-profile. If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another
-edge with the same centre, or, as often, on something else, and the network's word stands. Some of the fit's error is
-the same for all droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The
-numbers a to q are learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
+profile; where all that the fit leaves of the image is white noise, p and q are others, P and Q. If it does, the two are
+two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same centre, or, as
+often, on something else, and the network's word stands. Some of the fit's error is the same for all droplets of an
+image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to Q are learnt from
+simulations (``recognition.learn``, which wrote ``learnt.json``).
 
 Of a bright core in a dark rim the fit knows two outlines. Which of them is the droplet's, of all droplets alike, the
 network says: the one under which its circles are likelier.
@@ -32,7 +33,7 @@ from scipy.stats import t as student
 
 from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.posterior import far_of
+from pyrodrop.joint.posterior import CLEAR, far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.joint.uneven_light import drift_of
 from pyrodrop.recognition.candidates import Candidates
@@ -46,7 +47,7 @@ Array = NDArray[np.float64]
 # Within these, e and g are told apart: below, noise is all there is; above, the droplet is not explained at all.
 _LEAST, _MOST = 1e-4, 3.0
 # What is learnt, in this order.
-WEIGHTS = ("a", "b", "log c", "log d", "f", "log p", "log q")
+WEIGHTS = ("a", "b", "log c", "log d", "f", "log p", "log q", "log P", "log Q")
 _DRAWS = 300  # that give a standard deviation to 4 %
 
 
@@ -75,7 +76,7 @@ class Views(NamedTuple):
 
     apart: joint fit less network, of x, y and log radius, (n, 3). fit_sd, network_sd: standard deviations of each,
     (n, 3). unexplained: e, (n,). excess: g, (n,). explained: h, (n,). far: how far the fit may have gone from the
-    candidate, (n,).
+    candidate, (n,). white: 1 where all that is left of the image is white noise, else 0, (n,).
     """
 
     apart: Array
@@ -85,6 +86,7 @@ class Views(NamedTuple):
     excess: Array
     explained: Array
     far: Array
+    white: Array
 
 
 def fit_sd_of(fit: JointFit) -> Array:
@@ -117,7 +119,15 @@ def views_of(fit: JointFit, candidates: Candidates, white: Array, outline: Array
         np.sqrt(np.maximum(left - alone, 0.0)).clip(0.0, _MOST),
         explained_share(fit, white),
         far_of(r) / r,
+        np.full(len(r), float(leaves_white_noise(fit))),
     )
+
+
+def leaves_white_noise(fit: JointFit) -> bool:
+    """Whether the residual is of the noise that the image shows, and independent from pixel to pixel, up to chance."""
+    chance = CLEAR * np.sqrt(2 / fit.residuals.image[0].size)
+    chi_square = fit.residuals.reduced_chi_square
+    return bool(fit.residuals.noise_correlation == 1 and (np.abs(chi_square - 1) < chance).all())
 
 
 def log_prior_odds(views: Views, weights: Array) -> Array:
@@ -127,7 +137,8 @@ def log_prior_odds(views: Views, weights: Array) -> Array:
 
 def fit_errors(views: Views, weights: Array) -> Array:
     """Standard deviations of a fit that sits on the right edge, (n, 3); weights: ``WEIGHTS``."""
-    of_misfit, of_posterior = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6]]])
+    of_misfit, of_posterior, of_white = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6], [7, 7, 8]]])
+    of_posterior = np.where(views.white[:, None] > 0, of_white, of_posterior)
     return np.hypot(views.fit_sd * of_posterior, views.excess[:, None] * of_misfit)
 
 

@@ -1,4 +1,4 @@
-"""A droplet out of focus among sharp ones, which the joint fit takes for several, the narrower in the middle of the broad.
+"""A droplet out of focus among sharp ones: the joint fit takes it for several, one in the middle of the other.
 
 Each such group is held against one droplet with an edge of its own (``joint.own_edges``). With E the negative log
 density of what either leaves over, the group is one droplet if
@@ -26,7 +26,7 @@ _CONCENTRIC = 0.5
 
 
 def doubles(fit: JointFit) -> tuple[NDArray[np.intp], JointFit]:
-    """Which droplets are the rest of one that is out of focus, and the fit with the broadest in the place of each group."""
+    """Which droplets are a part of one that is out of focus, and the fit with one droplet for each group."""
     if EDGE not in profile_named(fit.profile).shape_names or len(fit.x) < 2:
         return np.zeros(0, np.intp), fit
     half, gone = fit.half_radius, np.zeros(len(fit.x), bool)

@@ -95,6 +95,7 @@ class Lesson(NamedTuple):
         i, j = match(np.stack(candidates[:2], 1)[own], truth, candidates.proposed[own])
         wanted = weight[j] >= 0.5
         own, truth = own[i[wanted]], truth[j[wanted]]
+        fit = seen.own
         outline = fit.outlines[0][outline_of(fit, candidates, white, learnt("agreement"))]
         views = Views(*(values[own] for values in views_of(fit, candidates, white, outline)))
         r = candidates.radius[own]
@@ -147,7 +148,7 @@ def weights_of_agreement(views: Views, error: Array, counted: Array | float = 1.
         value = (counted * np.logaddexp(log_expit(prior) + right, log_expit(-prior) + wrong)).sum()
         return float(np.square(weights / _PRIOR_SD).sum() / 2 - value)
 
-    starts = [np.array([0.0, 0.0, log, log, 0.0, 0.0, 0.0]) for log in (-1.0, -2.0, -3.0)]
+    starts = [np.array([0.0, 0.0, log, log, *np.zeros(len(WEIGHTS) - 4)]) for log in (-1.0, -2.0, -3.0)]
     found = [minimize(loss, start, method="L-BFGS-B") for start in starts]
     return np.asarray(min(found, key=lambda one: one.fun).x)
 

@@ -71,7 +71,14 @@ def test_draws_are_of_what_is_agreed_on(fit: JointFit) -> None:
     share = np.repeat(np.array([0.0, 1.0])[np.arange(n) % 2][:, None], 3, 1)
     own = np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]])
     places = Agreed(
-        fit.x + 1, fit.y, 1.2 * fit.half_radius, np.where(share == 1, own, sd), share, own, np.zeros((n, 3)), np.zeros(n)
+        fit.x + 1,
+        fit.y,
+        1.2 * fit.half_radius,
+        np.where(share == 1, own, sd),
+        share,
+        own,
+        np.zeros((n, 3)),
+        np.zeros(n),
     )
     rng = np.random.default_rng(1)
     drawn = {

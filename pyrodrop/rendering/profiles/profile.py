@@ -95,8 +95,8 @@ class Profile:
             the greatest, for r (N,) and shape (S,), shape (N,). If not given, it is searched for.
         half_radius_px: half_radius_px(r, shape): what ``half_radius`` returns; if not given, it is searched for.
         sharp_radius_px: sharp_radius_px(r, shape): what ``sharp_radius`` returns; not given where it is no other.
-        outer_radius_px: two functions of r and shape as well, for a profile that may be a core in a rim of the other sign:
-            the distance at which the rim ends, as drawn and before optics blur it, NaN without a rim.
+        outer_radius_px: two functions of r and shape as well, for a profile that may be a core in a rim of the other
+            sign: the distance at which the rim ends, as drawn and before optics blur it, NaN without a rim.
         compiled: its code for Numba; without, it is drawn and fitted by torch, slower.
     """
 

@@ -2,8 +2,9 @@
 
 q is the squared distance over the squared radius, and s the natural cubic spline through the heights v_0 ... v_4 at
 ``KNOTS``, continued past the edge as a straight line over the distance. Equal distances in q are equal areas, so the
-knots are densest near the rim. v = 0 is the disc; heights that rise make a rim, heights that fall a dome. The mean over the disc is 1, so that the
-amplitude is the mean height of the droplet within r; a constant added to all heights changes nothing.
+knots are densest near the rim. v = 0 is the disc; heights that rise make a rim, heights that fall a dome. The mean over
+the disc is 1, so that the amplitude is the mean height of the droplet within r; a constant added to all heights changes
+nothing.
 
 ``shape`` is the width of the edge in px and the five heights.
 """

@@ -35,14 +35,15 @@ class Meetings(NamedTuple):
         made = []
         if self.nested:
             made.append(
-                f"{self.nested} droplets lie within others: highlights and cores are counted as droplets, too, and pull "
-                "centres and radii by more than their intervals say; look at the overlay"
+                f"{self.nested} droplets lie within others: highlights and cores are counted as droplets, too, and "
+                "pull centres and radii by more than their intervals say; look at the overlay"
             )
         if not self.adds_up:
             off = int((np.abs(self.misfit) > _CLEAR).sum())
             made.append(
-                f"where two droplets meet ({off} of {len(self.misfit)} pairs) the image is not the sum of both: one hides "
-                "the other, or they touch and deform; their intervals are too narrow, and what is hidden is not counted"
+                f"where two droplets meet ({off} of {len(self.misfit)} pairs) the image is not the sum of both: one "
+                "hides the other, or they touch and deform; their intervals are too narrow, and what is hidden is not "
+                "counted"
             )
         return tuple(made)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
-from pyrodrop.joint.posterior import correlation_of
+from pyrodrop.joint.posterior import noise_correlation
 from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
@@ -171,17 +171,12 @@ class Measurement:
     @cached_property
     def meetings(self) -> Meetings:
         """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
-        names = ("x_px", "y_px", "radius_px")
-        x, y, radius = (self.draws[name].double().mean(0).numpy()[: self.n_droplets] for name in names)
-        residual = self.residual.double().numpy()
-        _, correlation = correlation_of(residual)
-        return meetings_of(self.residual_map, x, y, radius, float(1 + 2 * correlation.sum()))
+        x, y, radius = self.table[["x_px", "y_px", "radius_px"]].to_numpy(float).T
+        return meetings_of(self.residual_map, x, y, radius, noise_correlation(self.residual.double().numpy()))
 
     @property
     def _white_share(self) -> float:
-        """Noise of the fit, which has taken up the misfit, over the white noise that the image shows, which may be that
-        of rounding or of blocks.
-        """
+        """Noise of the fit, which has taken up the misfit, over the white noise that the image shows."""
         size = float(np.sqrt(np.square(self.residual_map).mean()))
         return float(self.reduced_chi_square.mean().sqrt()) / size if size > 0 else 1.0
 

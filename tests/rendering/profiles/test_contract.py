@@ -26,10 +26,10 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 # Of each profile: its height at the centre and at the distance r, for shape (S,).
 CLOSED_FORMS: dict[str, Callable[[float, Array], tuple[float, float]]] = {
     "gaussian": lambda r, shape: (1.0, math.exp(-0.5)),
-    "disc": lambda r, shape: (ndtr(r / (2 * shape[0])), 0.5),
+    "disc": lambda r, shape: (ndtr(r / shape[0] - 1), ndtr((r - np.hypot(r, shape[0])) / shape[0])),
     "radial": lambda r, shape: (
-        ndtr(r / (2 * shape[0])) * (1 + float(curve_basis()[0, 0] @ shape[1:])),
-        0.5 * (1 + float(curve_basis()[-1, 0] @ shape[1:])),
+        ndtr(r / shape[0] - 1) * (1 + float(curve_basis()[0, 0] @ shape[1:])),
+        ndtr((r - np.hypot(r, shape[0])) / shape[0]) * (1 + float(curve_basis()[-1, 0] @ shape[1:])),
     ),
     "ring": lambda r, shape: (math.exp(-((r / (2 * shape[0])) ** 2) / 2), 1.0),
 }
