@@ -10,10 +10,10 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
     errors of a fit that does, squared:   (q s)^2 + (c g)^2 of log radius, (p s)^2 + (d g)^2 of x and y over the radius
 
 with s the standard deviation of the fit's own posterior, which does not know that droplets are not quite of its
-profile; where all that the fit leaves of the image is white noise, p and q are others, P and Q. If it does, the two are
-two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same centre, or, as
+profile; where all that the fit leaves of the image is white noise, it is taken at its word, p = q = 1. If it does, the
+two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same centre, or, as
 often, on something else, and the network's word stands. Some of the fit's error is the same for all droplets of an
-image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to Q are learnt from
+image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to q are learnt from
 simulations (``recognition.learn``, which wrote ``learnt.json``).
 
 Of a bright core in a dark rim the fit knows two outlines. Which of them is the droplet's, of all droplets alike, the
@@ -47,7 +47,7 @@ Array = NDArray[np.float64]
 # Within these, e and g are told apart: below, noise is all there is; above, the droplet is not explained at all.
 _LEAST, _MOST = 1e-4, 3.0
 # What is learnt, in this order.
-WEIGHTS = ("a", "b", "log c", "log d", "f", "log p", "log q", "log P", "log Q")
+WEIGHTS = ("a", "b", "log c", "log d", "f", "log p", "log q")
 _DRAWS = 300  # that give a standard deviation to 4 %
 
 
@@ -137,8 +137,8 @@ def log_prior_odds(views: Views, weights: Array) -> Array:
 
 def fit_errors(views: Views, weights: Array) -> Array:
     """Standard deviations of a fit that sits on the right edge, (n, 3); weights: ``WEIGHTS``."""
-    of_misfit, of_posterior, of_white = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6], [7, 7, 8]]])
-    of_posterior = np.where(views.white[:, None] > 0, of_white, of_posterior)
+    of_misfit, of_posterior = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6]]])
+    of_posterior = np.where(views.white[:, None] > 0, 1.0, of_posterior)
     return np.hypot(views.fit_sd * of_posterior, views.excess[:, None] * of_misfit)
 
 
