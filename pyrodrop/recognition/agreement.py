@@ -11,10 +11,10 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
 
 with s the standard deviation of the fit's own posterior, which does not know that droplets are not quite of its
 profile; where all that the fit leaves of the image is white noise, it is taken at its word, p = q = 1. If it does, the
-two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same centre, or, as
-often, on something else, and the network's word stands. Some of the fit's error is the same for all droplets of an
-image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to q are learnt from
-simulations (``recognition.learn``, which wrote ``learnt.json``).
+two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same
+centre, or, as often, on something else, and the network's word stands. Some of the fit's error is the same for all
+droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to q are
+learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
 
 Of a bright core in a dark rim the fit knows two outlines. Which of them is the droplet's, of all droplets alike, the
 network says: the one under which its circles are likelier.
