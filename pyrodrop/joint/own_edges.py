@@ -58,8 +58,9 @@ def edge_scores(fit: JointFit) -> Array:
 def with_own_edges(fit: JointFit) -> JointFit:
     """The fit with an edge of its own for each droplet, where edges clearly differ; else the same fit.
 
-    What background and shape add to the covariance is the joint fit's; what the droplet's own edge adds is that of the
-    droplet alone. Noise and inflation are those of what is then left over.
+    Standard deviations are those of the droplet alone with its own edge, wider by as much as the joint fit's are than
+    those of the droplet alone with the shared edge: for background, shape and neighbours. Noise and inflation are those
+    of what is then left over.
     """
     if not edges_differ(fit).any():
         return fit
@@ -85,9 +86,9 @@ def with_own_edges(fit: JointFit) -> JointFit:
     inflation = inflation_of(state, columns, left, noise, _light(fit, columns))
     old = fit.posterior.inflation
     plain = fit.posterior.covariance / (old[:, :, None] * old[:, None])
-    plain += np.array(
-        [now.covariance(True) - then.covariance(False) for now, then in zip(droplets, shared, strict=True)]
-    )
+    alone = np.array([droplet.covariance(False) for droplet in shared])
+    wider = np.sqrt(np.maximum(np.einsum("nii->ni", plain) / np.einsum("nii->ni", alone), 1.0))
+    plain = np.array([droplet.covariance(True) for droplet in droplets]) * wider[:, :, None] * wider[:, None]
     plain *= float(np.square(noise / fit.noise).mean())
     covariance = plain * inflation.factor[:, :, None] * inflation.factor[:, None]
     widened = np.sqrt(np.einsum("nii->ni", covariance) / np.einsum("nii->ni", fit.posterior.covariance))

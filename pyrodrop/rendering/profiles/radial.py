@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.rendering.profiles import disc
+from pyrodrop.rendering.profiles.disc import MEDIAN_A, MEDIAN_B, SPREAD_C, SPREAD_D
 from pyrodrop.rendering.profiles.profile import CompiledProfile, Profile, ShapeParameter
 from pyrodrop.rendering.profiles.rim import outer_edge, rim_half_radius
 
@@ -117,7 +118,9 @@ _ROOT_HALF, _ROOT_2PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
 
 def _height(squared: float, r: float, shape: RadialShape) -> float:
     curve = shape.curve
-    u = (math.sqrt(squared + shape.edge * shape.edge) - r) / shape.edge
+    far, ratio = squared / (shape.edge * shape.edge), r / shape.edge
+    median = math.sqrt(far + 1.0 + MEDIAN_A / (1.0 + MEDIAN_B * far))
+    u = (median - ratio) / (1.0 - SPREAD_C / (1.0 + SPREAD_D * far))
     value = 0.5 * math.erfc(u * _ROOT_HALF) if u > -9.0 else 1.0
     q = squared / (r * r)
     p = min(int(q * (curve.shape[0] - 1)), curve.shape[0] - 1)
@@ -128,15 +131,20 @@ def _height(squared: float, r: float, shape: RadialShape) -> float:
 def _point(dx: float, dy: float, r: float, shape: RadialShape, out: Any) -> None:
     w, curve, basis = shape.edge, shape.curve, shape.basis
     squared = dx * dx + dy * dy
-    s = math.sqrt(squared + w * w)
-    u = (s - r) / w
+    far, ratio = squared / (w * w), r / w
+    of_median = 1.0 / (1.0 + MEDIAN_B * far)
+    of_spread = 1.0 / (1.0 + SPREAD_D * far)
+    median, spread = math.sqrt(far + 1.0 + MEDIAN_A * of_median), 1.0 - SPREAD_C * of_spread
+    u = (median - ratio) / spread
     if abs(u) < 9.0:
         value = 0.5 * math.erfc(u * _ROOT_HALF)
         bell = math.exp(-0.5 * u * u) / _ROOT_2PI
     else:
         value = 1.0 if u < 0.0 else 0.0
         bell = 0.0
-    slope = -bell / (2.0 * s * w)
+    by_far = 0.5 * (1.0 - MEDIAN_A * MEDIAN_B * of_median * of_median) / median
+    by_far = (by_far - u * SPREAD_C * SPREAD_D * of_spread * of_spread) / spread
+    slope = -bell * by_far / (w * w)
     q = squared / (r * r)
     pieces = curve.shape[0] - 1
     p = min(int(q * pieces), pieces)
@@ -152,8 +160,8 @@ def _point(dx: float, dy: float, r: float, shape: RadialShape, out: Any) -> None
     out[0] = value * g
     out[1] = -2.0 * dx * slope
     out[2] = -2.0 * dy * slope
-    out[3] = bell * r / w * g - 2.0 * q * value * rise
-    out[4] = bell * (u - w / s) * g
+    out[3] = bell * ratio / spread * g - 2.0 * q * value * rise
+    out[4] = bell * (2.0 * far * by_far - ratio / spread) * g
 
 
 RADIAL = Profile(

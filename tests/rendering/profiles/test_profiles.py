@@ -26,16 +26,16 @@ def value(profile: str, distance: float, r: float, *shape: float) -> float:
     )
 
 
-@pytest.mark.parametrize("edge", [0.3, 1.0, 1.5])
-@pytest.mark.parametrize("r", [2.0, 9.0])
-def test_a_disc_is_half_where_the_blur_has_bent_its_edge_to(r: float, edge: float) -> None:
+@pytest.mark.parametrize("edge", [0.3, 1.0])
+def test_a_disc_is_half_where_the_blur_has_bent_its_edge_to(edge: float) -> None:
+    r = 9.0
     half = math.sqrt(r**2 - edge**2)
-    assert value("disc", half, r, edge) == pytest.approx(0.5, abs=1e-12)
+    assert value("disc", half, r, edge) == pytest.approx(0.5, abs=1e-3)
     steep = (value("disc", half + 1e-5, r, edge) - value("disc", half - 1e-5, r, edge)) / 2e-5
-    assert steep == pytest.approx(-half / r / (edge * math.sqrt(2 * math.pi)), rel=1e-6)
+    assert steep == pytest.approx(-1 / (edge * math.sqrt(2 * math.pi)), rel=0.02)
 
 
-@pytest.mark.parametrize(("share", "off"), [(2.0, 0.025), (3.0, 0.013), (5.0, 0.004), (10.0, 0.001)])
+@pytest.mark.parametrize(("share", "off"), [(2.0, 0.011), (3.0, 0.0065), (5.0, 0.002), (10.0, 0.0005)])
 def test_a_disc_is_a_hard_disc_that_a_gaussian_has_blurred(share: float, off: float) -> None:
     """A point displaced by that Gaussian falls within r: its squared distance is a noncentral chi-square number."""
     edge = 0.8
@@ -44,7 +44,12 @@ def test_a_disc_is_a_hard_disc_that_a_gaussian_has_blurred(share: float, off: fl
     exact = ncx2.cdf((r / edge) ** 2, 2, (distances / edge) ** 2)
     drawn = np.array([value("disc", d, r, edge) for d in distances])
     assert np.abs(drawn - exact).max() < off
-    assert np.abs(drawn - exact).max() > off / 10  # the bound is no idle one
+    # What a fit of one to the other makes of radius and height, over the plane.
+    by_r = np.array([value("disc", d, r * 1.001, edge) - value("disc", d, r / 1.001, edge) for d in distances]) / 0.002
+    slopes = np.sqrt(distances)[:, None] * np.stack([by_r, drawn], 1)
+    of_radius, of_height = np.linalg.lstsq(slopes, np.sqrt(distances) * (exact - drawn), rcond=None)[0]
+    assert abs(of_radius) < 0.007
+    assert abs(of_height) < 0.008
 
 
 def test_a_gaussian_is_half_at_its_half_radius() -> None:
@@ -136,7 +141,7 @@ def test_profiles_have_no_kink_at_the_centre() -> None:
 def test_the_half_radius_is_the_radius_that_a_person_reads() -> None:
     radii = np.array([6.0, 11.0])
     assert PROFILES["gaussian"].half_radius(radii, np.zeros(0)) == pytest.approx(radii * math.sqrt(2 * math.log(2)))
-    assert PROFILES["disc"].half_radius(radii, np.array([0.7])) == pytest.approx(np.sqrt(radii**2 - 0.49), rel=1e-6)
+    assert PROFILES["disc"].half_radius(radii, np.array([0.7])) == pytest.approx(np.sqrt(radii**2 - 0.49), rel=2e-4)
     flat = np.array([0.7, 0.0, 0.0, 0.0, 0.0, 0.0])
     assert PROFILES["radial"].half_radius(radii, flat) == pytest.approx(PROFILES["disc"].half_radius(radii, flat[:1]))
     # A sharp dome, read at half of its mean height and not of its top, ends where it ends.
@@ -170,7 +175,7 @@ def test_outlines_before_the_blur_are_those_of_the_sharp_profile() -> None:
     radii = np.array([6.0, 11.0])
     drawn, sharp = PROFILES["disc"].outlines(radii, np.array([0.9]))
     assert sharp == pytest.approx(radii[None])
-    assert drawn == pytest.approx(np.sqrt(radii**2 - 0.81)[None], rel=1e-6)
+    assert drawn == pytest.approx(np.sqrt(radii**2 - 0.81)[None], rel=3e-4)
     assert np.array_equal(*PROFILES["gaussian"].outlines(radii, np.zeros(0)))
     # A bright core in a dark rim has two: where the core ends, and where the rim does.
     drawn, sharp = PROFILES["radial"].outlines(radii, np.array([0.5, 2.0, 2.0, 1.0, -2.0, -3.5]))
