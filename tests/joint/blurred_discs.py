@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
 
 Array = NDArray[np.float64]
-FINE, SIDE, NOISE = 4, 120, 0.01
+FINE, SIDE, NOISE = 4, 120, 0.02
 
 
 def places(seed: int) -> Array:

@@ -97,7 +97,7 @@ def image_fit(residual: ArrayLike, n_parameters: int, blocks: bool = False) -> I
     Args:
         residual: in standard deviations of the noise, (H, W), as ``residual_map`` makes it.
         n_parameters: how many numbers were fitted: four a droplet, and those of background and noise.
-        blocks: whether the image shows the blocks of a JPEG.
+        blocks: whether the image shows the blocks of a JPEG, whose smoothness within blocks says nothing of intervals.
 
     Raises:
         ValueError: not (H, W) with both at least 2, not finite, or no more pixels than parameters.
@@ -127,11 +127,6 @@ def image_fit(residual: ArrayLike, n_parameters: int, blocks: bool = False) -> I
         warnings.append(
             f"the residual is {np.sqrt(reduced):.2f} of the noise (reduced chi-square {reduced:.2f}): the noise "
             "is smaller than was taken, and the intervals of each droplet are too wide"
-        )
-    if blocks:
-        warnings.append(
-            "the image was compressed in blocks, as JPEG does, which changes edges and heights of all droplets alike: "
-            "radii and amplitudes are off by more than their intervals say; save images without loss, as PNG or TIFF"
         )
     # Below the noise that was taken, residuals that go together make no interval too narrow.
     if reduced >= _TOO_SMALL and correlation > max(_PATCHY, chance):

@@ -16,7 +16,6 @@ from pyrodrop.joint.posterior import noise_correlation
 from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
-from pyrodrop.rendering.block_noise import block_noise
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
 from pyrodrop.results.checks.meetings import Meetings, meetings_of
 from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
@@ -28,6 +27,7 @@ from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, sav
 from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.checkpoint_checks import DamagedError
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+from pyrodrop.workflows.measuring.pixel_warnings import compressed_in_blocks, warnings_of_pixels
 from pyrodrop.workflows.measuring.saved import KIND, NEEDS, parts_of, state_of
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Measurement:
         """Whether the model fits the image, and if not, why."""
         parameters = len(self.presence) * (3 + len(self.channels)) // len(self.channels)
         white = self._white_share
-        blocks = bool(block_noise(self.channels.double().numpy()).any())
+        blocks = compressed_in_blocks(self.channels)
         return image_fit(self.residual_map * white, min(parameters, self.residual_map.size - 1), blocks)
 
     @cached_property
@@ -236,7 +236,8 @@ class Measurement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
-        of_image = warnings_of_hot_pixels(len(self.hot_pixels)) + self.image_fit.warnings
+        of_pixels = warnings_of_hot_pixels(len(self.hot_pixels)) + warnings_of_pixels(self.channels)
+        of_image = of_pixels + self.image_fit.warnings
         return of_image + self.meetings.warnings + self.efficiency.warnings + self.sizes.warnings
 
     @cached_property
