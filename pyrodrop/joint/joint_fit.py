@@ -67,6 +67,7 @@ class JointFit:
         evidence: by how much the image needs each droplet, and the profile.
         residuals: what is not explained.
         convergence: how the fit went.
+        edges: width of each droplet's own edge in px, (N,), where they differ (``own_edges``), else None.
     """
 
     profile: str
@@ -79,6 +80,7 @@ class JointFit:
     evidence: Evidence
     residuals: Residuals
     convergence: Convergence
+    edges: Array | None = None
 
     @property
     def x(self) -> Array:
@@ -110,12 +112,37 @@ class JointFit:
         """Distances in px at which the droplets fall to half of their height, (N,): what is seen, and what profiles
         agree on, where edge and curve are soft and r alone says little.
         """
+        if self.edges is not None:
+            return self.outlines[0][0]
         return profile_named(self.profile).half_radius(self.r, self.shape)
+
+    @cached_property
+    def outlines(self) -> tuple[Array, Array]:
+        """What may be outlines, as drawn and before optics blur them, (K, N) each; first that at ``half_radius``."""
+        profile, r = profile_named(self.profile), self.r
+        if self.edges is None:
+            return profile.outlines(r, self.shape)
+        each = [profile.outlines(r[k : k + 1], self._shape_of(k)) for k in range(len(r))]
+        # Those that each of the droplets has.
+        number = min(len(drawn) for drawn, _ in each)
+        drawn, sharp = (np.concatenate([of[side][:number] for of in each], 1) for side in (0, 1))
+        return drawn, sharp
 
     @cached_property
     def half_slopes(self) -> Array:
         """Derivatives of log half_radius by log r and by the shape parameters of the state, (N, 1 + S)."""
-        return half_slopes(profile_named(self.profile), self.state.log_r, self.shape)
+        profile, log_r = profile_named(self.profile), self.state.log_r
+        if self.edges is None:
+            return half_slopes(profile, log_r, self.shape)
+        each = [half_slopes(profile, log_r[k : k + 1], self._shape_of(k)) for k in range(len(log_r))]
+        slopes = np.concatenate(each)
+        slopes[:, 1 + profile.shape_names.index("edge_px")] = 0.0  # the shared edge is none of theirs
+        return slopes
+
+    def _shape_of(self, k: int) -> Array:
+        """The shape with the k-th droplet's own edge."""
+        own = np.array(profile_named(self.profile).shape_names) == "edge_px"
+        return self.shape if self.edges is None else np.where(own, self.edges[k], self.shape)
 
     def presence(self, expected: float | None = None, white: bool = False) -> Array:
         """Probability that each droplet is present, shape (N,), given that all others are.
@@ -222,11 +249,11 @@ def _described(problem: Problem, mode: Descent) -> JointFit:
     state, residual, noise, profile = mode.state, mode.residual, mode.noise, problem.drawn
     factored = factor(mode.equations)
     covariance = factored.marginals()
-    inflation = inflation_of(state, mode.columns, residual, noise)
+    seen, known = seen_channels(problem), known_pixels(problem)
+    inflation = inflation_of(state, mode.columns, residual, noise, seen - residual)
     # Of a logarithm, the deviation is a share of the number.
     units = np.where(profile.log, profile.constrained(state.shape), 1.0)
     shape_sd = np.sqrt(np.diag(factored.shared_covariance())[: profile.size]) * units
-    seen, known = seen_channels(problem), known_pixels(problem)
     white = pixel_noise(seen)
     white_share = np.full(len(state.x), min(float(np.square(white / noise).mean()), 1.0))
     # The noise of a JPEG's blocks is white to no droplet: pixels of a block are off together, as the residual shows.

@@ -16,6 +16,7 @@ from pyrodrop.rendering.kernels.columns import Columns
 FAR_PX, FAR_RADII = 2.0, 0.5
 # Lags up to which the noise's correlation is looked for, and how far in standard errors it must be from none.
 MOST_LAG, CLEAR = 6, 4.5
+_LEAST_SHARE = 0.1
 
 
 class Inflation(NamedTuple):
@@ -88,15 +89,42 @@ def correlation_of(residual: Array) -> tuple[NDArray[np.int64], Array]:
     return np.array(lags, np.int64).reshape(-1, 2), np.array(values)
 
 
-def inflation_of(state: State, columns: Columns, residual: Array, noise: Array) -> Inflation:
+def noise_correlation(residual: Array) -> float:
+    """The correlations of a residual (C, H, W) summed over all lags: 1 for independent noise."""
+    return float(1 + 2 * correlation_of(residual)[1].sum())
+
+
+def noise_by_light(image: Array, residual: Array) -> Array:
+    """Variance of each pixel's noise as a share of its channel's mean, (C, H, W): more where there is more light.
+
+    The squared residual by the light, a straight line as photons make it, by least squares; 1 where its slope is less
+    than ``CLEAR`` standard errors from none. No pixel's noise is taken to be less than a tenth of the mean.
+
+    Args:
+        image, residual: what the model says, NaN where the image is not known, and what it leaves over, (C, H, W).
+    """
+    shares, known = np.ones_like(residual), np.isfinite(image).all(0)
+    for c, (light, squared) in enumerate(zip(image[:, known], np.square(residual[:, known]), strict=True)):
+        away = light - light.mean()
+        spread = float(np.square(away).sum())
+        slope = float((away * squared).sum()) / max(spread, 1e-300)
+        mean = float(squared.mean())
+        # Of normal noise, the variance of the square is twice the squared variance.
+        if mean > 0 and slope > CLEAR * np.sqrt(2 / max(spread, 1e-300)) * mean:
+            shares[c, known] = np.maximum(1 + slope * away / mean, _LEAST_SHARE)
+    return shares
+
+
+def inflation_of(state: State, columns: Columns, residual: Array, noise: Array, image: Array) -> Inflation:
     """How much wider the intervals are than for even, independent noise.
 
     The variance of an estimate under correlated noise is that under independent noise times the mean of the noise's
     correlation over the products of the derivatives that the estimate reads, J: sum_zl J(z) J(z + l) rho(l) / sum
     J(z)^2. Where the droplet is unlike the model, or the noise is larger, its residuals are larger than elsewhere, and
     the variance is the sandwich's, sum J^2 e^2 / sum J^2. That second share is taken where it is clearly more than 1,
-    by three standard errors. Channels whose residuals are correlated count less than their number: the variance of
-    what they share, centre and radius, is u^T rho u / u^T u, u being the amplitudes over the noise.
+    by three standard errors. Noise that grows with the light, as photons' does, is such a share, too, by how bright it
+    is where the droplet is (``noise_by_light``). Channels whose residuals are correlated count less than their number:
+    the variance of what they share, centre and radius, is u^T rho u / u^T u, u being the amplitudes over the noise.
     """
     n, count = len(state.x), len(noise)
     lags, correlation = correlation_of(residual)
@@ -107,6 +135,11 @@ def inflation_of(state: State, columns: Columns, residual: Array, noise: Array) 
     places = [1, 2, 3] + [0] * count
     shares = np.maximum(raw[:, :, 0], 1.0)[:, places]
     misfit, pixels = raw[:, 1:, 1].mean(1), raw[:, 1:, 2].mean(1) * count
+    by_light = noise_by_light(image, residual)
+    if (by_light != 1).any():
+        lit = np.empty_like(raw)
+        compiled().inflation(columns, by_light.mean(0), lags[:0], correlation[:0], lit)
+        shares, misfit = shares * lit[:, :, 1][:, places], misfit / lit[:, 1:, 1].mean(1)
     worse = np.where(misfit > 1 + 3 * np.sqrt(2 * raw[:, :, 0].max(1, initial=1.0) / pixels), misfit, 1.0)
     if count > 1 and n:
         flat = residual.reshape(count, -1)

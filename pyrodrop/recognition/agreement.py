@@ -10,10 +10,18 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
     errors of a fit that does, squared:   (q s)^2 + (c g)^2 of log radius, (p s)^2 + (d g)^2 of x and y over the radius
 
 with s the standard deviation of the fit's own posterior, which does not know that droplets are not quite of its
-profile. If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another
-edge with the same centre, or, as often, on something else, and the network's word stands. Some of the fit's error is
-the same for all droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The
-numbers a to q are learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
+profile; where all that the fit leaves of the image is white noise, it is taken at its word, p = q = 1. If it does, the
+two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same
+centre, or, as often, on something else, and the network's word stands. Some of the fit's error is the same for all
+droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to q are
+learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
+
+Of a bright core in a dark rim the fit knows two outlines. Which of them is the droplet's, of all droplets alike, the
+network says: the one under which its circles are likelier.
+
+Both look at the image, where an edge that optics blur lies further in than the droplet's own, by w^2 / 2r. Whether the
+softness of an edge is that of optics or of the droplet, the image does not tell: either is as likely, for all droplets
+of an image alike. A 90 % interval of such a mixture holds either in 90 % of cases.
 """
 
 from typing import NamedTuple
@@ -25,8 +33,9 @@ from scipy.stats import t as student
 
 from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.posterior import far_of
+from pyrodrop.joint.posterior import CLEAR, far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
+from pyrodrop.joint.uneven_light import drift_of
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.presence import explained_share
@@ -48,7 +57,8 @@ class Agreed(NamedTuple):
     x, y, radius: px. sd: standard deviations of x and y in px and of log radius, (N, 3). share: of the joint fit in
     each of these three, 0 where the network's word stands and 1 where it has none, (N, 3). fit_sd: what the joint fit
     alone would give as sd, (N, 3). common: how far each of the three goes with a normal number that all droplets
-    share, (N, 3); its square is part of that of sd.
+    share, (N, 3); its square is part of that of sd. outwards: if the edge is soft by optics alone, the square of the
+    droplet's own radius is larger by so much, px^2, (N,).
     """
 
     x: Array
@@ -58,6 +68,7 @@ class Agreed(NamedTuple):
     share: Array
     fit_sd: Array
     common: Array
+    outwards: Array
 
 
 class Views(NamedTuple):
@@ -65,7 +76,7 @@ class Views(NamedTuple):
 
     apart: joint fit less network, of x, y and log radius, (n, 3). fit_sd, network_sd: standard deviations of each,
     (n, 3). unexplained: e, (n,). excess: g, (n,). explained: h, (n,). far: how far the fit may have gone from the
-    candidate, (n,).
+    candidate, (n,). white: 1 where all that is left of the image is white noise, else 0, (n,).
     """
 
     apart: Array
@@ -75,6 +86,7 @@ class Views(NamedTuple):
     excess: Array
     explained: Array
     far: Array
+    white: Array
 
 
 def fit_sd_of(fit: JointFit) -> Array:
@@ -87,11 +99,14 @@ def fit_sd_of(fit: JointFit) -> Array:
     return np.column_stack([np.sqrt(variance[:, :2]), radius])
 
 
-def views_of(fit: JointFit, candidates: Candidates, white: Array) -> Views:
-    """What both say of every candidate; NaN where the network has not proposed it. white: noise of the image, (C,)."""
+def views_of(fit: JointFit, candidates: Candidates, white: Array, outline: Array | None = None) -> Views:
+    """What both say of every candidate; NaN where the network has not proposed it. white: noise of the image, (C,);
+    outline: the fit's radii, else those of half height, (N,).
+    """
+    outline = fit.half_radius if outline is None else outline
     r = candidates.radius
     unit = np.stack([r, r, np.ones_like(r)], 1)
-    apart = np.stack([fit.x - candidates.x, fit.y - candidates.y, np.log(fit.half_radius / r)], 1) / unit
+    apart = np.stack([fit.x - candidates.x, fit.y - candidates.y, np.log(outline / r)], 1) / unit
     height = np.maximum(np.mean(np.square(fit.amplitude), 0), 1e-300)
     left = fit.residuals.at_droplets * np.mean(np.square(fit.noise)) / height
     # The mean square of pi r^2 pixels of noise has a relative standard deviation of (2 / pi r^2)^(1/2).
@@ -104,7 +119,15 @@ def views_of(fit: JointFit, candidates: Candidates, white: Array) -> Views:
         np.sqrt(np.maximum(left - alone, 0.0)).clip(0.0, _MOST),
         explained_share(fit, white),
         far_of(r) / r,
+        np.full(len(r), float(leaves_white_noise(fit))),
     )
+
+
+def leaves_white_noise(fit: JointFit) -> bool:
+    """Whether the residual is of the noise that the image shows, and independent from pixel to pixel, up to chance."""
+    chance = CLEAR * np.sqrt(2 / fit.residuals.image[0].size)
+    chi_square = fit.residuals.reduced_chi_square
+    return bool(fit.residuals.noise_correlation == 1 and (np.abs(chi_square - 1) < chance).all())
 
 
 def log_prior_odds(views: Views, weights: Array) -> Array:
@@ -115,6 +138,7 @@ def log_prior_odds(views: Views, weights: Array) -> Array:
 def fit_errors(views: Views, weights: Array) -> Array:
     """Standard deviations of a fit that sits on the right edge, (n, 3); weights: ``WEIGHTS``."""
     of_misfit, of_posterior = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6]]])
+    of_posterior = np.where(views.white[:, None] > 0, 1.0, of_posterior)
     return np.hypot(views.fit_sd * of_posterior, views.excess[:, None] * of_misfit)
 
 
@@ -141,7 +165,9 @@ def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
     """
     weights = learnt("agreement")
     proposed = candidates.proposed > 0
-    whole = views_of(fit, candidates, white)
+    number = outline_of(fit, candidates, white, weights)
+    outline, sharp = (of[number] for of in fit.outlines)
+    whole = views_of(fit, candidates, white, outline)
     unit = np.column_stack([candidates.radius, candidates.radius, np.ones(len(proposed))])
     fit_sd = whole.fit_sd * unit
     sd, share = fit_sd.copy(), np.ones_like(fit_sd)
@@ -163,10 +189,31 @@ def agreed(fit: JointFit, candidates: Candidates, white: Array) -> Agreed:
             alone = np.where(sits, (own**-2.0 + other**-2.0) ** -0.5, other)
             sd[proposed, k] = np.hypot(alone, common[proposed, k])
         sd[proposed] *= unit[proposed]
-    found = np.where(share > 0, np.stack([fit.x, fit.y, np.log(fit.half_radius)], 1), 0.0)
+    drift = drift_of(fit)
+    sd[:, :2] = np.hypot(sd[:, :2], drift.sd * share[:, :2] * drift.by)
+    straight = np.stack([fit.x, fit.y], 1) - drift.share * drift.by
+    found = np.where(share > 0, np.column_stack([straight, np.log(outline)]), 0.0)
     said = np.stack([candidates.x, candidates.y, np.log(candidates.radius)], 1)
     x, y, log_radius = (share * found + (1 - share) * said + shift * unit).T
-    return Agreed(x, y, np.exp(log_radius), sd, share, fit_sd, common * unit)
+    return Agreed(x, y, np.exp(log_radius), sd, share, fit_sd, common * unit, sharp**2 - outline**2)
+
+
+def outline_of(fit: JointFit, candidates: Candidates, white: Array, weights: Array) -> int:
+    """Number of the fit's outlines that is the droplets', by what the network says of all of them; weights:
+    ``WEIGHTS``.
+    """
+    proposed = candidates.proposed > 0
+    if len(fit.outlines[0]) == 1 or not proposed.any():
+        return 0
+    likely = []
+    for outline in fit.outlines[0]:
+        views = Views(*(values[proposed] for values in views_of(fit, candidates, white, outline)))
+        sd = np.hypot(fit_errors(views, weights), views.network_sd)
+        right, wrong = log_densities(views.apart, sd, views.far)
+        prior = log_prior_odds(views, weights)
+        either = np.logaddexp(log_expit(prior) + right, log_expit(-prior) + wrong)
+        likely.append(float((candidates.proposed[proposed] * either).sum()))
+    return int(np.argmax(likely))
 
 
 def agreed_draws(
@@ -185,8 +232,7 @@ def agreed_draws(
     noise = generator.standard_t(FREEDOM, (3, *drawn["x_px"].shape)) * np.sqrt((FREEDOM - 2) / FREEDOM)
     joint = drawn["x_px"] - fit.x, drawn["y_px"] - fit.y, np.log(drawn["radius_px"] / fit.half_radius)
     x, y, log_radius = (places.share[:, k] * joint[k] + rest[:, k] * noise[k] + together[k] for k in range(3))
-    return drawn | {
-        "x_px": places.x + x,
-        "y_px": places.y + y,
-        "radius_px": places.radius * np.exp(np.clip(log_radius, -np.log(4.0), np.log(4.0))),
-    }
+    radius = places.radius * np.exp(np.clip(log_radius, -np.log(4.0), np.log(4.0)))
+    of_optics = generator.permutation(np.arange(len(radius)) % 2)[:, None]
+    own = np.sqrt(np.maximum(radius**2 + of_optics * places.outwards, (radius / 4) ** 2))
+    return drawn | {"x_px": places.x + x, "y_px": places.y + y, "radius_px": own}

@@ -27,8 +27,16 @@ from pyrodrop.detection.learning.model_images import as_the_model_says
 from pyrodrop.detection.learning.scoring import calibration_error, match
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.simulation.patches import simulate_patches
-from pyrodrop.recognition.agreement import WEIGHTS, Views, fit_errors, log_densities, log_prior_odds, views_of
-from pyrodrop.recognition.learnt import FILE
+from pyrodrop.recognition.agreement import (
+    WEIGHTS,
+    Views,
+    fit_errors,
+    log_densities,
+    log_prior_odds,
+    outline_of,
+    views_of,
+)
+from pyrodrop.recognition.learnt import FILE, learnt
 from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, network_log_odds, signs
 from pyrodrop.recognition.recognise import LEAST, recognise
 from pyrodrop.recognition.shared_errors import intraclass_correlation
@@ -87,13 +95,15 @@ class Lesson(NamedTuple):
         i, j = match(np.stack(candidates[:2], 1)[own], truth, candidates.proposed[own])
         wanted = weight[j] >= 0.5
         own, truth = own[i[wanted]], truth[j[wanted]]
-        views = Views(*(values[own] for values in views_of(fit, candidates, white)))
+        fit = seen.own
+        outline = fit.outlines[0][outline_of(fit, candidates, white, learnt("agreement"))]
+        views = Views(*(values[own] for values in views_of(fit, candidates, white, outline)))
         r = candidates.radius[own]
         error = np.stack(
             [
                 (fit.x[own] - truth[:, 0]) / r,
                 (fit.y[own] - truth[:, 1]) / r,
-                np.log(fit.half_radius[own] / truth[:, 2]),
+                np.log(outline[own] / truth[:, 2]),
             ],
             1,
         )
@@ -142,7 +152,7 @@ def weights_of_agreement(views: Views, error: Array, counted: Array | float = 1.
         value = (counted * np.logaddexp(log_expit(prior) + right, log_expit(-prior) + wrong)).sum()
         return float(np.square(weights / _PRIOR_SD).sum() / 2 - value)
 
-    starts = [np.array([0.0, 0.0, log, log, 0.0, 0.0, 0.0]) for log in (-1.0, -2.0, -3.0)]
+    starts = [np.array([0.0, 0.0, log, log, *np.zeros(len(WEIGHTS) - 4)]) for log in (-1.0, -2.0, -3.0)]
     found = [minimize(loss, start, method="L-BFGS-B") for start in starts]
     return np.asarray(min(found, key=lambda one: one.fun).x)
 

@@ -14,10 +14,13 @@ from pyrodrop.detection.propose import propose
 from pyrodrop.detection.residual_candidates import residual_peaks
 from pyrodrop.joint.descent import TOLERANCE
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly, refit_jointly
+from pyrodrop.joint.one_droplet import EDGE
+from pyrodrop.joint.own_edges import edges_differ, with_own_edges
 from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
 from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.agreement import Agreed, agreed
 from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
+from pyrodrop.recognition.focus import doubles, likeliest_in_focus
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
 from pyrodrop.recognition.splits import needless, suspects, united
@@ -44,7 +47,8 @@ class Recognised(NamedTuple):
 
     fit: their joint fit. presence: probability that each is a droplet, (N,). places: where each is and how large, by
     the network and the joint fit (``agreement``). evidence: log evidence of each profile that was tried, for the part
-    of the image that was asked. candidates: where each was found, and what the network says of it.
+    of the image that was asked. candidates: where each was found, and what the network says of it. own: the fit with
+    edges of the droplets' own, where they differ (``joint.own_edges``); else the joint fit.
     """
 
     fit: JointFit
@@ -52,6 +56,7 @@ class Recognised(NamedTuple):
     places: Agreed
     evidence: dict[str, float]
     candidates: Candidates
+    own: JointFit
 
 
 def recognise(
@@ -106,6 +111,7 @@ def recognise(
             other = profile_named(better)
             again = fit_jointly(channels, fit.x, fit.y, fit.half_radius / other.half_share, profile=better, **rough)
             fit, candidates = _completed(channels, again, candidates, white)
+    fit, candidates = _focused(channels, fit, candidates, profiles)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to them.
     presence = presence_of(fit, candidates, white)
     # What the network has not proposed is there only if it is likelier than not: hundreds of doubtful peaks of a
@@ -114,17 +120,19 @@ def recognise(
     candidates = candidates.those(kept)
     fit = _again(channels, fit, kept, candidates, 50)
     presence = presence_of(fit, candidates, white)
-    return Recognised(fit, presence, agreed(fit, candidates, white), evidence, candidates)
+    own = _own_edges(channels, fit)
+    return Recognised(fit, presence, agreed(own, candidates, white), evidence, candidates, own)
 
 
 def recognised_again(channels: Array, seen: Recognised) -> Recognised:
     """The same droplets in an image, (C, H, W), that differs a little from the one that they were recognised in."""
     fit = _again(channels, seen.fit, np.ones(len(seen.fit.x), bool), seen.candidates, 50)
-    white = pixel_noise(channels)
+    white, own = pixel_noise(channels), _own_edges(channels, fit)
     return seen._replace(
         fit=fit,
         presence=presence_of(fit, seen.candidates, white),
-        places=agreed(fit, seen.candidates, white),
+        places=agreed(own, seen.candidates, white),
+        own=own,
     )
 
 
@@ -187,6 +195,44 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
         without = _again(channels, united(fit, np.setdiff1d(taken, needed)), kept, candidates.those(kept))
     rest, gone = candidates.those(kept), candidates.those(~kept)
     return without, succeeded(rest, gone, without.x, without.y, without.half_radius)
+
+
+def _focused(
+    channels: Array, fit: JointFit, candidates: Candidates, profiles: Sequence[str]
+) -> tuple[JointFit, Candidates]:
+    """The fit with each droplet that is out of focus as one, and of the profile that is then the likeliest."""
+    if not _known_in(channels).all():
+        return fit, candidates
+    tried = [_with_each_once(channels, fit, candidates)]
+    if tried[0][0] is fit and not edges_differ(fit).any():
+        return fit, candidates
+    # What a curve over all droplets was taken for may have been the blur of some.
+    for name in profiles:
+        profile = profile_named(name)
+        if name != fit.profile and EDGE in profile.shape_names:
+            places = fit.x, fit.y, fit.half_radius / profile.half_share
+            other = fit_jointly(channels, *places, profile=name, scales=fit.scales, max_steps=2 * _ROUGH)
+            tried.append(_with_each_once(channels, other, candidates))
+    best = likeliest_in_focus([each for each, _ in tried])
+    return tried[best]
+
+
+def _own_edges(channels: Array, fit: JointFit) -> JointFit:
+    """The fit with edges of the droplets' own, where they differ. Not with gaps in the image: an edge of one droplet is
+    fitted to what the others leave over, which is not known there.
+    """
+    return with_own_edges(fit) if _known_in(channels).all() else fit
+
+
+def _with_each_once(channels: Array, fit: JointFit, candidates: Candidates) -> tuple[JointFit, Candidates]:
+    """The fit without the second of each two that are one droplet out of focus; the same fit where there are none."""
+    seconds, united = doubles(fit)
+    if not len(seconds):
+        return fit, candidates
+    kept = ~np.isin(np.arange(len(fit.x)), seconds)
+    rest, gone = candidates.those(kept), candidates.those(~kept)
+    once = _again(channels, united, kept, rest)
+    return once, succeeded(rest, gone, once.x, once.y, once.half_radius)
 
 
 def _known_in(channels: Array) -> NDArray[np.bool_]:

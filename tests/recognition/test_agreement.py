@@ -71,7 +71,14 @@ def test_draws_are_of_what_is_agreed_on(fit: JointFit) -> None:
     share = np.repeat(np.array([0.0, 1.0])[np.arange(n) % 2][:, None], 3, 1)
     own = np.sqrt(fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]])
     places = Agreed(
-        fit.x + 1, fit.y, 1.2 * fit.half_radius, np.where(share == 1, own, sd), share, own, np.zeros((n, 3))
+        fit.x + 1,
+        fit.y,
+        1.2 * fit.half_radius,
+        np.where(share == 1, own, sd),
+        share,
+        own,
+        np.zeros((n, 3)),
+        np.zeros(n),
     )
     rng = np.random.default_rng(1)
     drawn = {
@@ -97,3 +104,44 @@ def test_an_error_that_the_fit_makes_on_all_droplets_is_taken_off(poor: JointFit
     assert np.median(np.log(places.radius) - between) < -0.01
     assert (np.abs(places.common[:, 2]) < places.sd[:, 2]).all()
     assert places.common[:, 2].min() > 0.001
+
+
+@pytest.fixture(scope="module")
+def rimmed() -> JointFit:
+    """Bright cores in dark rims that end at the radius."""
+    image, truth = simulate(
+        20, (150, 180), seed=2, kind="gray", radius_px=(6.0, 9.0), noise=0.02, profile="radial",
+        shape=[0.8, 2.0, 2.0, 1.0, -2.0, -3.5], amplitude=(0.2, 0.4), separation=1.2,
+    )  # fmt: skip
+    x, y, r = truth[["x_px", "y_px", "radius_px"]].to_numpy().T
+    return fit_jointly(image.pixels[..., 0].double().numpy(), x, y, r, profile="radial")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_of_two_outlines_the_network_says_which(rimmed: JointFit, number: int) -> None:
+    """Of all droplets alike, though it knows the radius of each to a tenth only."""
+    drawn, sharp = rimmed.outlines
+    assert len(drawn) == 2
+    assert np.median(drawn[1] / drawn[0]) > 1.15
+    said = said_by_network(rimmed, drawn[number])._replace(sd=np.tile([0.3, 0.3, 0.1], (len(rimmed.x), 1)))
+    places = agreed(rimmed, said, WHITE)
+    assert np.median(np.abs(np.log(places.radius / drawn[number]))) < 0.02
+    assert places.outwards == pytest.approx(sharp[number] ** 2 - drawn[number] ** 2)
+
+
+def test_an_interval_holds_the_radius_of_a_sharp_and_of_a_soft_droplet(fit: JointFit) -> None:
+    """Either is as likely, so that a 90 % interval leaves out a tenth of each, all on one side."""
+    n, count = len(fit.x), 4000
+    sd = np.full((n, 3), 1e-3)
+    places = agreed(fit, said_by_network(fit, fit.half_radius), WHITE)._replace(
+        sd=sd, share=np.zeros((n, 3)), common=np.zeros((n, 3))
+    )
+    drawn = {name: np.ones((count, n)) for name in ("x_px", "y_px", "radius_px")}
+    radius = agreed_draws(drawn, fit, places, np.random.default_rng(3))["radius_px"]
+    own = np.sqrt(places.radius**2 + places.outwards)
+    assert (own > places.radius * 1.005).all()
+    low, high = np.quantile(radius, [0.05, 0.95], axis=0)
+    for truth in (places.radius, own):
+        errors = 1e-3 * np.sqrt(3 / 5) * np.random.default_rng(4).standard_t(5, (count, n))
+        likely = truth * np.exp(errors)
+        assert ((low < likely) & (likely < high)).mean() == pytest.approx(0.9, abs=0.02)

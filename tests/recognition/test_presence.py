@@ -16,16 +16,17 @@ from pyrodrop.recognition.presence import presence_of
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.results.statistics.shared_doubt import central_log_odds
 
+IMAGE, TRUTH = simulate(1, (64, 64), seed=1, kind="gray", radius_px=(7.0, 7.5), noise=0.05, profile="disc")
+
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    image, _ = simulate(1, (64, 64), seed=1, kind="gray", radius_px=(7.0, 7.5), noise=0.05, profile="disc")
-    return image.pixels[..., 0].double().numpy()
+    return IMAGE.pixels[..., 0].double().numpy()
 
 
 @pytest.fixture(scope="module")
 def fit(pixels: np.ndarray) -> JointFit:
-    return fit_jointly(pixels, [20.0], [20.0], [7.0], profile="disc")
+    return fit_jointly(pixels, TRUTH["x_px"], TRUTH["y_px"], [7.0], profile="disc")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,7 @@ def test_weights_of_agreement_are_found_again() -> None:
         excess=unexplained,
         explained=rng.random(n).round(),
         far=np.full(n, 2.0),
+        white=(rng.random(n) < 0.2).astype(float),
     )
     sd = fit_errors(views, true)
     error = sd * rng.standard_t(5, (n, 3)) * np.sqrt(3 / 5)

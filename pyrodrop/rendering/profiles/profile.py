@@ -94,6 +94,9 @@ class Profile:
         support_px: support_px(r, shape, left_out): the distance in px from which on the height is at most left_out of
             the greatest, for r (N,) and shape (S,), shape (N,). If not given, it is searched for.
         half_radius_px: half_radius_px(r, shape): what ``half_radius`` returns; if not given, it is searched for.
+        sharp_radius_px: sharp_radius_px(r, shape): what ``sharp_radius`` returns; not given where it is no other.
+        outer_radius_px: two functions of r and shape as well, for a profile that may be a core in a rim of the other
+            sign: the distance at which the rim ends, as drawn and before optics blur it, NaN without a rim.
         compiled: its code for Numba; without, it is drawn and fitted by torch, slower.
     """
 
@@ -107,6 +110,8 @@ class Profile:
     automatic: bool = False
     support_px: Callable[[Array, Array, float], Array] | None = None
     half_radius_px: Callable[[Array, Array], Array] | None = None
+    sharp_radius_px: Callable[[Array, Array], Array] | None = None
+    outer_radius_px: tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]] | None = None
     compiled: CompiledProfile | None = None
 
     def __post_init__(self) -> None:
@@ -180,7 +185,7 @@ class Profile:
             return np.asarray(self.support_px(np.asarray(r, np.float64), shape, left_out), np.float64)
 
     def half_radius(self, r: Array, shape: Array) -> Array:
-        """Distance in px at which a droplet's height falls to half: the radius that a person reads.
+        """Distance in px at which a droplet's height, as drawn, falls to half: the radius that a person reads.
 
         Args:
             r: radii in px, shape (N,).
@@ -193,6 +198,25 @@ class Profile:
         if self.half_radius_px is None:
             return half_height_distance(self.height_at, r, shape)
         return np.asarray(self.half_radius_px(r, np.asarray(shape, dtype=np.float64)), np.float64)
+
+    def sharp_radius(self, r: Array, shape: Array) -> Array:
+        """Distance in px at which the height falls to half before optics blur the edge; as ``half_radius`` else."""
+        if self.sharp_radius_px is None:
+            return self.half_radius(r, shape)
+        return np.asarray(self.sharp_radius_px(np.asarray(r, np.float64), np.asarray(shape, np.float64)), np.float64)
+
+    def outlines(self, r: Array, shape: Array) -> tuple[Array, Array]:
+        """All that may be a droplet's outline: as drawn, and before optics blur it, px, (K, N) each.
+
+        First the radius of half height; where the profile is a core in a rim, then the rim's end.
+        """
+        drawn, sharp = [self.half_radius(r, shape)], [self.sharp_radius(r, shape)]
+        if self.outer_radius_px is not None and len(r):
+            outer, sharp_outer = (of(np.asarray(r, np.float64), shape) for of in self.outer_radius_px)
+            if np.isfinite(outer).all() and np.isfinite(sharp_outer).all():
+                drawn.append(outer)
+                sharp.append(sharp_outer)
+        return np.array(drawn), np.array(sharp)
 
     def height_at(self, distance: Array, r: Array, shape: Array) -> Array:
         """The height at distances in px, (N, K), of droplets of radius r (N,), in float64."""

@@ -1,9 +1,10 @@
 """The disc with a radial curve: flat, domed or rimmed, height disc * (1 + s(q) - mean of s over the disc).
 
 q is the squared distance over the squared radius, and s the natural cubic spline through the heights v_0 ... v_4 at
-``KNOTS``, continued linearly past the edge. Equal distances in q are equal areas, so the knots are densest near the
-rim. v = 0 is the disc; heights that rise make a rim, heights that fall a dome. The mean over the disc is 1, so that the
-amplitude is the mean height of the droplet within r; a constant added to all heights changes nothing.
+``KNOTS``, continued past the edge as a straight line over the distance. Equal distances in q are equal areas, so the
+knots are densest near the rim. v = 0 is the disc; heights that rise make a rim, heights that fall a dome. The mean over
+the disc is 1, so that the amplitude is the mean height of the droplet within r; a constant added to all heights changes
+nothing.
 
 ``shape`` is the width of the edge in px and the five heights.
 """
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.rendering.profiles import disc
+from pyrodrop.rendering.profiles.disc import MEDIAN_A, MEDIAN_B, SPREAD_C, SPREAD_D
 from pyrodrop.rendering.profiles.profile import CompiledProfile, Profile, ShapeParameter
-from pyrodrop.rendering.profiles.rim import rim_half_radius
+from pyrodrop.rendering.profiles.rim import outer_edge, rim_half_radius
 
 Array = NDArray[np.float64]
 KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_SHARP = 1e-3  # width of an edge, in radii, that moves no outline by as much as a millionth
 
 
 def height(squared: Tensor, r: Tensor, shape: Tensor) -> Tensor:
@@ -30,9 +33,10 @@ def height(squared: Tensor, r: Tensor, shape: Tensor) -> Tensor:
     basis = torch.tensor(curve_basis(), dtype=shape.dtype, device=shape.device)
     powers = torch.einsum("pck,...k->...pc", basis, shape[..., 1:])
     step = KNOTS[1]
-    # The last piece, number 4, is the straight line past the edge.
     piece = (squared.detach() / step).floor().clamp(0, len(KNOTS) - 1).long()
-    t = squared - piece * step
+    # The last piece, number 4, is the straight line past the edge: over q it would run away from small, soft droplets.
+    past = 2 * (squared.clamp(min=1.0).sqrt() - 1)
+    t = torch.where(piece == len(KNOTS) - 1, past, squared - piece * step)
     curve = torch.ones_like(squared)
     for p in range(len(KNOTS)):
         cubic = sum(powers[..., p, c] * t**c for c in range(4))
@@ -45,7 +49,7 @@ def curve_basis() -> Array:
     """Coefficients of the curve: shape (pieces, 4, knots), float64.
 
     On piece p, with t = q - KNOTS[p], the curve less 1 is sum_c t^c sum_k basis[p, c, k] v_k. The last piece reaches
-    from the edge to infinity and is straight.
+    from the edge to infinity and is straight, with t = 2 (q^(1/2) - 1).
     """
     from scipy.interpolate import CubicSpline
 
@@ -68,12 +72,32 @@ def half_radius_px(r: Array, shape: Array) -> Array:
     return rim_half_radius(disc.heights_at, _curve_at, r, shape)
 
 
+def outer_radius_px(r: Array, shape: Array) -> Array:
+    """Where the rim around a core ends, NaN without one; see ``rim``."""
+    return outer_edge(disc.heights_at, _curve_at, r, shape)
+
+
+def sharp_radius_px(r: Array, shape: Array) -> Array:
+    """Half of the height, of the same curve over a disc whose edge is sharp."""
+    return half_radius_px(r, _sharp(r, shape))
+
+
+def sharp_outer_radius_px(r: Array, shape: Array) -> Array:
+    """The end of the rim, of the same curve over a disc whose edge is sharp."""
+    return outer_radius_px(r, _sharp(r, shape))
+
+
+def _sharp(r: Array, shape: Array) -> Array:
+    least = _SHARP * float(r.min(initial=np.inf))
+    return np.concatenate([np.minimum(shape[:1], least), shape[1:]])
+
+
 def _curve_at(distance: Array, r: Array, shape: Array) -> Array:
     """Curve over the disc at distances (N, K) in px."""
     squared = np.square(distance / r[:, None])
     powers = curve_basis() @ shape[1:]
     piece = np.minimum(squared / KNOTS[1], len(KNOTS) - 1).astype(int)
-    t = squared - piece * KNOTS[1]
+    t = np.where(piece == len(KNOTS) - 1, 2 * (np.sqrt(np.maximum(squared, 1.0)) - 1), squared - piece * KNOTS[1])
     return np.asarray(1 + sum(powers[piece, c] * t**c for c in range(4)))
 
 
@@ -94,31 +118,41 @@ _ROOT_HALF, _ROOT_2PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
 
 def _height(squared: float, r: float, shape: RadialShape) -> float:
     curve = shape.curve
-    u = (squared - r * r) / (2.0 * r * shape.edge)
+    far, ratio = squared / (shape.edge * shape.edge), r / shape.edge
+    median = math.sqrt(far + 1.0 + MEDIAN_A / (1.0 + MEDIAN_B * far))
+    u = (median - ratio) / (1.0 - SPREAD_C / (1.0 + SPREAD_D * far))
     value = 0.5 * math.erfc(u * _ROOT_HALF) if u > -9.0 else 1.0
     q = squared / (r * r)
     p = min(int(q * (curve.shape[0] - 1)), curve.shape[0] - 1)
-    t = q - p / (curve.shape[0] - 1)
+    t = q - p / (curve.shape[0] - 1) if p < curve.shape[0] - 1 else 2.0 * (math.sqrt(q) - 1.0)
     return float(value * (1.0 + curve[p, 0] + t * (curve[p, 1] + t * (curve[p, 2] + t * curve[p, 3]))))
 
 
 def _point(dx: float, dy: float, r: float, shape: RadialShape, out: Any) -> None:
     w, curve, basis = shape.edge, shape.curve, shape.basis
     squared = dx * dx + dy * dy
-    u = (squared - r * r) / (2.0 * r * w)
+    far, ratio = squared / (w * w), r / w
+    of_median = 1.0 / (1.0 + MEDIAN_B * far)
+    of_spread = 1.0 / (1.0 + SPREAD_D * far)
+    median, spread = math.sqrt(far + 1.0 + MEDIAN_A * of_median), 1.0 - SPREAD_C * of_spread
+    u = (median - ratio) / spread
     if abs(u) < 9.0:
         value = 0.5 * math.erfc(u * _ROOT_HALF)
         bell = math.exp(-0.5 * u * u) / _ROOT_2PI
     else:
         value = 1.0 if u < 0.0 else 0.0
         bell = 0.0
-    slope = -bell / (2.0 * r * w)
+    by_far = 0.5 * (1.0 - MEDIAN_A * MEDIAN_B * of_median * of_median) / median
+    by_far = (by_far - u * SPREAD_C * SPREAD_D * of_spread * of_spread) / spread
+    slope = -bell * by_far / (w * w)
     q = squared / (r * r)
     pieces = curve.shape[0] - 1
     p = min(int(q * pieces), pieces)
-    t = q - p / pieces
+    t = q - p / pieces if p < pieces else 2.0 * (math.sqrt(q) - 1.0)
     g = 1.0 + curve[p, 0] + t * (curve[p, 1] + t * (curve[p, 2] + t * curve[p, 3]))
     rise = curve[p, 1] + t * (2.0 * curve[p, 2] + 3.0 * t * curve[p, 3])
+    if p == pieces:
+        rise /= math.sqrt(q)
     for k in range(basis.shape[2]):
         cubic = basis[p, 0, k] + t * (basis[p, 1, k] + t * (basis[p, 2, k] + t * basis[p, 3, k]))
         out[5 + k] = value * cubic
@@ -126,8 +160,8 @@ def _point(dx: float, dy: float, r: float, shape: RadialShape, out: Any) -> None
     out[0] = value * g
     out[1] = -2.0 * dx * slope
     out[2] = -2.0 * dy * slope
-    out[3] = bell * (squared + r * r) / (2.0 * r * w) * g - 2.0 * q * value * rise
-    out[4] = bell * u * g
+    out[3] = bell * ratio / spread * g - 2.0 * q * value * rise
+    out[4] = bell * (2.0 * far * by_far - ratio / spread) * g
 
 
 RADIAL = Profile(
@@ -138,5 +172,7 @@ RADIAL = Profile(
     automatic=True,
     support_px=disc.support_px,
     half_radius_px=half_radius_px,
+    sharp_radius_px=sharp_radius_px,
+    outer_radius_px=(outer_radius_px, sharp_outer_radius_px),
     compiled=CompiledProfile(RadialShape, _pack, _height, _point),
 )

@@ -32,7 +32,7 @@ def rim_half_radius(flat: Radial, curve: Radial, r: Array, shape: Array) -> Arra
         r: radii in px, (N,).
         shape: shared numbers, the first of them the width of the edge in px.
     """
-    distance = np.sqrt(r**2 + 10 * r * float(shape[0]))[:, None] * np.linspace(0, 1, _SAMPLES)
+    distance = (r + 5 * float(shape[0]))[:, None] * np.linspace(0, 1, _SAMPLES)
     flats, curves = flat(distance, r, shape), curve(distance, r, shape)
     every = zip(distance, flats, curves, strict=True)
     levels, low, high = np.array([_crossing(*sampled) for sampled in every], dtype=np.float64).reshape(-1, 3).T
@@ -66,3 +66,22 @@ def _crossing(distance: Array, flat: Array, curve: Array) -> tuple[float, float,
         return nothing
     nearest = crossings[np.argmin(np.abs(distance[crossings] - rim))]
     return level, float(distance[nearest]), float(distance[nearest + 1])
+
+
+def outer_edge(flat: Radial, curve: Radial, r: Array, shape: Array) -> Array:
+    """Distance in px at which what lies below the background around droplets has risen to half of its depth, (N,).
+
+    Of a bright core in a dark rim it is the end of the rim, where ``rim_half_radius`` is that of the core. NaN where
+    nothing lies below the background. Arguments as there.
+    """
+    distance = (r + 5 * float(shape[0]))[:, None] * np.linspace(0, 1, _SAMPLES)
+    heights = flat(distance, r, shape) * curve(distance, r, shape)
+    lowest, rows = heights.argmin(1), np.arange(len(r))
+    level = heights[rows, lowest] / 2
+    below = heights < np.minimum(level, -1e-12)[:, None]
+    last = heights.shape[1] - 1 - below[:, ::-1].argmax(1)
+    end = np.minimum(last + 1, heights.shape[1] - 1)
+    inner, outer = heights[rows, last], heights[rows, end]
+    part = np.divide(level - inner, outer - inner, out=np.zeros(len(r)), where=outer != inner)
+    crossing = distance[rows, last] + part * (distance[rows, end] - distance[rows, last])
+    return np.where(below.any(1), crossing, np.nan)

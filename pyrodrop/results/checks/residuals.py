@@ -91,13 +91,16 @@ def residual_map(
     return residual
 
 
-def image_fit(residual: ArrayLike, n_parameters: int, known: NDArray[np.bool_] | None = None) -> ImageFit:
+def image_fit(
+    residual: ArrayLike, n_parameters: int, known: NDArray[np.bool_] | None = None, blocks: bool = False
+) -> ImageFit:
     """Whether a residual map is that of a model that fits.
 
     Args:
         residual: in standard deviations of the noise, (H, W), as ``residual_map`` makes it.
         n_parameters: how many numbers were fitted: four a droplet, and those of background and noise.
         known: pixels that were looked at, (H, W); None for all.
+        blocks: whether the image shows the blocks of a JPEG, whose smoothness within blocks says nothing of intervals.
 
     Raises:
         ValueError: not (H, W) with both at least 2, not finite, or no more pixels than parameters.
@@ -126,7 +129,7 @@ def image_fit(residual: ArrayLike, n_parameters: int, known: NDArray[np.bool_] |
         warnings.append(
             "the image is constant, or smooth to the last digit: there is no noise that a droplet could be told from"
         )
-    elif reduced < _TOO_SMALL:
+    elif reduced < _TOO_SMALL and not blocks:
         warnings.append(
             f"the residual is {np.sqrt(reduced):.2f} of the noise (reduced chi-square {reduced:.2f}): the noise "
             "is smaller than was taken, and the intervals of each droplet are too wide"

@@ -66,7 +66,7 @@ def measurement_of(
             shape_sd=torch.from_numpy(fit.posterior.shape_sd),
             evidence=seen.evidence,
             residual=_residual(image, seen),
-            reduced_chi_square=torch.from_numpy(fit.residuals.reduced_chi_square),
+            reduced_chi_square=torch.from_numpy(seen.own.residuals.reduced_chi_square),
             losses=torch.from_numpy(fit.convergence.losses),
         ),
         seed=seed,
@@ -89,7 +89,7 @@ def _in_sight(image: MeasuredImage, seen: Recognised) -> NDArray[np.bool_]:
 
 def _residual(image: MeasuredImage, seen: Recognised) -> Tensor:
     """Channels less all that the model says, (C, H, W), also where nothing is looked at."""
-    residual = torch.from_numpy(seen.fit.residuals.image)
+    residual = torch.from_numpy(seen.own.residuals.image)
     if image.looked_at is None:
         return residual
     everywhere = torch.from_numpy(residual_everywhere(seen.fit, image.channels.double().numpy()).astype(np.float32))
@@ -109,7 +109,7 @@ def _draws(seen: Recognised, seed: int) -> dict[str, Array]:
 
     Centre and radius are those that the joint fit and the network agree on.
     """
-    fit = seen.fit
+    fit = seen.own
     drawn = draws(fit, _DRAWS, torch.Generator().manual_seed(seed))
     if drawn["amplitude"].ndim == 2:
         drawn["amplitude"] = drawn["amplitude"][:, None]

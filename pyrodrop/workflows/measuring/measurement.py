@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
+from pyrodrop.joint.posterior import noise_correlation
 from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
+from pyrodrop.results.checks.meetings import Meetings, meetings_of
 from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
 from pyrodrop.results.page.notebook import notebook_html
-from pyrodrop.results.page.number_format import with_interval
 from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state
+from pyrodrop.results.tables.channel_amplitudes import with_channel_amplitudes
 from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.checkpoint_checks import DamagedError
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+from pyrodrop.workflows.measuring.facts import facts_of, in_two_lines
+from pyrodrop.workflows.measuring.pixel_warnings import compressed_in_blocks, warnings_of_pixels
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules
 from pyrodrop.workflows.measuring.saved import KIND, NEEDS, parts_of, state_of
 
@@ -175,11 +179,22 @@ class Measurement:
     def image_fit(self) -> ImageFit:
         """Whether the model fits the image, and if not, why."""
         parameters = len(self.presence) * (3 + len(self.channels)) // len(self.channels)
-        # In units of the white noise that the image shows, not of the noise that has taken up the misfit, nor of that
-        # which rounding makes at least.
-        size = np.sqrt(np.square(self.residual_map).sum() / self.area_px)
-        white = self.reduced_chi_square.mean().sqrt().item() / size if size > 0 else 1.0
-        return image_fit(self.residual_map * white, min(parameters, self.area_px - 1), self.looked_at)
+        blocks = compressed_in_blocks(self.channels)
+        return image_fit(
+            self.residual_map * self._white_share, min(parameters, self.area_px - 1), self.looked_at, blocks
+        )
+
+    @cached_property
+    def meetings(self) -> Meetings:
+        """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
+        x, y, radius = self.table[["x_px", "y_px", "radius_px"]].to_numpy(float).T
+        return meetings_of(self.residual_map, x, y, radius, noise_correlation(self.residual.double().numpy()))
+
+    @property
+    def _white_share(self) -> float:
+        """Noise of the fit, which has taken up the misfit, over the white noise that the image shows."""
+        size = float(np.sqrt(np.square(self.residual_map).sum() / self.area_px))
+        return float(self.reduced_chi_square.mean().sqrt()) / size if size > 0 else 1.0
 
     @property
     def n_droplets(self) -> int:
@@ -206,17 +221,11 @@ class Measurement:
             float(self.noise.square().mean().sqrt() / len(self.noise) ** 0.5),
             self.presence,
             self.pixel_size_um,
-            residuals=droplet_residuals(self.residual_map, x, y, radius, self.looked_at),
+            residuals=droplet_residuals(self.residual_map * min(self._white_share, 1.0), x, y, radius, self.looked_at),
             at_bounds=self.droplets.at_bounds.numpy(),
             looked_at=self.looked_at,
         )
-        if len(self.names) > 1:
-            for c, name in enumerate(self.names):
-                values = heights[:, c].double().numpy()
-                low, high = np.quantile(values, [0.05, 0.95], axis=0)
-                parts = {"": values.mean(0), "_sd": values.std(0), "_q05": low, "_q95": high}
-                table = table.assign(**{f"amplitude_{name}{end}": part for end, part in parts.items()})
-        return table
+        return with_channel_amplitudes(table, self.names, heights.double().numpy())
 
     @cached_property
     def count(self) -> Count:
@@ -241,8 +250,9 @@ class Measurement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
-        of_image = warnings_of_hot_pixels(len(self.hot_pixels)) + self.image_fit.warnings
-        return of_image + self.efficiency.warnings + self.sizes.warnings
+        of_pixels = warnings_of_hot_pixels(len(self.hot_pixels)) + warnings_of_pixels(self.channels)
+        of_image = of_pixels + self.image_fit.warnings
+        return of_image + self.meetings.warnings + self.efficiency.warnings + self.sizes.warnings
 
     @cached_property
     def efficiency(self) -> Efficiency:
@@ -259,26 +269,12 @@ class Measurement:
         """Draws and what was observed, (C, H, W), as ``pyrodrop.to_arviz`` takes them from a result."""
         return self.draws, self.channels
 
-    def _facts(self) -> dict[str, str]:
-        height, width = self.size
-        unit = "px" if self.pixel_size_um is None else "µm"
-        facts: dict[str, str] = {"image": f"{width} × {height} px", "profile": self.profile}
-        low, high = (self.count.quantile(level) for level in (0.05, 0.95))
-        facts["droplets"] = f"{self.n_droplets}" + (f" ({low} to {high})" if low < high else "")
-        median = with_interval(self.sizes["dn50"]._asdict())
-        facts["median diameter"] = f"{median.value} {unit}" + (f" ({median.interval})" if median.interval else "")
-        return facts
-
     def __repr__(self) -> str:
-        facts = self._facts()
-        doubts = f"{len(self.warnings)} warnings, see .warnings" if self.warnings else "no warnings"
-        return (
-            f"Measurement: {facts['droplets']} droplets, median diameter {facts['median diameter']}\n"
-            f"  of {facts['image']}, profile {self.profile}; {doubts}"
-        )
+        return in_two_lines(self)
 
     def _repr_html_(self) -> str:
-        return notebook_html("pyrodrop measurement", self._facts(), self.channels[0].numpy(), self.table, self.warnings)
+        facts = facts_of(self)
+        return notebook_html("pyrodrop measurement", facts, self.channels[0].numpy(), self.table, self.warnings)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as one file of plain tensors, which ``pyrodrop.load`` reads."""

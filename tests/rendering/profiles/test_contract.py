@@ -23,13 +23,20 @@ Array = NDArray[np.float64]
 quiet = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 
+
+def blurred(distance: float, r: float) -> float:
+    """Height of a disc at a distance, both in widths of its edge."""
+    median = math.sqrt(distance**2 + 1 + 0.3253 / (1 + 0.5588 * distance**2))
+    return float(ndtr((r - median) / (1 - 0.2635 / (1 + 0.758 * distance**2))))
+
+
 # Of each profile: its height at the centre and at the distance r, for shape (S,).
 CLOSED_FORMS: dict[str, Callable[[float, Array], tuple[float, float]]] = {
     "gaussian": lambda r, shape: (1.0, math.exp(-0.5)),
-    "disc": lambda r, shape: (ndtr(r / (2 * shape[0])), 0.5),
+    "disc": lambda r, shape: (blurred(0.0, r / shape[0]), blurred(r / shape[0], r / shape[0])),
     "radial": lambda r, shape: (
-        ndtr(r / (2 * shape[0])) * (1 + float(curve_basis()[0, 0] @ shape[1:])),
-        0.5 * (1 + float(curve_basis()[-1, 0] @ shape[1:])),
+        blurred(0.0, r / shape[0]) * (1 + float(curve_basis()[0, 0] @ shape[1:])),
+        blurred(r / shape[0], r / shape[0]) * (1 + float(curve_basis()[-1, 0] @ shape[1:])),
     ),
     "ring": lambda r, shape: (math.exp(-((r / (2 * shape[0])) ** 2) / 2), 1.0),
 }

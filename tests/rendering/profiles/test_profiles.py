@@ -8,6 +8,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from scipy.integrate import quad
 from scipy.interpolate import CubicSpline
+from scipy.stats import ncx2
 from torch import Tensor
 
 from pyrodrop.rendering import PROFILES, log_likelihood, render
@@ -25,12 +26,30 @@ def value(profile: str, distance: float, r: float, *shape: float) -> float:
     )
 
 
-@pytest.mark.parametrize("edge", [0.3, 1.0, 4.0])
-@pytest.mark.parametrize("r", [2.0, 9.0])
-def test_a_disc_is_half_at_its_radius(r: float, edge: float) -> None:
-    assert value("disc", r, r, edge) == pytest.approx(0.5, abs=1e-12)
-    steep = (value("disc", r + 1e-5, r, edge) - value("disc", r - 1e-5, r, edge)) / 2e-5
-    assert steep == pytest.approx(-1 / (edge * math.sqrt(2 * math.pi)), rel=1e-6)
+@pytest.mark.parametrize("edge", [0.3, 1.0])
+def test_a_disc_is_half_where_the_blur_has_bent_its_edge_to(edge: float) -> None:
+    r = 9.0
+    half = math.sqrt(r**2 - edge**2)
+    assert value("disc", half, r, edge) == pytest.approx(0.5, abs=1e-3)
+    steep = (value("disc", half + 1e-5, r, edge) - value("disc", half - 1e-5, r, edge)) / 2e-5
+    assert steep == pytest.approx(-1 / (edge * math.sqrt(2 * math.pi)), rel=0.02)
+
+
+@pytest.mark.parametrize(("share", "off"), [(2.0, 0.011), (3.0, 0.0065), (5.0, 0.002), (10.0, 0.0005)])
+def test_a_disc_is_a_hard_disc_that_a_gaussian_has_blurred(share: float, off: float) -> None:
+    """A point displaced by that Gaussian falls within r: its squared distance is a noncentral chi-square number."""
+    edge = 0.8
+    r = share * edge
+    distances = np.linspace(0, r + 5 * edge, 200)
+    exact = ncx2.cdf((r / edge) ** 2, 2, (distances / edge) ** 2)
+    drawn = np.array([value("disc", d, r, edge) for d in distances])
+    assert np.abs(drawn - exact).max() < off
+    # What a fit of one to the other makes of radius and height, over the plane.
+    by_r = np.array([value("disc", d, r * 1.001, edge) - value("disc", d, r / 1.001, edge) for d in distances]) / 0.002
+    slopes = np.sqrt(distances)[:, None] * np.stack([by_r, drawn], 1)
+    of_radius, of_height = np.linalg.lstsq(slopes, np.sqrt(distances) * (exact - drawn), rcond=None)[0]
+    assert abs(of_radius) < 0.007
+    assert abs(of_height) < 0.008
 
 
 def test_a_gaussian_is_half_at_its_half_radius() -> None:
@@ -39,7 +58,7 @@ def test_a_gaussian_is_half_at_its_half_radius() -> None:
 
 @pytest.mark.parametrize("edge", [0.4, 1.5])
 def test_the_pixels_of_a_disc_sum_to_its_area(edge: float) -> None:
-    """The integral over q of erfc((q - 1) / s) / 2 from 0 to infinity is 1, but for what the centre lacks of 1."""
+    """A blur takes nothing away and adds nothing."""
     r = 12.3
     at = torch.tensor([40.2], dtype=torch.float64)
     shape = torch.tensor([edge], dtype=torch.float64)
@@ -59,9 +78,9 @@ def test_the_curve_of_a_radial_profile_is_a_natural_spline_of_mean_one() -> None
     assert quad(curve, 0, 1, points=KNOTS[1:-1])[0] == pytest.approx(1, abs=1e-9)
     for q in (0.0, 0.1, 0.5, 0.6, 0.99):
         assert curve(q) - curve(0.3) == pytest.approx(float(spline(q) - spline(0.3)), abs=1e-9)
-    # A straight line past the edge, as steep as at it.
-    slope = float(spline(1.0, 1))
-    assert (curve(1.04) - curve(1.0)) / 0.04 == pytest.approx(slope, rel=1e-6)
+    # A straight line over the distance past the edge, as steep as at it.
+    slope = 2 * float(spline(1.0, 1))
+    assert (curve(1.02**2) - curve(1.0)) / 0.02 == pytest.approx(slope, rel=1e-6)
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.7, 2.9, 3.6])
@@ -122,7 +141,7 @@ def test_profiles_have_no_kink_at_the_centre() -> None:
 def test_the_half_radius_is_the_radius_that_a_person_reads() -> None:
     radii = np.array([6.0, 11.0])
     assert PROFILES["gaussian"].half_radius(radii, np.zeros(0)) == pytest.approx(radii * math.sqrt(2 * math.log(2)))
-    assert PROFILES["disc"].half_radius(radii, np.array([0.7])) == pytest.approx(radii, rel=1e-4)
+    assert PROFILES["disc"].half_radius(radii, np.array([0.7])) == pytest.approx(np.sqrt(radii**2 - 0.49), rel=2e-4)
     flat = np.array([0.7, 0.0, 0.0, 0.0, 0.0, 0.0])
     assert PROFILES["radial"].half_radius(radii, flat) == pytest.approx(PROFILES["disc"].half_radius(radii, flat[:1]))
     # A sharp dome, read at half of its mean height and not of its top, ends where it ends.
@@ -150,3 +169,18 @@ def test_a_ring_ends_where_its_outer_edge_has_fallen_to_half() -> None:
         peak = int(heights.argmax())
         assert value("radial", half, r, *shape) == pytest.approx(heights[peak] / 2, rel=0.02)
         assert half > distances[peak]
+
+
+def test_outlines_before_the_blur_are_those_of_the_sharp_profile() -> None:
+    radii = np.array([6.0, 11.0])
+    drawn, sharp = PROFILES["disc"].outlines(radii, np.array([0.9]))
+    assert sharp == pytest.approx(radii[None])
+    assert drawn == pytest.approx(np.sqrt(radii**2 - 0.81)[None], rel=3e-4)
+    assert np.array_equal(*PROFILES["gaussian"].outlines(radii, np.zeros(0)))
+    # A bright core in a dark rim has two: where the core ends, and where the rim does.
+    drawn, sharp = PROFILES["radial"].outlines(radii, np.array([0.5, 2.0, 2.0, 1.0, -2.0, -3.5]))
+    assert drawn.shape == sharp.shape == (2, 2)
+    assert sharp[1] == pytest.approx(radii, rel=0.01)
+    assert (drawn[0] < 0.9 * drawn[1]).all()
+    assert np.abs(drawn[1] - sharp[1]).max() < 0.7 * 0.5
+    assert len(PROFILES["radial"].outlines(radii, np.array([0.5, 0.1, 0.1, 0.0, 0.0, 0.1]))[0]) == 1

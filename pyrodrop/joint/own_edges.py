@@ -1,0 +1,121 @@
+"""Droplets whose edges are not as soft as the others': some out of focus among others that are not.
+
+The joint fit has one width w for the edges of all. What it leaves over of each droplet says how far its own log w would
+be from that, by the score: with J the derivatives by the droplet's other unknowns, E that by its log w, both over the
+noise, and E' what J leaves of E, the estimate is e = E' residual / E' E' with the variance 1 / E' E'. If all edges are
+alike, the sum of e^2 over its variance has a chi-square distribution of N degrees of freedom. Where it is clearly more,
+each droplet is fitted with an edge of its own, all else that they share being held.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrodrop.joint.joint_fit import JointFit
+from pyrodrop.joint.normal_equations import paint
+from pyrodrop.joint.one_droplet import EDGE, LocalView, OneDroplet
+from pyrodrop.joint.posterior import CLEAR, inflation_of
+from pyrodrop.joint.priors import Array
+from pyrodrop.models.bspline_background import spline_basis
+from pyrodrop.rendering import profile_named
+from pyrodrop.rendering.kernels.columns import Columns, columns_of_droplets
+
+_ROUNDS = 3  # over all droplets and the background, in turn
+
+
+def edges_differ(fit: JointFit) -> NDArray[np.bool_]:
+    """Which droplets' edges are clearly not as soft as the shared one, (N,); none where all are alike up to chance."""
+    z = edge_scores(fit)
+    n = len(z)
+    if np.square(z).sum() <= n + CLEAR * np.sqrt(2 * n):
+        return np.zeros(n, bool)
+    return np.abs(z) > CLEAR
+
+
+def edge_scores(fit: JointFit) -> Array:
+    """How far each droplet's own log width is from the shared one, in standard deviations, (N,); see the module."""
+    profile, n = profile_named(fit.profile), len(fit.x)
+    if EDGE not in profile.shape_names or n == 0:
+        return np.zeros(n)
+    number, residual = profile.shape_names.index(EDGE), fit.residuals.image.astype(np.float64)
+    columns = columns_of_droplets(profile, fit.x, fit.y, fit.r, fit.shape, residual.shape[1:], profile.left_out)
+    scores = np.zeros(n)
+    for k in range(n):
+        view = LocalView.of(columns, k)
+        if not view.pictures.size:
+            continue
+        left = (residual[(slice(None), *view.window)] / fit.noise[:, None, None]).ravel()
+        matrix = view.derivatives(fit.amplitude[:, k], fit.noise, number)
+        others, own = matrix[:, :-1], matrix[:, -1]
+        rest = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
+        information = float(rest @ rest)
+        if information > 0:
+            scores[k] = float(rest @ left) / np.sqrt(information) / fit.posterior.inflation[k, 2]
+    return scores
+
+
+def with_own_edges(fit: JointFit) -> JointFit:
+    """The fit with an edge of its own for each droplet, where edges clearly differ; else the same fit.
+
+    Standard deviations are those of the droplet alone with its own edge, wider by as much as the joint fit's are than
+    those of the droplet alone with the shared edge: for background, shape and neighbours. Noise and inflation are those
+    of what is then left over.
+    """
+    if not edges_differ(fit).any():
+        return fit
+    left = fit.residuals.image.astype(np.float64)
+    shared = [OneDroplet.of(fit, k) for k in range(len(fit.x))]
+    droplets, background = list(shared), fit.background.astype(np.float64)
+    for _ in range(_ROUNDS):
+        for k, droplet in enumerate(droplets):
+            droplet.paint(left, 1.0)
+            droplets[k] = droplet.fitted(left)
+            droplets[k].paint(left, -1.0)
+        # What halos the background had taken up is given back.
+        more = _smooth(left, fit.scales.spacing)
+        left, background = left - more, background + more
+    unknowns = np.array([droplet.unknowns for droplet in droplets])
+    x, y, log_r = unknowns[:, :3].T
+    state = replace(fit.state, x=x, y=y, log_r=log_r, amplitude=unknowns[:, 3:-1].T)
+    before = fit.residuals.image.astype(np.float64)
+    share = np.sqrt(np.square(left).sum((1, 2)) / np.maximum(np.square(before).sum((1, 2)), 1e-300))
+    noise = fit.noise * np.minimum(share, 1.0)
+    profile, size = profile_named(fit.profile), left.shape[1:]
+    columns = columns_of_droplets(profile, x, y, np.exp(log_r), fit.shape, size, profile.left_out)
+    inflation = inflation_of(state, columns, left, noise, _light(fit, columns))
+    old = fit.posterior.inflation
+    plain = fit.posterior.covariance / (old[:, :, None] * old[:, None])
+    alone = np.array([droplet.covariance(False) for droplet in shared])
+    wider = np.sqrt(np.maximum(np.einsum("nii->ni", plain) / np.einsum("nii->ni", alone), 1.0))
+    plain = np.array([droplet.covariance(True) for droplet in droplets]) * wider[:, :, None] * wider[:, None]
+    plain *= float(np.square(noise / fit.noise).mean())
+    covariance = plain * inflation.factor[:, :, None] * inflation.factor[:, None]
+    widened = np.sqrt(np.einsum("nii->ni", covariance) / np.einsum("nii->ni", fit.posterior.covariance))
+    return replace(
+        fit,
+        state=state,
+        noise=noise,
+        background=background.astype(np.float32),
+        posterior=fit.posterior._replace(covariance=covariance, inflation=old * widened),
+        residuals=fit.residuals._replace(
+            image=left.astype(np.float32),
+            reduced_chi_square=fit.residuals.reduced_chi_square * np.minimum(share, 1.0) ** 2,
+            noise_correlation=inflation.noise_correlation,
+            at_droplets=np.array([droplet.misfit(left / noise[:, None, None]) for droplet in droplets]),
+        ),
+        edges=np.exp(unknowns[:, -1]),
+    )
+
+
+def _smooth(residual: Array, spacing: float) -> Array:
+    """The part of a residual, (C, H, W), that the background's splines make up best."""
+    down, along = (spline_basis(side, spacing) for side in residual.shape[1:])
+    return np.asarray(down @ np.linalg.pinv(down) @ residual @ (along @ np.linalg.pinv(along)).T)
+
+
+def _light(fit: JointFit, columns: Columns) -> Array:
+    """What the model says of the image, (C, H, W)."""
+    image = fit.background.astype(np.float64)
+    paint(columns, fit.amplitude, image)
+    return image
