@@ -63,6 +63,12 @@ BASES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
             "--pixel-size": [],
             "--tiles": [],
             "--weights": [],
+            "--mask": [],
+            "--region": ["0", "0", "16", "12"],
+            "--exclude": ["2", "2", "3", "3"],
+            "--radius": ["0", "inf"],
+            "--polarity": [],
+            "--border": [],
             "--seed": [],
             "--device": [],
         },
@@ -107,6 +113,12 @@ BASES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
 }
 
 
+_OF_WORDS = (
+    *("--channel", "--profile", "--start", "--resume", "--device", "--scheduler", "--job", "--mask", "--polarity"),
+    "--border",
+)
+
+
 def spoiled(command: str, chance: random.Random, paths: dict[str, str], out: str) -> list[str]:
     """A command line of which some is not what it should be."""
     positional, options = BASES[command]
@@ -130,7 +142,7 @@ def spoiled(command: str, chance: random.Random, paths: dict[str, str], out: str
         else:
             flag = chance.choice(sorted(options))
             # Numbers where numbers belong: most is to get past the parser.
-            number = flag not in ("--channel", "--profile", "--start", "--resume", "--device", "--scheduler", "--job")
+            number = flag not in _OF_WORDS
             pool = NUMBERS if number and chance.random() < 0.8 else [*WORDS, *paths.values()]
             given[flag] = [str(chance.choice(pool)) for _ in given.get(flag, [""])]
     if given.get("--steps") == ["auto"]:  # right, and slow

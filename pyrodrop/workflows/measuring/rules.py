@@ -7,6 +7,7 @@ limit as beyond it counts as half.
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ Array = NDArray[np.float64]
 
 POLARITIES = ("bright", "dark", "both")
 BORDERS = ("keep", "drop")
+# No radius is larger, in px; a limit beyond is none that anybody means.
+_FARTHEST = 1e9
 
 
 class Rules(NamedTuple):
@@ -55,8 +58,8 @@ def checked_rules(radius_px: Any, polarity: str, border: str) -> Rules:
     limits = radius_px if isinstance(radius_px, Sequence | np.ndarray) and len(radius_px) == 2 else None
     low, high = (None, None) if limits is None else limits
     least, most = 0.0 if low is None else low, math.inf if high is None else high
-    numbers = all(not isinstance(v, bool | str) and np.isscalar(v) and np.isreal(v) for v in (least, most))
-    if limits is None or not numbers or not 0 <= least < most or least == math.inf:
+    numbers = all(isinstance(v, Real) and not isinstance(v, bool) for v in (least, most))
+    if limits is None or not numbers or not 0 <= least < most or least > _FARTHEST or _FARTHEST < most < math.inf:
         raise SettingError(
             f"radius_px is {radius_px!r}, expected two numbers of px, the least and the greatest radius that counts; "
             "None for no limit",

@@ -8,7 +8,6 @@ from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.workflows.checkpoint_checks import DamagedError, check_measurement
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules, checked_rules
-from pyrodrop.workflows.settings import SettingError
 
 KIND = "pyrodrop measurement"
 # The entries that say what a file is, before all of them are looked at.
@@ -53,8 +52,8 @@ def parts_of(state: dict[str, Any]) -> tuple[MeasuredImage, CandidateDroplets, F
     check_measurement(state)
     try:
         rules = checked_rules(*(state[name] for name in Rules._fields))
-    except SettingError as error:
-        raise DamagedError(f"{error!s:.200}") from error
+    except ValueError as error:  # a SettingError, or a number of more digits than Python shows
+        raise DamagedError(f"{', '.join(map(repr, Rules._fields))} are no rules") from error
     scales: dict[str, Any] = {
         name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in state["scales"].items()
     }
