@@ -110,7 +110,7 @@ def test_lettering_a_scale_bar_and_an_info_strip_are_cut_away(
     assert main(["report", str(tmp_path / "out"), "--quiet"]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "of the image was looked at; the rest was taken for missing" in page
-    assert "Darker parts were not looked at." in page
+    assert "Parts under a gray veil were not looked at." in page
 
 
 def test_rules_are_written_into_the_result(lettered: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
