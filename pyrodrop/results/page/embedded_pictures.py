@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 # A few pixels that are hot or dead must not leave the rest gray.
 _DARKEST, _BRIGHTEST = 0.001, 0.999
-# Of its brightness, what was not looked at keeps so much.
-_DIMMED = 0.35
+# Of its contrast, what was not looked at keeps so much.
+_VEILED = 0.35
 # Circles are drawn this many times as large and then shrunk, so that their rims are smooth.
 _FINER = 3
 _LINE = 5  # so many of those wide
@@ -31,14 +31,14 @@ def data_uri(content: bytes, kind: str = "image/png") -> str:
 def gray_picture(pixels: NDArray[np.float32], longest: int, looked_at: NDArray[np.bool_] | None = None) -> Image.Image:
     """An image (H, W) of any range in 256 grays, shrunk to at most so many pixels on its longer side.
 
-    What was not looked at, where ``looked_at``, (H, W), is false, is darker.
+    What was not looked at, where ``looked_at``, (H, W), is false, is veiled: it has less contrast, around mid-gray.
     """
     known = np.isfinite(pixels)
     low, high = np.quantile(pixels[known], [_DARKEST, _BRIGHTEST]) if known.any() else (0.0, 1.0)
     filled = np.where(known, pixels, low)
     gray = np.clip((filled - low) / max(float(high - low), 1e-12), 0, 1)
     if looked_at is not None and looked_at.shape == gray.shape:
-        gray = np.where(looked_at, gray, _DIMMED * gray)
+        gray = np.where(looked_at, gray, 0.5 + _VEILED * (gray - 0.5))
     return shrink(Image.fromarray(np.round(255 * gray).astype(np.uint8)), longest)
 
 

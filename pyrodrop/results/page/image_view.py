@@ -29,7 +29,7 @@ class Views(NamedTuple):
         width, height: of the image in px.
         spread: where the residual's colours end, in units of the noise.
         alt: what is seen, in words.
-        dimmed: whether parts that were not looked at are shown darker.
+        veiled: whether there are parts that were not looked at, which are shown in fewer grays.
         circles: one SVG circle for each row of the table.
         halos: whether each circle has a dark one below it.
         beside: whether the two stand side by side where there is room.
@@ -42,7 +42,7 @@ class Views(NamedTuple):
     height: int
     spread: int
     alt: str
-    dimmed: bool
+    veiled: bool
     circles: Markup
     halos: bool
     beside: bool
@@ -76,7 +76,7 @@ def views(run: ResultFolder) -> Views | None:
         height=height,
         spread=int(_SPREAD),
         alt=f"{run.name} with a circle around each of {len(run.table)} droplets",
-        dimmed=looked_at_of(run) is not None,
+        veiled=looked_at_of(run) is not None,
         circles=circles(run.table),
         halos=len(run.table) <= _MOST_HALOS,
         beside=fits and width <= _WIDE * height,

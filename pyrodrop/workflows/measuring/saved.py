@@ -53,7 +53,7 @@ def parts_of(state: dict[str, Any]) -> tuple[MeasuredImage, CandidateDroplets, F
     try:
         rules = checked_rules(*(state[name] for name in Rules._fields))
     except ValueError as error:  # a SettingError, or a number of more digits than Python shows
-        raise DamagedError(f"{error!s:.200}") from error
+        raise DamagedError(f"{', '.join(map(repr, Rules._fields))} are no rules") from error
     scales: dict[str, Any] = {
         name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in state["scales"].items()
     }

@@ -46,3 +46,14 @@ def test_noise_of_several_channels_stays_noise_of_one() -> None:
 @pytest.mark.parametrize(("size", "expected"), [((300, 200), (90, 60)), ((60, 90), (60, 90)), ((9_000, 1), (90, 1))])
 def test_shrinking_keeps_the_shape(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert shrink(Image.new("L", size), 90).size == expected
+
+
+def test_what_was_not_looked_at_is_veiled() -> None:
+    pixels = np.tile(np.linspace(0, 1, 60, dtype=np.float32), (40, 1))
+    looked_at = np.ones((40, 60), bool)
+    looked_at[20:] = False
+    shown = np.asarray(gray_picture(pixels, 100, looked_at)).astype(int)
+    assert (shown[:20] == np.asarray(gray_picture(pixels, 100))[:20]).all()
+    assert np.ptp(shown[20:]) < 0.5 * np.ptp(shown[:20])
+    # A mask of another size, as of a file that was put there, is none of this image.
+    assert (np.asarray(gray_picture(pixels, 100, looked_at[:5])) == np.asarray(gray_picture(pixels, 100))).all()
