@@ -33,9 +33,9 @@ from scipy.stats import t as student
 
 from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import JointFit
+from pyrodrop.joint.one_by_one.uneven_light import drift_of
 from pyrodrop.joint.posterior import CLEAR, far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
-from pyrodrop.joint.uneven_light import drift_of
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.presence import explained_share
