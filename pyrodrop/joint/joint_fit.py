@@ -65,8 +65,8 @@ class JointFit:
         evidence: by how much the image needs each droplet, and the profile.
         residuals: what is not explained.
         convergence: how the fit went.
-        edges: width of each droplet's own edge in px, (N,), where they differ (``one_by_one.own_edges``); None where all
-            have that of the shape.
+        edges: width of each droplet's own edge in px, (N,), where they differ (``one_by_one.own_edges``); None where
+            all have that of the shape.
     """
 
     profile: str

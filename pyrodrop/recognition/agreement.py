@@ -10,8 +10,8 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
     errors of a fit that does, squared:   (q s)^2 + (c g)^2 of log radius, (p s)^2 + (d g)^2 of x and y over the radius
 
 with s the standard deviation of the fit's own posterior, which does not know that droplets are not quite of its
-profile; where all that the fit leaves of the image is white noise, it is taken at its word, p = q = 1. If it does, the
-two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same
+profile; where the fit leaves no more of the droplets than of the image between them, it is taken at its word, p = q =
+1. If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same
 centre, or, as often, on something else, and the network's word stands. Some of the fit's error is the same for all
 droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to q are
 learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
@@ -76,7 +76,8 @@ class Views(NamedTuple):
 
     apart: joint fit less network, of x, y and log radius, (n, 3). fit_sd, network_sd: standard deviations of each,
     (n, 3). unexplained: e, (n,). excess: g, (n,). explained: h, (n,). far: how far the fit may have gone from the
-    candidate, (n,). white: 1 where all that is left of the image is white noise, else 0, (n,).
+    candidate, (n,). only_noise: 1 where no more is left of the droplets than of what is between
+    them, else 0, (n,).
     """
 
     apart: Array
@@ -86,7 +87,7 @@ class Views(NamedTuple):
     excess: Array
     explained: Array
     far: Array
-    white: Array
+    only_noise: Array
 
 
 def fit_sd_of(fit: JointFit) -> Array:
@@ -119,15 +120,23 @@ def views_of(fit: JointFit, candidates: Candidates, white: Array, outline: Array
         np.sqrt(np.maximum(left - alone, 0.0)).clip(0.0, _MOST),
         explained_share(fit, white),
         far_of(r) / r,
-        np.full(len(r), float(leaves_white_noise(fit))),
+        np.full(len(r), float(leaves_only_noise(fit))),
     )
 
 
-def leaves_white_noise(fit: JointFit) -> bool:
-    """Whether the residual is of the noise that the image shows, and independent from pixel to pixel, up to chance."""
-    chance = CLEAR * np.sqrt(2 / fit.residuals.image[0].size)
-    chi_square = fit.residuals.reduced_chi_square
-    return bool(fit.residuals.noise_correlation == 1 and (np.abs(chi_square - 1) < chance).all())
+def leaves_only_noise(fit: JointFit) -> bool:
+    """Whether the residual is white noise as the image shows it, or no larger at droplets than between them.
+
+    Either up to chance: the mean square of n numbers has a relative standard deviation of (2 / n)^(1/2), and noise that
+    goes together has fewer.
+    """
+    pixels, correlation = fit.residuals.image[0].size, fit.residuals.noise_correlation
+    away = np.abs(fit.residuals.reduced_chi_square - 1)
+    if correlation == 1 and (away < CLEAR * np.sqrt(2 / pixels)).all():
+        return True
+    covered = np.pi * np.square(fit.half_radius).sum()
+    chance = CLEAR * np.sqrt(2 * max(correlation, 1.0) / max(min(covered, pixels), 1.0))
+    return bool(len(fit.x) > 0 and fit.residuals.at_droplets.mean() < 1 + chance)
 
 
 def log_prior_odds(views: Views, weights: Array) -> Array:
@@ -138,7 +147,7 @@ def log_prior_odds(views: Views, weights: Array) -> Array:
 def fit_errors(views: Views, weights: Array) -> Array:
     """Standard deviations of a fit that sits on the right edge, (n, 3); weights: ``WEIGHTS``."""
     of_misfit, of_posterior = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6]]])
-    of_posterior = np.where(views.white[:, None] > 0, 1.0, of_posterior)
+    of_posterior = np.where(views.only_noise[:, None] > 0, 1.0, of_posterior)
     return np.hypot(views.fit_sd * of_posterior, views.excess[:, None] * of_misfit)
 
 
