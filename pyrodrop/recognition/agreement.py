@@ -10,11 +10,12 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
     errors of a fit that does, squared:   (q s)^2 + (c g)^2 of log radius, (p s)^2 + (d g)^2 of x and y over the radius
 
 with s the standard deviation of the fit's own posterior, which does not know that droplets are not quite of its
-profile; where the fit leaves no more of the droplets than of the image between them, it is taken at its word, p = q =
-1. If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same
-centre, or, as often, on something else, and the network's word stands. Some of the fit's error is the same for all
-droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to q are
-learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
+profile; where the fit leaves no more of the droplets than of the image between them, it is taken at its word, p and q
+being 1, c and d 0. If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits
+on another edge with the same centre, or, as often, on something else, and the network's word stands. Some of the fit's
+error is the same for all droplets of an image, and how the two differ on all of them says what it is
+(``shared_errors``). The numbers a to q are learnt from simulations (``recognition.learn``, which wrote
+``learnt.json``).
 
 Of a bright core in a dark rim the fit knows two outlines. Which of them is the droplet's, of all droplets alike, the
 network says: the one under which its circles are likelier.
@@ -134,9 +135,11 @@ def leaves_only_noise(fit: JointFit) -> bool:
     away = np.abs(fit.residuals.reduced_chi_square - 1)
     if correlation == 1 and (away < CLEAR * np.sqrt(2 / pixels)).all():
         return True
-    covered = np.pi * np.square(fit.half_radius).sum()
-    chance = CLEAR * np.sqrt(2 * max(correlation, 1.0) / max(min(covered, pixels), 1.0))
-    return bool(len(fit.x) > 0 and fit.residuals.at_droplets.mean() < 1 + chance)
+    covered = np.pi * float(np.square(fit.half_radius).sum())
+    if not 0 < covered < pixels / 2:
+        return False  # what is between droplets is too little to be held against
+    chance = CLEAR * np.sqrt(2 * max(correlation, 1.0) / covered)
+    return bool(fit.residuals.at_droplets.mean() < 1 + chance)
 
 
 def log_prior_odds(views: Views, weights: Array) -> Array:
@@ -147,7 +150,8 @@ def log_prior_odds(views: Views, weights: Array) -> Array:
 def fit_errors(views: Views, weights: Array) -> Array:
     """Standard deviations of a fit that sits on the right edge, (n, 3); weights: ``WEIGHTS``."""
     of_misfit, of_posterior = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6]]])
-    of_posterior = np.where(views.only_noise[:, None] > 0, 1.0, of_posterior)
+    noise = views.only_noise[:, None] > 0
+    of_posterior, of_misfit = np.where(noise, 1.0, of_posterior), np.where(noise, 0.0, of_misfit)
     return np.hypot(views.fit_sd * of_posterior, views.excess[:, None] * of_misfit)
 
 
