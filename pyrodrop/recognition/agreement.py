@@ -35,7 +35,7 @@ from scipy.stats import t as student
 from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.one_by_one.uneven_light import drift_of
-from pyrodrop.joint.posterior import CLEAR, far_of
+from pyrodrop.joint.posterior import CLEAR, correlation_of, far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
@@ -49,6 +49,7 @@ Array = NDArray[np.float64]
 _LEAST, _MOST = 1e-4, 3.0
 # What is learnt, in this order.
 WEIGHTS = ("a", "b", "log c", "log d", "f", "log p", "log q")
+_ABOUT = 1.5  # radii within which pixels are a droplet's
 _DRAWS = 300  # that give a standard deviation to 4 %
 
 
@@ -126,20 +127,27 @@ def views_of(fit: JointFit, candidates: Candidates, white: Array, outline: Array
 
 
 def leaves_only_noise(fit: JointFit) -> bool:
-    """Whether the residual is white noise as the image shows it, or no larger at droplets than between them.
+    """Whether the residual is white noise as the image shows it, or no larger about droplets than far from them.
 
-    Either up to chance: the mean square of n numbers has a relative standard deviation of (2 / n)^(1/2), and noise that
-    goes together has fewer.
+    Either up to chance: the mean square of n pixels of noise has a relative variance of 2 sum rho^2 / n, with rho the
+    correlations between pixels, which are read off far from droplets.
     """
-    pixels, correlation = fit.residuals.image[0].size, fit.residuals.noise_correlation
+    residual = fit.residuals.image.astype(np.float64)
     away = np.abs(fit.residuals.reduced_chi_square - 1)
-    if correlation == 1 and (away < CLEAR * np.sqrt(2 / pixels)).all():
+    if fit.residuals.noise_correlation == 1 and (away < CLEAR * np.sqrt(2 / residual[0].size)).all():
         return True
-    covered = np.pi * float(np.square(fit.half_radius).sum())
-    if not 0 < covered < pixels / 2:
-        return False  # what is between droplets is too little to be held against
-    chance = CLEAR * np.sqrt(2 * max(correlation, 1.0) / covered)
-    return bool(fit.residuals.at_droplets.mean() < 1 + chance)
+    about = np.zeros(residual.shape[1:], bool)
+    for x, y, r in zip(fit.x, fit.y, _ABOUT * fit.half_radius, strict=True):
+        top, left = max(int(np.ceil(y - r)), 0), max(int(np.ceil(x - r)), 0)
+        part = about[top : max(int(y + r) + 1, 0), left : max(int(x + r) + 1, 0)]
+        rows, columns = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
+        part |= (columns - x) ** 2 + (rows - y) ** 2 <= r**2
+    if not 0 < about.sum() < about.size / 2:
+        return False  # too little is left to hold droplets against
+    squared = np.square(residual / fit.noise[:, None, None]).mean(0)
+    _, correlation = correlation_of(np.where(about, 0.0, residual))
+    chance = CLEAR * np.sqrt(2 * (1 + 2 * np.square(correlation).sum()) / about.sum())
+    return bool(squared[about].mean() < (1 + chance) * squared[~about].mean())
 
 
 def log_prior_odds(views: Views, weights: Array) -> Array:
