@@ -67,7 +67,7 @@ class JointFit:
         evidence: by how much the image needs each droplet, and the profile.
         residuals: what is not explained.
         convergence: how the fit went.
-        edges: width of each droplet's own edge in px, (N,), where they differ (``own_edges``), else None.
+        edges: width of each droplet's own edge in px, (N,), where they differ (``one_by_one``), else None.
     """
 
     profile: str

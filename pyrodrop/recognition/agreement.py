@@ -10,11 +10,12 @@ noise alone would leave; and h, whether what is left is no more than noise (``pr
     errors of a fit that does, squared:   (q s)^2 + (c g)^2 of log radius, (p s)^2 + (d g)^2 of x and y over the radius
 
 with s the standard deviation of the fit's own posterior, which does not know that droplets are not quite of its
-profile; where all that the fit leaves of the image is white noise, it is taken at its word, p = q = 1. If it does, the
-two are two measurements of one thing, weighed by their precisions. If not, it sits on another edge with the same
-centre, or, as often, on something else, and the network's word stands. Some of the fit's error is the same for all
-droplets of an image, and how the two differ on all of them says what it is (``shared_errors``). The numbers a to q are
-learnt from simulations (``recognition.learn``, which wrote ``learnt.json``).
+profile; where the fit leaves no more of the droplets than of the image between them, it is taken at its word, p and q
+being 1, c and d 0. If it does, the two are two measurements of one thing, weighed by their precisions. If not, it sits
+on another edge with the same centre, or, as often, on something else, and the network's word stands. Some of the fit's
+error is the same for all droplets of an image, and how the two differ on all of them says what it is
+(``shared_errors``). The numbers a to q are learnt from simulations (``recognition.learn``, which wrote
+``learnt.json``).
 
 Of a bright core in a dark rim the fit knows two outlines. Which of them is the droplet's, of all droplets alike, the
 network says: the one under which its circles are likelier.
@@ -33,9 +34,9 @@ from scipy.stats import t as student
 
 from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.posterior import CLEAR, far_of
+from pyrodrop.joint.one_by_one.uneven_light import drift_of
+from pyrodrop.joint.posterior import CLEAR, correlation_of, far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
-from pyrodrop.joint.uneven_light import drift_of
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.presence import explained_share
@@ -48,6 +49,7 @@ Array = NDArray[np.float64]
 _LEAST, _MOST = 1e-4, 3.0
 # What is learnt, in this order.
 WEIGHTS = ("a", "b", "log c", "log d", "f", "log p", "log q")
+_ABOUT = 1.5  # radii within which pixels are a droplet's
 _DRAWS = 300  # that give a standard deviation to 4 %
 
 
@@ -76,7 +78,8 @@ class Views(NamedTuple):
 
     apart: joint fit less network, of x, y and log radius, (n, 3). fit_sd, network_sd: standard deviations of each,
     (n, 3). unexplained: e, (n,). excess: g, (n,). explained: h, (n,). far: how far the fit may have gone from the
-    candidate, (n,). white: 1 where all that is left of the image is white noise, else 0, (n,).
+    candidate, (n,). only_noise: 1 where no more is left of the droplets than of what is between
+    them, else 0, (n,).
     """
 
     apart: Array
@@ -86,7 +89,7 @@ class Views(NamedTuple):
     excess: Array
     explained: Array
     far: Array
-    white: Array
+    only_noise: Array
 
 
 def fit_sd_of(fit: JointFit) -> Array:
@@ -119,15 +122,32 @@ def views_of(fit: JointFit, candidates: Candidates, white: Array, outline: Array
         np.sqrt(np.maximum(left - alone, 0.0)).clip(0.0, _MOST),
         explained_share(fit, white),
         far_of(r) / r,
-        np.full(len(r), float(leaves_white_noise(fit))),
+        np.full(len(r), float(leaves_only_noise(fit))),
     )
 
 
-def leaves_white_noise(fit: JointFit) -> bool:
-    """Whether the residual is of the noise that the image shows, and independent from pixel to pixel, up to chance."""
-    chance = CLEAR * np.sqrt(2 / fit.residuals.image[0].size)
-    chi_square = fit.residuals.reduced_chi_square
-    return bool(fit.residuals.noise_correlation == 1 and (np.abs(chi_square - 1) < chance).all())
+def leaves_only_noise(fit: JointFit) -> bool:
+    """Whether the residual is white noise as the image shows it, or no larger about droplets than far from them.
+
+    Either up to chance: the mean square of n pixels of noise has a relative variance of 2 sum rho^2 / n, with rho the
+    correlations between pixels, which are read off far from droplets.
+    """
+    residual = fit.residuals.image.astype(np.float64)
+    away = np.abs(fit.residuals.reduced_chi_square - 1)
+    if fit.residuals.noise_correlation == 1 and (away < CLEAR * np.sqrt(2 / residual[0].size)).all():
+        return True
+    about = np.zeros(residual.shape[1:], bool)
+    for x, y, r in zip(fit.x, fit.y, _ABOUT * fit.half_radius, strict=True):
+        top, left = max(int(np.ceil(y - r)), 0), max(int(np.ceil(x - r)), 0)
+        part = about[top : max(int(y + r) + 1, 0), left : max(int(x + r) + 1, 0)]
+        rows, columns = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
+        part |= (columns - x) ** 2 + (rows - y) ** 2 <= r**2
+    if not 0 < about.sum() < about.size / 2:
+        return False  # too little is left to hold droplets against
+    squared = np.square(residual / fit.noise[:, None, None]).mean(0)
+    _, correlation = correlation_of(np.where(about, 0.0, residual))
+    chance = CLEAR * np.sqrt(2 * (1 + 2 * np.square(correlation).sum()) / about.sum())
+    return bool(squared[about].mean() < (1 + chance) * squared[~about].mean())
 
 
 def log_prior_odds(views: Views, weights: Array) -> Array:
@@ -138,7 +158,8 @@ def log_prior_odds(views: Views, weights: Array) -> Array:
 def fit_errors(views: Views, weights: Array) -> Array:
     """Standard deviations of a fit that sits on the right edge, (n, 3); weights: ``WEIGHTS``."""
     of_misfit, of_posterior = np.exp(np.array(weights)[[[3, 3, 2], [5, 5, 6]]])
-    of_posterior = np.where(views.white[:, None] > 0, 1.0, of_posterior)
+    noise = views.only_noise[:, None] > 0
+    of_posterior, of_misfit = np.where(noise, 1.0, of_posterior), np.where(noise, 0.0, of_misfit)
     return np.hypot(views.fit_sd * of_posterior, views.excess[:, None] * of_misfit)
 
 

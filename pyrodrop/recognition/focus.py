@@ -1,6 +1,6 @@
 """A droplet out of focus among sharp ones: the joint fit takes it for several, one in the middle of the other.
 
-Each such group is held against one droplet with an edge of its own (``joint.own_edges``). With E the negative log
+Each such group is held against one droplet with an edge of its own (``joint.one_by_one``). With E the negative log
 density of what either leaves over, the group is one droplet if
 
     E(one) - E(group) < what the evidence charges for all but the broadest, less what it charges for an edge,
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.one_droplet import EDGE, OneDroplet
-from pyrodrop.joint.own_edges import with_own_edges
+from pyrodrop.joint.one_by_one.one_droplet import EDGE, OneDroplet
+from pyrodrop.joint.one_by_one.own_edges import with_own_edges
 from pyrodrop.rendering import profile_named
 
 Array = NDArray[np.float64]

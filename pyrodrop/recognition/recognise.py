@@ -14,8 +14,8 @@ from pyrodrop.detection.propose import propose
 from pyrodrop.detection.residual_candidates import residual_peaks
 from pyrodrop.joint.descent import TOLERANCE
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly, refit_jointly
-from pyrodrop.joint.one_droplet import EDGE
-from pyrodrop.joint.own_edges import edges_differ, with_own_edges
+from pyrodrop.joint.one_by_one.one_droplet import EDGE
+from pyrodrop.joint.one_by_one.own_edges import edges_differ, with_own_edges
 from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
 from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.agreement import Agreed, agreed
@@ -48,7 +48,7 @@ class Recognised(NamedTuple):
     fit: their joint fit. presence: probability that each is a droplet, (N,). places: where each is and how large, by
     the network and the joint fit (``agreement``). evidence: log evidence of each profile that was tried, for the part
     of the image that was asked. candidates: where each was found, and what the network says of it. own: the fit with
-    edges of the droplets' own, where they differ (``joint.own_edges``); else the joint fit.
+    edges of the droplets' own, where they differ (``joint.one_by_one.own_edges``); else the joint fit.
     """
 
     fit: JointFit

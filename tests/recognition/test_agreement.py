@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
-from pyrodrop.recognition.agreement import Agreed, agreed, agreed_draws
+from pyrodrop.recognition.agreement import Agreed, agreed, agreed_draws, leaves_only_noise
 from pyrodrop.recognition.candidates import Candidates
 
 WHITE = np.array([0.02])
@@ -145,3 +146,14 @@ def test_an_interval_holds_the_radius_of_a_sharp_and_of_a_soft_droplet(fit: Join
         errors = 1e-3 * np.sqrt(3 / 5) * np.random.default_rng(4).standard_t(5, (count, n))
         likely = truth * np.exp(errors)
         assert ((low < likely) & (likely < high)).mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_noise_that_goes_together_is_noise_and_what_a_profile_leaves_is_not(fit: JointFit, poor: JointFit) -> None:
+    assert leaves_only_noise(fit)
+    assert not leaves_only_noise(poor)
+    image, truth = simulate(20, (150, 180), seed=2, kind="gray", radius_px=(5.0, 9.0), noise=1e-4, profile="disc")
+    noise = gaussian_filter(np.random.default_rng(5).standard_normal((150, 180)), 1.0)
+    places = truth[["x_px", "y_px", "radius_px"]].to_numpy().T
+    coloured = fit_jointly(image.pixels[..., 0].double().numpy() + 0.02 * noise / noise.std(), *places, profile="disc")
+    assert coloured.residuals.noise_correlation > 5
+    assert leaves_only_noise(coloured)

@@ -123,7 +123,7 @@ def test_weights_of_agreement_are_found_again() -> None:
         excess=unexplained,
         explained=rng.random(n).round(),
         far=np.full(n, 2.0),
-        white=(rng.random(n) < 0.2).astype(float),
+        only_noise=(rng.random(n) < 0.2).astype(float),
     )
     sd = fit_errors(views, true)
     error = sd * rng.standard_t(5, (n, 3)) * np.sqrt(3 / 5)

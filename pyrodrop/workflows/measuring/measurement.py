@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
-from pyrodrop.joint.posterior import noise_correlation
 from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
@@ -187,6 +186,8 @@ class Measurement:
     @cached_property
     def meetings(self) -> Meetings:
         """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
+        from pyrodrop.joint.posterior import noise_correlation  # late: with it comes SciPy
+
         x, y, radius = self.table[["x_px", "y_px", "radius_px"]].to_numpy(float).T
         return meetings_of(self.residual_map, x, y, radius, noise_correlation(self.residual.double().numpy()))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.one_droplet import LocalView
+from pyrodrop.joint.one_by_one.one_droplet import LocalView
 from pyrodrop.joint.priors import Array
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.kernels.columns import columns_of_droplets

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.normal_equations import paint
-from pyrodrop.joint.one_droplet import EDGE, LocalView, OneDroplet
+from pyrodrop.joint.one_by_one.one_droplet import EDGE, LocalView, OneDroplet
 from pyrodrop.joint.posterior import CLEAR, inflation_of
 from pyrodrop.joint.priors import Array
 from pyrodrop.models.bspline_background import spline_basis
