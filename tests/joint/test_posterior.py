@@ -138,15 +138,15 @@ def test_a_droplet_of_no_height_has_no_more_room_than_it_was_given() -> None:
     assert np.all(made.presence(expected=340, white=True) < 0.1)
 
 
-def test_the_half_radius_of_soft_droplets_is_known_where_the_radius_is_not() -> None:
-    """Draws of the half radius hold it, and are narrower than those of r, which edge and curve can stand for."""
+def test_the_half_radius_of_soft_droplets_is_known() -> None:
+    """Draws of the half radius hold it, to a per cent of itself, whatever edge and curve stand for."""
     truth = scene("radial", crowd(7, (128, 128), 1.3, 12, (5, 9)), (128, 128))
     fit = fit_jointly(truth.image, *truth.start(), profile="radial", shape=[1.5, 0, 0, 0, 0, 0])
     drawn = draws(fit, 2000, torch.Generator().manual_seed(1))
     exact = PROFILES["radial"].half_radius(truth.r, np.array(SHAPE["radial"]))
     sd = np.log(drawn["half_radius_px"]).std(0)
     assert np.abs(np.log(fit.half_radius / exact) / sd).max() < 4.5
-    assert np.median(sd) <= np.median(np.log(drawn["radius_px"]).std(0)) * 1.05
+    assert np.median(sd) < 0.015
     truth = scene("disc", crowd(7, (128, 128), 1.3, 12, (5, 9)), (128, 128))
     disc = fit_jointly(truth.image, *truth.start(), profile="disc")
     assert disc.half_slopes[:, 0] == pytest.approx(np.ones(12), abs=0.07)
