@@ -241,8 +241,10 @@ def main(arguments: list[str] | None = None) -> int:
     for name, which, labels in whichever:
         columns = "of_" + name
         chosen, other = which(taught), which(kept)
-        # A logistic variable has variance pi^2 / 3.
-        counted = worth([int(which(lesson).sum()) for lesson in lessons[::2]], doubt**2 / (doubt**2 + np.pi**2 / 3))
+        # A logistic variable has variance pi^2 / 3. How often the peaks of a residual are droplets has no word of the
+        # network to begin with, and is asked of all of them: few images have most.
+        share = doubt**2 / (doubt**2 + np.pi**2 / 3) if name == "proposals" else 0.0
+        counted = worth([int(which(lesson).sum()) for lesson in lessons[::2]], share)
         weights = weights_of_presence(
             getattr(taught, columns)[chosen], taught.correct[chosen], taught.network[chosen], counted
         )
