@@ -101,7 +101,8 @@ def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
     # otherwise: of one in forty the network has more of a say in one than in the other.
     assert np.quantile(distance, 0.95) < 0.05
     assert distance.max() < 0.3
-    for name, most in (("radius_px", 0.01), ("amplitude", 0.02), ("x_px_sd", 0.25)):
+    # What slopes of the light do to the centres all droplets say together, of which the whole has more.
+    for name, most in (("radius_px", 0.01), ("amplitude", 0.02), ("x_px_sd", 0.5)):
         apart = np.abs(tiled[name].to_numpy()[nearest] / whole[name].to_numpy() - 1)
         assert np.quantile(apart, 0.95) < most
     assert summary["count"]["mean"] == pytest.approx(one.count.mean, abs=0.1)
