@@ -111,7 +111,7 @@ def recognise(
             other = profile_named(better)
             again = fit_jointly(channels, fit.x, fit.y, fit.half_radius / other.half_share, profile=better, **rough)
             fit, candidates = _completed(channels, again, candidates, white)
-    fit, candidates = _focused(channels, fit, candidates, profiles)
+    fit, candidates = _focused(channels, fit, candidates, profiles, white)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to them.
     presence = presence_of(fit, candidates, white)
     # What the network has not proposed is there only if it is likelier than not: hundreds of doubtful peaks of a
@@ -120,14 +120,15 @@ def recognise(
     candidates = candidates.those(kept)
     fit = _again(channels, fit, kept, candidates, 50)
     presence = presence_of(fit, candidates, white)
-    own = _own_edges(channels, fit)
+    own = _own_edges(channels, fit, candidates, white)
     return Recognised(fit, presence, agreed(own, candidates, white), evidence, candidates, own)
 
 
 def recognised_again(channels: Array, seen: Recognised) -> Recognised:
     """The same droplets in an image, (C, H, W), that differs a little from the one that they were recognised in."""
     fit = _again(channels, seen.fit, np.ones(len(seen.fit.x), bool), seen.candidates, 50)
-    white, own = pixel_noise(channels), _own_edges(channels, fit)
+    white = pixel_noise(channels)
+    own = _own_edges(channels, fit, seen.candidates, white)
     return seen._replace(
         fit=fit,
         presence=presence_of(fit, seen.candidates, white),
@@ -198,10 +199,10 @@ def _unsplit(channels: Array, fit: JointFit, candidates: Candidates, white: Arra
 
 
 def _focused(
-    channels: Array, fit: JointFit, candidates: Candidates, profiles: Sequence[str]
+    channels: Array, fit: JointFit, candidates: Candidates, profiles: Sequence[str], white: Array
 ) -> tuple[JointFit, Candidates]:
     """The fit with each droplet that is out of focus as one, and of the profile that is then the likeliest."""
-    if not _known_in(channels).all():
+    if not _tells_edges(channels, fit, candidates, white):
         return fit, candidates
     tried = [_with_each_once(channels, fit, candidates)]
     if tried[0][0] is fit and not edges_differ(fit).any():
@@ -217,11 +218,16 @@ def _focused(
     return tried[best]
 
 
-def _own_edges(channels: Array, fit: JointFit) -> JointFit:
-    """The fit with edges of the droplets' own, where they differ. Not with gaps in the image: an edge of one droplet is
-    fitted to what the others leave over, which is not known there.
+def _own_edges(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> JointFit:
+    """The fit with edges of the droplets' own, where they differ."""
+    return with_own_edges(fit) if _tells_edges(channels, fit, candidates, white) else fit
+
+
+def _tells_edges(channels: Array, fit: JointFit, candidates: Candidates, white: Array) -> bool:
+    """Whether what the fit leaves over says how soft each droplet's edge is: not where the model does not explain the
+    image, nor where there are gaps in it.
     """
-    return with_own_edges(fit) if _known_in(channels).all() else fit
+    return bool(_known_in(channels).all()) and _explains(fit, candidates, white)
 
 
 def _with_each_once(channels: Array, fit: JointFit, candidates: Candidates) -> tuple[JointFit, Candidates]:
