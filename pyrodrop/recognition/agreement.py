@@ -133,8 +133,9 @@ def leaves_only_noise(fit: JointFit) -> bool:
     correlations between pixels, which are read off far from droplets.
     """
     residual = fit.residuals.image.astype(np.float64)
+    known = (residual != 0).any(0)  # pixels that are not known have no residual
     away = np.abs(fit.residuals.reduced_chi_square - 1)
-    if fit.residuals.noise_correlation == 1 and (away < CLEAR * np.sqrt(2 / residual[0].size)).all():
+    if fit.residuals.noise_correlation == 1 and (away < CLEAR * np.sqrt(2 / max(known.sum(), 1))).all():
         return True
     about = np.zeros(residual.shape[1:], bool)
     for x, y, r in zip(fit.x, fit.y, _ABOUT * fit.half_radius, strict=True):
@@ -142,12 +143,13 @@ def leaves_only_noise(fit: JointFit) -> bool:
         part = about[top : max(int(y + r) + 1, 0), left : max(int(x + r) + 1, 0)]
         rows, columns = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
         part |= (columns - x) ** 2 + (rows - y) ** 2 <= r**2
-    if not 0 < about.sum() < about.size / 2:
+    about, far = about & known, ~about & known
+    if not 0 < about.sum() < far.sum():
         return False  # too little is left to hold droplets against
     squared = np.square(residual / fit.noise[:, None, None]).mean(0)
-    _, correlation = correlation_of(np.where(about, 0.0, residual))
+    _, correlation = correlation_of(np.where(far, residual, 0.0))
     chance = CLEAR * np.sqrt(2 * (1 + 2 * np.square(correlation).sum()) / about.sum())
-    return bool(squared[about].mean() < (1 + chance) * squared[~about].mean())
+    return bool(squared[about].mean() < (1 + chance) * squared[far].mean())
 
 
 def log_prior_odds(views: Views, weights: Array) -> Array:

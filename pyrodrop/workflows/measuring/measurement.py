@@ -271,11 +271,14 @@ class Measurement:
         return self.draws, self.channels
 
     def __repr__(self) -> str:
-        return in_two_lines(self)
+        return in_two_lines(self._facts(), len(self.warnings))
 
     def _repr_html_(self) -> str:
-        facts = facts_of(self)
-        return notebook_html("pyrodrop measurement", facts, self.channels[0].numpy(), self.table, self.warnings)
+        pixels = self.channels[0].numpy()
+        return notebook_html("pyrodrop measurement", self._facts(), pixels, self.table, self.warnings)
+
+    def _facts(self) -> dict[str, str]:
+        return facts_of(self.size, self.profile, self.pixel_size_um, self.count, self.sizes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as one file of plain tensors, which ``pyrodrop.load`` reads."""

