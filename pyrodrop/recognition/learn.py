@@ -56,7 +56,7 @@ _SHARES_TO_BEGIN, _ROUNDS_OF_SHARES = (0.5, 0.5), 2
 
 
 class Lesson(NamedTuple):
-    """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 4), if from a residual, (N, 3).
+    """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 3), if from a residual, (N, 3).
 
     proposed, correct: which were proposed, and which are droplets. views: what fit and network say of the proposed that
     are droplets, n of them. error: the joint fit's x, y and log radius less the truth, in units as those of views,

@@ -4,7 +4,8 @@ The joint fit adds droplets to a background. Where that slopes because the light
 too, by a h m g d with g the slope of the log of the background, d the place from the centre and m = 1; if droplets
 shine by themselves on a background that slopes, m = 0. The fit takes the slope for an error of the centre: with J its
 derivatives and t the picture of the slope for m = 1, by m (J^T J)^-1 J^T t. What all droplets leave over says what m
-is, which a priori is normal around a half with a standard deviation of a half.
+is, which a priori is normal around a half with a standard deviation of a half. This is of first order: where the light
+would change by more than a tenth within a radius r, |g| r > 1 / 10, what slopes is no light that falls on droplets.
 """
 
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.kernels.columns import columns_of_droplets
 
 _PRIOR_MEAN, _PRIOR_SD = 0.5, 0.5
+_FIRST_ORDER = 0.1
 
 
 class Drift(NamedTuple):
@@ -51,6 +53,8 @@ def drift_of(fit: JointFit) -> Drift:
         across = np.arange(view.window[1].start, view.window[1].stop) - fit.x[k]
         scale = (fit.amplitude[:, k] / fit.noise)[:, None, None] * view.pictures[0]
         by_row, by_column = (slope[:, rows[k], along[k], None, None] for slope in slopes)
+        if np.hypot(by_row, by_column).max() * fit.r[k] > _FIRST_ORDER:
+            continue
         sloped = (scale * (by_row * down + by_column * across)).ravel()
         answer = np.linalg.lstsq(matrix, sloped, rcond=None)[0]
         rest = sloped - matrix @ answer
