@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.detection.proposals import Proposals
+from pyrodrop.detection.proposals import Proposals, pixel_of
 from pyrodrop.models.prior_scales import PriorScales
 
 Array = NDArray[np.float64]
@@ -48,6 +48,17 @@ class Candidates(NamedTuple):
     def and_those(self, others: "Candidates") -> "Candidates":
         """These, and after them the others."""
         return Candidates(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
+
+    def reaching(self, known: NDArray[np.bool_]) -> "Candidates":
+        """Those whose circles reach where the image is known, (H, W). One whose centre does not lie there is no droplet
+        of what is looked at, but what is seen of it has to be explained.
+        """
+        if known.all():
+            return self
+        from scipy.ndimage import distance_transform_edt
+
+        column, row = pixel_of(self.x, self.y)
+        return self.those(distance_transform_edt(~known)[row, column] < self.radius)
 
 
 class OfWhole(NamedTuple):

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from pyrodrop.detection.network.weights import SHIPPED
-from pyrodrop.detection.proposals import pixel_of
 from pyrodrop.detection.propose import propose
 from pyrodrop.detection.residual_candidates import residual_peaks
 from pyrodrop.joint.descent import TOLERANCE
@@ -23,7 +22,7 @@ from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
 from pyrodrop.recognition.focus import doubles, likeliest_in_focus
 from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
-from pyrodrop.recognition.splits import needless, suspects, united
+from pyrodrop.recognition.splits import edges_of_droplets, needless, suspects, united
 from pyrodrop.recognition.succession import first_words, succeeded
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.pixel_noise import pixel_noise
@@ -88,7 +87,7 @@ def recognise(
     if candidates is None:
         image = prominent.astype(np.float32)
         proposals = propose(image, least_presence=LEAST_PROPOSED, weights=weights, device=device)
-        candidates = _reaching(Candidates.of_proposals(proposals), _known_in(channels))
+        candidates = Candidates.of_proposals(proposals).reaching(_known_in(channels))
     white = pixel_noise(channels)
     if scales is None:
         likely = candidates.radius[candidates.proposed >= LIKELY]
@@ -110,7 +109,9 @@ def recognise(
         if better != fit.profile:
             other = profile_named(better)
             again = fit_jointly(channels, fit.x, fit.y, fit.half_radius / other.half_share, profile=better, **rough)
-            fit, candidates = _completed(channels, again, candidates, white)
+            contest = (fit, candidates), _completed(channels, again, candidates, white)
+            # The one may do with fewer droplets than the other.
+            fit, candidates = max(contest, key=lambda each: each[0].evidence.log_evidence)
     fit, candidates = _focused(channels, fit, candidates, profiles, white)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to them.
     presence = presence_of(fit, candidates, white)
@@ -246,18 +247,6 @@ def _known_in(channels: Array) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(channels).all(0))
 
 
-def _reaching(candidates: Candidates, known: NDArray[np.bool_]) -> Candidates:
-    """Those whose circles reach where the image is known, (H, W). One whose centre does not lie there is no droplet of
-    what is looked at, but what is seen of it has to be explained.
-    """
-    if known.all():
-        return candidates
-    from scipy.ndimage import distance_transform_edt
-
-    column, row = pixel_of(candidates.x, candidates.y)
-    return candidates.those(distance_transform_edt(~known)[row, column] < candidates.radius)
-
-
 def _in_residual(fit: JointFit, known: NDArray[np.bool_]) -> Candidates:
     """Candidates in the residual where the image is known, (H, W), at the radii of the droplets; none where there is no
     droplet.
@@ -265,7 +254,9 @@ def _in_residual(fit: JointFit, known: NDArray[np.bool_]) -> Candidates:
     if not len(fit.x):
         return Candidates.of_residual(*(np.zeros(0),) * 3)
     peaks = residual_peaks(fit.residuals.image, fit.noise, fit.r, fit.profile, fit.shape, known)
-    return Candidates.of_residual(peaks.x, peaks.y, peaks.r * profile_named(fit.profile).half_share)
+    half = peaks.r * profile_named(fit.profile).half_share
+    new = ~edges_of_droplets(fit, peaks.x, peaks.y, half)
+    return Candidates.of_residual(peaks.x[new], peaks.y[new], half[new])
 
 
 def _with(

@@ -1,4 +1,6 @@
-"""Two fitted droplets that are one: decided by a fit without one of the two, and by what its residual gains.
+"""Two circles that are one droplet: decided by a fit without one of the two, and by what its residual gains.
+
+What stands out of a residual within a droplet and goes around its middle needs no such fit: it is an edge of it.
 
 The evidence of a droplet lets its neighbours adjust to first order only. Where two stand for one droplet, the one that
 stays would move to the middle and grow, which is further than that holds: each seems needed, and is not.
@@ -33,6 +35,16 @@ def suspects(fit: JointFit) -> NDArray[np.intp]:
         if not near[chosen].any():
             chosen.append(k)
     return np.array(chosen, np.intp)
+
+
+def edges_of_droplets(fit: JointFit, x: Array, y: Array, radius: Array) -> NDArray[np.bool_]:
+    """Which circles (n,) lie within a fitted droplet and around its centre: nested edges are of one droplet.
+
+    The network, which has seen droplets within droplets, has looked at the image before; what it does not propose and
+    the fit leaves over there is how the droplet looks.
+    """
+    apart = np.hypot(x[:, None] - fit.x, y[:, None] - fit.y)
+    return np.asarray(((apart < radius[:, None]) & (apart + radius[:, None] < fit.half_radius)).any(1))
 
 
 def united(fit: JointFit, taken: NDArray[np.intp]) -> JointFit:

@@ -130,3 +130,15 @@ def test_doubtful_peaks_of_a_residual_do_not_add_up_to_droplets() -> None:
     seen = recognise(pixels[None], pixels, ("gaussian", "disc"))
     assert seen.presence.sum() < 1
     assert (seen.presence[seen.candidates.proposed == 0] >= 0.5).all()
+
+
+@pytest.mark.parametrize("radius", [22.0, 40.0])
+def test_a_lone_ring_is_one_droplet(radius: float) -> None:
+    """Two discs, one taken away from the other, draw it as well as one with a rim does."""
+    row, column = np.mgrid[:128, :128]
+    distance = np.hypot(column - 63.3, row - 64.6)
+    pixels = 0.7 - 0.45 * np.exp(-(((distance - radius) / 1.6) ** 2) / 2)
+    pixels = pixels + 0.01 * np.random.default_rng(2).standard_normal(pixels.shape)
+    found = likely(recognise(pixels[None], pixels, ALL))
+    assert len(found) == 1
+    assert found[0, :2] == pytest.approx([63.3, 64.6], abs=0.2)

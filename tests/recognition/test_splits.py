@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
-from pyrodrop.recognition.splits import needless, suspects, united
+from pyrodrop.recognition.splits import edges_of_droplets, needless, suspects, united
 
 NOISE = 0.02
 
@@ -61,3 +61,17 @@ def test_the_united_droplet_adds_as_much_to_the_image_as_the_two_and_lies_betwee
     assert float(one.amplitude[0, k] * one.r[k] ** 2) == pytest.approx(float(content))
     assert min(before.x) <= one.x[k] <= max(before.x)
     assert one.r[k] == max(before.r)
+
+
+def test_what_goes_around_the_middle_of_a_droplet_within_it_is_an_edge_of_it() -> None:
+    before = fitted(picture([(40.0, 30.0, 9.0, 0.4)]), [(40.0, 30.0, 9.0)])
+    half = float(before.half_radius[0])
+    circles = {
+        (40.5, 30.0, 0.8 * half): True,  # the other side of a ring
+        (40.0 + half / 2, 30.0, 0.3 * half): False,  # a droplet in front of it
+        (40.5, 30.0, 1.1 * half): False,  # one that it lies in
+        (70.0, 10.0, 3.0): False,
+    }
+    x, y, r = np.array(list(circles)).T
+    assert edges_of_droplets(before, x, y, r).tolist() == list(circles.values())
+    assert not edges_of_droplets(before.with_droplets(*np.zeros((3, 0)), np.zeros((1, 0))), x, y, r).any()
