@@ -3,7 +3,7 @@
     python benchmarks/sums.py [--droplets 300] [--size 512]
 
 Fits one image of discs from the truth moved by a third of a pixel: with the sums and derivatives that Numba compiles,
-with those of torch (``joint.sums.entries``, ``columns_by_torch``), and with torch's of one kind and others compiled.
+with those of torch (``joint.sums.by_torch``), and with torch's of one kind and others compiled.
 On one thread, in processor seconds, each after a first fit that is not timed. Says whether all end at the same place.
 Target: a compiled sum stays where it makes the whole at least twice as fast. Writes results/sums.json.
 """
@@ -12,23 +12,21 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
 from machine import describe_machine, machine_lines
 
 import pyrodrop
-from pyrodrop.joint import factor, local_descent, normal_equations, posterior
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
-from pyrodrop.joint.sums import entries, windows
-from pyrodrop.rendering.kernels.columns import Columns
+from pyrodrop.joint.pixels import Pixels
+from pyrodrop.joint.sums.by_torch import ByTorch
+from pyrodrop.joint.sums.compiled import COMPILED
+from pyrodrop.joint.sums.engine import Grid
+from pyrodrop.rendering.kernels.columns import Columns, Room
 from pyrodrop.rendering.kernels.columns_torch import TorchColumns
-from pyrodrop.rendering.profiles import profile_named
 
 HERE = Path(__file__).resolve().parent
 TARGET = 2.0
@@ -36,57 +34,64 @@ TARGET = 2.0
 
 SUMS = (
     "paint",
-    "paint_shared",
+    "painted_shared",
     "project",
-    "meetings",
     "gram",
-    "with_background",
+    "on_splines",
     "lost_at",
     "change_in",
     "copy_boxes",
     "inflation",
+    "correlation",
 )
-DERIVATIVES = "derivatives"
+DERIVATIVES = "columns"
+TORCH = ByTorch(torch.device("cpu"))
 
 
-class ByTorch:
-    """The door of the sums, with the twins of some of the compiled ones: tensors that share memory with the arrays."""
+class Mixed:
+    """The engine of the CPU with some sums by torch, on tensors that share memory with the arrays."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, names: Sequence[str], size: tuple[int, int]) -> None:
+        self._names, self._size = names, size
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._names:
-            return getattr(windows, name)
-        twin = getattr(entries, name)
+            return getattr(COMPILED, name)
+        twin, size = getattr(TORCH, name), self._size
+        if name == DERIVATIVES:
+            return lambda *arguments: _columns(twin(*arguments))
 
         def call(*arguments: Any) -> Any:
-            made = twin(*map(_tensors, arguments))
+            made = twin(*(_tensors(each, size) for each in arguments))
             return made.numpy() if isinstance(made, torch.Tensor) else made
 
         return call
 
 
-def _tensors(of: Any) -> Any:
-    if isinstance(of, np.ndarray):
-        return torch.from_numpy(of)
+def _columns(made: TorchColumns) -> Columns:
+    room = Room(0, 2 * len(made.kept))
+    room.add(made.kept.numpy())
+    return Columns(room, made.box, made.before, made.number)
+
+
+def _tensors(of: Any, size: tuple[int, int]) -> Any:
+    """What the engine of torch takes in the place of arrays: images and droplets' pictures."""
     if isinstance(of, Columns):
-        return TorchColumns(*map(_tensors, of))
-    return entries.Splines(*map(_tensors, of)) if isinstance(of, tuple) else of
+        return TorchColumns(torch.from_numpy(of.kept), of.box, of.before, of.number)
+    if isinstance(of, Grid):
+        fours = [four._replace(weights=torch.tensor(four.weights), first=torch.tensor(four.first)) for four in of[2:]]
+        return Grid(torch.tensor(of.down), torch.tensor(of.along), *fours)
+    is_image = isinstance(of, np.ndarray) and of.dtype == np.float64 and of.shape[-2:] == size
+    return torch.from_numpy(of) if is_image else of
 
 
 def timed(image: Any, places: Any, by_torch: Sequence[str]) -> tuple[float, JointFit]:
     """Processor seconds of a fit with these sums by torch, and what came out; the second of two."""
-    disc = profile_named("disc")
-    drawn = replace(disc, compiled=None) if DERIVATIVES in by_torch else disc
-    with ExitStack() as stack:
-        for module in (factor, local_descent, normal_equations, posterior):
-            stack.enter_context(mock.patch.object(module, "compiled", return_value=ByTorch(by_torch)))
-        stack.enter_context(mock.patch.object(normal_equations.Problem, "drawn", property(lambda _: drawn)))
-        for _ in range(2):
-            began = time.process_time()
-            fit = fit_jointly(image, *places, profile="disc")
-            seconds = time.process_time() - began
+    pixels = Pixels(np.asarray(image)[None], Mixed(by_torch, image.shape) if by_torch else COMPILED)
+    for _ in range(2):
+        began = time.process_time()
+        fit = fit_jointly(pixels, *places, profile="disc")
+        seconds = time.process_time() - began
     return seconds, fit
 
 

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.joint.factor import step
-from pyrodrop.joint.gaps import columns_of, known_pixels
 from pyrodrop.joint.local_descent import WORSE, LocalStart, damped, descend_locally, lost_at
-from pyrodrop.joint.normal_equations import Equations, energy, equations_of, paint, residual_of
+from pyrodrop.joint.normal_equations import Equations, columns_of, energy, equations_of, residual_of, squares
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
+from pyrodrop.joint.sums.engine import Image, Pictures
 from pyrodrop.joint.trust_region import bounds_of, start_within
-from pyrodrop.rendering.kernels.columns import Columns
 
 # Droplets that are fewer than this share of all go on by themselves.
 _FEW = 0.5
@@ -32,8 +31,8 @@ class Descent(NamedTuple):
     """
 
     state: State
-    columns: Columns
-    residual: Array
+    columns: Pictures
+    residual: Image
     noise: Array
     equations: Equations
     losses: Array
@@ -50,7 +49,7 @@ def initial_state(
 
     A droplet that the image's border cuts may have its centre beyond it, by ``BEYOND`` radii.
     """
-    count = len(problem.channels)
+    count = problem.pixels.count
     a = np.zeros((count, len(x)))
     if amplitude is not None and len(x):
         a = np.array(amplitude, dtype=np.float64).reshape(-1, len(x))
@@ -81,16 +80,16 @@ def descend(
     """
     n, shapes = len(state.x), problem.drawn.size
     bounds = bounds_of(problem, origin)
-    freedom = max(known_pixels(problem) - n * (1 + 3 / len(problem.channels)) - problem.n_shared, 1.0)
+    freedom = max(problem.pixels.known_number - n * (1 + 3 / problem.pixels.count) - problem.n_shared, 1.0)
 
-    def read(residual: Array) -> Array:
-        return np.maximum(np.sqrt(np.square(residual).sum((1, 2)) / freedom), problem.least_noise)
+    def read(residual: Image) -> Array:
+        return np.maximum(np.sqrt(squares(problem, residual) / freedom), problem.least_noise)
 
     # The image is linear in heights and background: with the centres held, one solution finds them, and one more for
     # the noise as it is then read.
     columns = columns_of(problem, state)
     residual = residual_of(problem, state, columns)
-    held = np.zeros((n, 3 + len(problem.channels)), bool)
+    held = np.zeros((n, 3 + problem.pixels.count), bool)
     for _ in range(solutions):
         noise = read(residual)
         equations = equations_of(problem, state, columns, residual, noise)
@@ -133,7 +132,7 @@ def descend(
             if steady > 1e8:
                 break
         else:
-            damping = damped(damping, own, -lost_at(state, residual, trial.residual, noise), worse)
+            damping = damped(damping, own, -lost_at(problem, state, residual, trial.residual, noise), worse)
             state, columns, residual = trial.state, trial.columns, trial.residual
             converged = near and steady <= 1e-2
             steady = steady / 10 if steady > 1e-7 else 0.0
@@ -156,8 +155,8 @@ class _Trial(NamedTuple):
     """A state that a step would lead to, and what is computed there; the energy for the noise before the step."""
 
     state: State
-    columns: Columns
-    residual: Array
+    columns: Pictures
+    residual: Image
     energy: float
 
     @classmethod
@@ -167,7 +166,7 @@ class _Trial(NamedTuple):
         return cls(state, columns, residual, energy(problem, state, residual, noise))
 
     def without_the_worse(
-        self, problem: Problem, before: State, residual: Array, noise: Array
+        self, problem: Problem, before: State, residual: Image, noise: Array
     ) -> tuple["_Trial", NDArray[np.bool_]]:
         """The likelier of this and of the same without the droplets that it is clearly worse for, and which these are.
 
@@ -175,7 +174,7 @@ class _Trial(NamedTuple):
         """
         made, worse = self, np.zeros(len(self.state.x), bool)
         for _ in range(_ROUNDS):
-            more = (lost_at(before, residual, made.residual, noise) > WORSE) & ~worse
+            more = (lost_at(problem, before, residual, made.residual, noise) > WORSE) & ~worse
             if not more.any():
                 break
             worse |= more
@@ -185,8 +184,9 @@ class _Trial(NamedTuple):
     def _without(self, problem: Problem, before: State, some: NDArray[np.intp], noise: Array) -> "_Trial":
         """The same, but some of the droplets as they were before the step."""
         gone, back = self.state.those(some), replace(before.those(some), shape=self.state.shape, bg=self.state.bg)
-        columns, residual = columns_of(problem, back), self.residual.copy()
-        paint(self.columns.those(some), gone.amplitude, residual)
-        paint(columns, -back.amplitude, residual)
+        engine, columns = problem.pixels.engine, columns_of(problem, back)
+        residual = engine.copy(self.residual)
+        engine.paint(self.columns.those(some), gone.amplitude, residual)
+        engine.paint(columns, -back.amplitude, residual)
         state = self.state.with_those(some, back)
         return _Trial(state, self.columns.replaced(some, columns), residual, energy(problem, state, residual, noise))

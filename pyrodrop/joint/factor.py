@@ -16,7 +16,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from pyrodrop.joint.normal_equations import Equations, compiled
+from pyrodrop.joint.normal_equations import Equations
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.sparse_solver import factorised
 
@@ -65,10 +65,12 @@ class Factor:
         blocks = np.zeros((n, self.width, self.width))
         if n == 0:
             return blocks
+        from pyrodrop.joint.sums.windows import selected_inverse  # importing Numba is left to who needs it
+
         strict = scipy.sparse.tril(self._lower, -1, format="csc")
         diagonal = np.zeros(len(self.scale))
         start, row = strict.indptr.astype(np.int64), strict.indices.astype(np.int64)
-        below = compiled().selected_inverse(start, row, strict.data, self._pivots, diagonal)
+        below = selected_inverse(start, row, strict.data, self._pivots, diagonal)
         # Permuted place p holds unknown order[p]; keep the entries within one droplet.
         order = np.argsort(self.droplets.perm_c)
         column = order[np.repeat(np.arange(len(order)), np.diff(start))]

@@ -10,17 +10,15 @@ from scipy.special import expit
 
 from pyrodrop.joint.descent import TOLERANCE, Descent, descend, initial_state
 from pyrodrop.joint.factor import factor
-from pyrodrop.joint.gaps import columns_of, evidence_of_known, known_pixels, problem_of, seen_channels
 from pyrodrop.joint.half_slopes import half_slopes
-from pyrodrop.joint.normal_equations import residual_of
+from pyrodrop.joint.normal_equations import columns_of, residual_of, squares
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.posterior import Evidence, Posterior, evidence_of, inflation_of, log_bayes_of
 from pyrodrop.joint.priors import Array, Priors
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.trust_region import start_within
 from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import profile_named
-from pyrodrop.rendering.block_noise import block_noise
-from pyrodrop.rendering.pixel_noise import pixel_noise
 
 
 class Residuals(NamedTuple):
@@ -67,6 +65,7 @@ class JointFit:
         evidence: by how much the image needs each droplet, and the profile.
         residuals: what is not explained.
         convergence: how the fit went.
+        known: pixels that are known, (H, W); None for all.
         edges: width of each droplet's own edge in px, (N,), where they differ (``one_by_one``), else None.
     """
 
@@ -80,6 +79,7 @@ class JointFit:
     evidence: Evidence
     residuals: Residuals
     convergence: Convergence
+    known: NDArray[np.bool_] | None = None
     edges: Array | None = None
 
     @property
@@ -161,7 +161,7 @@ class JointFit:
 
 
 def fit_jointly(
-    channels: ArrayLike,
+    channels: ArrayLike | Pixels,
     x: ArrayLike,
     y: ArrayLike,
     r: ArrayLike,
@@ -176,7 +176,8 @@ def fit_jointly(
     """Fit droplets found in an image jointly, by Gauss-Newton steps in a trust region, and find their posterior.
 
     Args:
-        channels: the image, shape (C, H, W) or (H, W); pixels that are NaN are not known, and count for nothing.
+        channels: the image, shape (C, H, W) or (H, W); pixels that are NaN are not known, and count for nothing. Or
+            its ``Pixels``, whose sums are done where these are: on the CPU or any other device.
         x, y: initial centres in px, shape (N,); N may be 0. Droplets go only so far from where they begin.
         r: initial radii in px, of this profile (see ``Profile.half_share``), positive, shape (N,).
         amplitude: initial heights, shape (C, N) or (N,); None finds them first, the image being linear in them.
@@ -192,20 +193,19 @@ def fit_jointly(
     Raises:
         ValueError: arguments that do not go together, are not finite, or an unknown profile.
     """
-    image = np.ascontiguousarray(np.asarray(channels, dtype=np.float64))
-    image = image[None] if image.ndim == 2 else image
+    pixels = Pixels.of(channels)
     places = [np.array(v, dtype=np.float64) for v in (x, y, r)]
     profile = profile_named(profile).name
-    _check(image, places)
+    _check(places)
     if scales is None:
-        scales = image_scales(image, float(np.median(places[2])) if len(places[2]) else 8.0)
-    problem = problem_of(image, profile, scales)
+        scales = image_scales(pixels.channels, float(np.median(places[2])) if len(places[2]) else 8.0)
+    problem = Problem(pixels, profile, scales)
     state = initial_state(problem, places[0], places[1], places[2], amplitude, shape)
     return _described(problem, descend(problem, state, max_steps, state, tolerance))
 
 
 def refit_jointly(
-    channels: Array,
+    channels: ArrayLike | Pixels,
     fit: JointFit,
     kept: NDArray[np.bool_],
     more: tuple[Array, Array, Array],
@@ -217,16 +217,16 @@ def refit_jointly(
     """Fit some of a fit's droplets again, and others after them, from where that fit ended: few steps are needed.
 
     Args:
-        channels: the image, shape (C, H, W), as for ``fit_jointly``; that of the fit, or one that differs a little.
+        channels: the image as for ``fit_jointly``; that of the fit, or one that differs a little.
         fit: the last fit, of N droplets.
         kept: which of them are fitted again, (N,).
         more: x, y and r of those that come to them, (M,) each.
         origin: x, y and r that all were found with, (kept + M,) each, from which they may go only so far.
         max_steps, tolerance: as for ``fit_jointly``.
     """
-    problem = problem_of(np.ascontiguousarray(channels, dtype=np.float64), fit.profile, fit.scales)
+    problem = Problem(Pixels.of(channels), fit.profile, fit.scales)
     old, (x, y, r) = fit.state.those(kept), start_within(problem, *more)
-    height = np.zeros((len(problem.channels), len(x)))
+    height = np.zeros((problem.pixels.count, len(x)))
     state = replace(
         old,
         x=np.concatenate([old.x, x]),
@@ -240,8 +240,8 @@ def refit_jointly(
 
 def residual_everywhere(fit: JointFit, channels: Array) -> Array:
     """Channels (C, H, W) less the image of a fit, also where they were not known to it."""
-    problem = Problem(channels, fit.profile, fit.scales)
-    return residual_of(problem, fit.state, columns_of(problem, fit.state))
+    problem = Problem(Pixels.of(channels), fit.profile, fit.scales)
+    return np.asarray(residual_of(problem, fit.state, columns_of(problem, fit.state)))
 
 
 def _described(problem: Problem, mode: Descent) -> JointFit:
@@ -249,15 +249,15 @@ def _described(problem: Problem, mode: Descent) -> JointFit:
     state, residual, noise, profile = mode.state, mode.residual, mode.noise, problem.drawn
     factored = factor(mode.equations)
     covariance = factored.marginals()
-    seen, known = seen_channels(problem), known_pixels(problem)
-    inflation = inflation_of(state, mode.columns, residual, noise, seen - residual)
+    pixels, engine = problem.pixels, problem.pixels.engine
+    inflation = inflation_of(pixels, state, mode.columns, residual, noise)
     # Of a logarithm, the deviation is a share of the number.
     units = np.where(profile.log, profile.constrained(state.shape), 1.0)
     shape_sd = np.sqrt(np.diag(factored.shared_covariance())[: profile.size]) * units
-    white = pixel_noise(seen)
+    white = pixels.white_noise
     white_share = np.full(len(state.x), min(float(np.square(white / noise).mean()), 1.0))
     # The noise of a JPEG's blocks is white to no droplet: pixels of a block are off together, as the residual shows.
-    of_blocks = float(np.square(np.minimum(block_noise(seen) / white, 1.0)).mean())
+    of_blocks = float(np.square(np.minimum(pixels.block_noise / white, 1.0)).mean())
     white_share = white_share * (1 + of_blocks * (inflation.correlation[:, 3:].mean(1) - 1))
     log_bayes, gain = log_bayes_of(problem, state, covariance, inflation)
     inflated = covariance * inflation.factor[:, :, None] * inflation.factor[:, None, :]
@@ -273,25 +273,22 @@ def _described(problem: Problem, mode: Descent) -> JointFit:
         priors=problem.priors,
         state=state,
         noise=noise,
-        background=Problem.background(problem, state.bg).astype(np.float32),
+        background=engine.array(problem.background(state.bg)).astype(np.float32),
         posterior=Posterior(inflated, inflation.factor, shape_sd, factored),
-        evidence=evidence_of_known(problem, evidence, noise),
+        evidence=evidence,
         residuals=Residuals(
-            residual.astype(np.float32),
+            engine.array(residual).astype(np.float32),
             inflation.misfit,
-            np.square(residual).sum((1, 2)) / known / white**2,
+            squares(problem, residual) / pixels.known_number / white**2,
             inflation.noise_correlation,
         ),
         convergence=Convergence(mode.losses, mode.steps, mode.converged, np.asarray(mode.held[:, :3].any(1))),
+        known=None if pixels.all_known else pixels.known,
     )
 
 
-def _check(image: Array, places: list[Array]) -> None:
+def _check(places: list[Array]) -> None:
     """A ValueError for the first argument of ``fit_jointly`` that does not fit."""
-    if image.ndim != 3 or min(image.shape) < 1:
-        raise ValueError(f"channels have shape {image.shape}: give (C, H, W) or (H, W).")
-    if np.isinf(image).any() or np.isnan(image).all():
-        raise ValueError("channels are not finite: infinite somewhere, or nothing but NaN; mask or mend them first.")
     if any(v.ndim != 1 or len(v) != len(places[0]) for v in places):
         raise ValueError(f"x, y and r have shapes {', '.join(str(v.shape) for v in places)}: give (N,) each.")
     if not all(np.isfinite(v).all() for v in places) or (places[2] <= 0).any():

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from pyrodrop.joint.factor import step
-from pyrodrop.joint.gaps import columns_of
-from pyrodrop.joint.normal_equations import compiled, equations_of_droplets, paint
+from pyrodrop.joint.normal_equations import columns_of, equations_of_droplets, meetings
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
+from pyrodrop.joint.sums.engine import Engine, Image, Pictures
 from pyrodrop.joint.trust_region import Bounds
-from pyrodrop.rendering.kernels.columns import Columns
 
 # A droplet is clearly worse off after a step if its pixels have lost so much log density.
 WORSE = 0.05
@@ -35,7 +34,7 @@ class LocalStart(NamedTuple):
     """Where the droplets are: the state of all, and the residual (C, H, W) and noise (C,) of the image there."""
 
     state: State
-    residual: Array
+    residual: Image
     noise: Array
 
 
@@ -43,7 +42,7 @@ class LocalEnd(NamedTuple):
     """Where they went: the state of all, the residual there, and the damping that each has come to, (N,)."""
 
     state: State
-    residual: Array
+    residual: Image
     damping: Array
 
 
@@ -60,11 +59,10 @@ def descend_locally(
         damping: of each of all, (N,).
         tolerance: gain in log density of a droplet by the quadratic below which it has converged.
     """
-    state, noise, loops = start.state, start.noise, compiled()
-    residual, trial = start.residual.copy(), start.residual.copy()
-    seen, damping = np.zeros(residual.shape[1:], np.int64), damping.copy()
+    state, noise, engine = start.state, start.noise, problem.pixels.engine
+    residual, trial, damping = engine.copy(start.residual), engine.copy(start.residual), damping.copy()
     own, columns = state.those(some), columns_of(problem, state.those(some))
-    for turn in range(1, _STEPS + 1):
+    for _ in range(_STEPS):
         equations = equations_of_droplets(problem, own, columns, residual, noise)
         its = bounds.those(some)
         try:
@@ -76,26 +74,25 @@ def descend_locally(
         made = its.within(own, by, np.zeros(len(own.shape) + own.bg.size))
         made_columns = columns_of(problem, made)
         both = _around(columns.box, made_columns.box)
-        paint(columns, own.amplitude, trial)
-        paint(made_columns, -made.amplitude, trial)
+        engine.paint(columns, own.amplitude, trial)
+        engine.paint(made_columns, -made.amplitude, trial)
         bad = np.zeros(len(some), bool)
         for _ in range(_ROUNDS):
-            more = (lost_at(own, residual, trial, noise) > WORSE) & ~bad
+            more = (lost_at(problem, own, residual, trial, noise) > WORSE) & ~bad
             if not more.any():
                 break
             bad |= more
-            _put_back(trial, np.flatnonzero(more), own, columns, made, made_columns)
+            _put_back(engine, trial, np.flatnonzero(more), own, columns, made, made_columns)
         # Whether each group of droplets that meet has become likelier on the whole.
-        number, group = _groups(both)
-        change = np.zeros(number)
-        loops.change_in(both, group, residual, trial, 0.5 * noise**-2.0, seen, turn, change)
+        group = _groups(both)
+        change = engine.change_in(both, group, residual, trial, 0.5 * noise**-2.0)
         priors = _prior_energy(problem, made) - _prior_energy(problem, own)
-        change += np.bincount(group, np.where(bad, 0.0, priors), number)
+        change += np.bincount(group, np.where(bad, 0.0, priors), len(change))
         stays = (change > 0)[group] & ~bad
-        _put_back(trial, np.flatnonzero(stays), own, columns, made, made_columns)
+        _put_back(engine, trial, np.flatnonzero(stays), own, columns, made, made_columns)
         bad |= stays
-        damping[some] = damped(damping[some], gains, -lost_at(own, residual, trial, noise), bad)
-        loops.copy_boxes(both, trial, residual)
+        damping[some] = damped(damping[some], gains, -lost_at(problem, own, residual, trial, noise), bad)
+        engine.copy_boxes(both, trial, residual)
         own = made.with_those(np.flatnonzero(bad), own.those(np.flatnonzero(bad)))
         state = state.with_those(some, own)
         goes_on = ((gains >= tolerance) | bad) & (damping[some] < _STUCK)
@@ -106,11 +103,9 @@ def descend_locally(
     return LocalEnd(state, residual, damping)
 
 
-def lost_at(state: State, before: Array, after: Array, noise: Array) -> Array:
+def lost_at(problem: Problem, state: State, before: Image, after: Image, noise: Array) -> Array:
     """Log density that the pixels in each droplet's square, 2 r a side, lose by a step, (N,)."""
-    lost = np.zeros(len(state.x))
-    compiled().lost_at(state.x, state.y, np.exp(state.log_r), before, after, 0.5 * noise**-2.0, lost)
-    return lost
+    return problem.pixels.engine.lost_at(state.places, before, after, 0.5 * noise**-2.0)
 
 
 def damped(damping: Array, promised: Array, gained: Array, bad: NDArray[np.bool_]) -> Array:
@@ -125,12 +120,18 @@ def damped(damping: Array, promised: Array, gained: Array, bad: NDArray[np.bool_
 
 
 def _put_back(
-    residual: Array, some: NDArray[np.intp], old: State, old_columns: Columns, new: State, new_columns: Columns
+    engine: Engine,
+    residual: Image,
+    some: NDArray[np.intp],
+    old: State,
+    old_columns: Pictures,
+    new: State,
+    new_columns: Pictures,
 ) -> None:
     """Paint some of the droplets where they were, in place of where they went."""
     if len(some):
-        paint(new_columns.those(some), new.amplitude[:, some], residual)
-        paint(old_columns.those(some), -old.amplitude[:, some], residual)
+        engine.paint(new_columns.those(some), new.amplitude[:, some], residual)
+        engine.paint(old_columns.those(some), -old.amplitude[:, some], residual)
 
 
 def _prior_energy(problem: Problem, state: State) -> Array:
@@ -147,9 +148,8 @@ def _around(box: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int6
     return np.concatenate([low, np.maximum(box[:, :2] + box[:, 2:], other[:, :2] + other[:, 2:]) - low], 1)
 
 
-def _groups(box: NDArray[np.int64]) -> tuple[int, NDArray[np.int32]]:
-    """How many groups there are of boxes that meet, directly or by others, and each one's number."""
-    pairs = compiled().meetings(box)
+def _groups(box: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Number of the group that each box is of: of those that meet, directly or by others."""
+    pairs = meetings(box)
     links = scipy.sparse.coo_matrix((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(len(box), len(box)))
-    number, group = connected_components(links, directed=False)
-    return int(number), group
+    return np.asarray(connected_components(links, directed=False)[1])

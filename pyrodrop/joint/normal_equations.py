@@ -6,14 +6,13 @@ background's control points. Their precision is J^T J / sigma^2 plus that of the
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
-from pyrodrop.rendering.kernels.columns import Columns, columns_of_droplets
+from pyrodrop.joint.sums.engine import Image, Pictures
 
 LINEAR = 3  # the first of a droplet's unknowns in which the image is linear
 
@@ -40,74 +39,64 @@ class Equations:
     shared_gradient: Array
 
 
-def compiled() -> Any:
-    """The compiled sums; importing Numba is left to who needs it."""
-    from pyrodrop.joint.sums import windows
-
-    return windows
-
-
-def columns_of(problem: Problem, state: State) -> Columns:
-    """All droplets' heights and derivatives."""
-    profile, (height, width) = problem.drawn, problem.channels.shape[1:]
-    shape, r = profile.constrained(state.shape), np.exp(state.log_r)
-    return columns_of_droplets(profile, state.x, state.y, r, shape, (height, width), profile.left_out)
+def columns_of(problem: Problem, state: State) -> Pictures:
+    """All droplets' heights and derivatives, zero in pixels that are not known."""
+    pixels, shape = problem.pixels, problem.drawn.constrained(state.shape)
+    return pixels.engine.columns(problem.drawn, state.places, shape, pixels.size, pixels.weight)
 
 
-def residual_of(problem: Problem, state: State, columns: Columns) -> Array:
-    """Channels less the image of the state, shape (C, H, W)."""
-    image = problem.background(state.bg)
-    paint(columns, state.amplitude, image)
-    return np.asarray(problem.channels - image)
+def residual_of(problem: Problem, state: State, columns: Pictures) -> Image:
+    """Channels less the image of the state, shape (C, H, W), zero in pixels that are not known."""
+    pixels, image = problem.pixels, problem.background(state.bg)
+    pixels.engine.paint(columns, state.amplitude, image)
+    residual = pixels.image - image
+    return residual if pixels.weight is None else residual * pixels.weight
 
 
-def paint(columns: Columns, amplitude: Array, image: Array) -> None:
-    """Add the droplets times amplitude, (C, N), to the image, (C, H, W)."""
-    compiled().paint(columns, np.ascontiguousarray(amplitude), image)
+def squares(problem: Problem, residual: Image) -> Array:
+    """Sum of the squared residual of each channel, (C,)."""
+    return problem.pixels.engine.array((residual * residual).sum((1, 2)))
 
 
-def energy(problem: Problem, state: State, residual: Array, noise: Array) -> float:
+def energy(problem: Problem, state: State, residual: Image, noise: Array) -> float:
     """Negative log density of the model at the state and the noise (C,), but for constants of the priors."""
-    pixels, priors = problem.channels[0].size, problem.priors
-    total = (np.square(residual).sum((1, 2)) / (2 * noise**2)).sum() + pixels * np.log(noise).sum()
+    number, priors = problem.pixels.known_number, problem.priors
+    total = (squares(problem, residual) / (2 * noise**2)).sum() + number * np.log(noise).sum()
     total += priors.log_noise.energy(np.log(noise)) + priors.log_r.energy(state.log_r)
     total += priors.amplitude.energy(state.amplitude.T) + priors.bg.energy(state.bg) + priors.shape.energy(state.shape)
     return float(total)
 
 
-def equations_of(problem: Problem, state: State, columns: Columns, residual: Array, noise: Array) -> Equations:
+def equations_of(problem: Problem, state: State, columns: Pictures, residual: Image, noise: Array) -> Equations:
     """Precision and gradient of the model at the state, by Gauss and Newton, for the noise (C,)."""
     alone = equations_of_droplets(problem, state, columns, residual, noise)
-    loops, priors = compiled(), problem.priors
-    channels, n = problem.channels.shape[0], len(state.x)
+    engine, grid, priors = problem.pixels.engine, problem.grid, problem.priors
+    channels, n = problem.pixels.count, len(state.x)
     shapes, points = len(state.shape), problem.points
     weight, a = noise**-2.0, state.amplitude
 
     coupling = np.zeros((n, LINEAR + channels, problem.n_shared))
     shared = np.zeros((problem.n_shared, problem.n_shared))
     shared_gradient = np.zeros(problem.n_shared)
-    splines = np.zeros((n, LINEAR + 1, points))
-    loops.with_background(columns, _four(problem.down), _four(problem.along), splines)
+    splines = engine.on_splines(columns, grid, LINEAR + 1)
+    shared_gradient[shapes:] = -(weight[:, None] * engine.array(grid.products(residual))).ravel()
     for c in range(channels):
         here = slice(shapes + c * points, shapes + (c + 1) * points)
         coupling[:, :3, here] = (weight[c] * a[c])[:, None, None] * splines[:, 1:]
         coupling[:, 3 + c, here] = weight[c] * splines[:, 0]
         shared[here, here] = weight[c] * problem.background_gram
-        shared_gradient[here] = -weight[c] * (problem.down.T @ residual[c] @ problem.along).ravel()
         if not shapes:
             continue
         # The image's derivatives by what shapes all droplets: their products are those of all pairs that meet.
-        by_shape = np.zeros((shapes, *residual.shape[1:]))
-        loops.paint_shared(columns, a[c], by_shape)
-        products = np.empty((n, shapes, LINEAR + 1))
-        loops.project(columns, by_shape, products)
+        by_shape = engine.painted_shared(columns, a[c], problem.pixels.size)
+        products = engine.project(columns, by_shape, LINEAR + 1)
         coupling[:, :3, :shapes] += np.einsum("n,nsp->nps", weight[c] * a[c], products[..., 1:])
         coupling[:, 3 + c, :shapes] = weight[c] * products[..., 0]
         flat = by_shape.reshape(shapes, -1)
-        shared[:shapes, :shapes] += weight[c] * (flat @ flat.T)
-        shared[:shapes, here] = weight[c] * (problem.down.T @ by_shape @ problem.along).reshape(shapes, points)
+        shared[:shapes, :shapes] += weight[c] * engine.array(flat @ flat.T)
+        shared[:shapes, here] = weight[c] * engine.array(grid.products(by_shape))
         shared[here, :shapes] = shared[:shapes, here].T
-        shared_gradient[:shapes] -= weight[c] * (flat @ residual[c].ravel())
+        shared_gradient[:shapes] -= weight[c] * engine.array(flat @ residual[c].reshape(-1))
     shared_gradient[:shapes] += priors.shape.slope(state.shape)
     shared_gradient[shapes:] += priors.bg.slope(state.bg).ravel()
     shared_prior = priors.shared_precision
@@ -115,25 +104,27 @@ def equations_of(problem: Problem, state: State, columns: Columns, residual: Arr
     return replace(alone, coupling=coupling, shared=shared, shared_prior=shared_prior, shared_gradient=shared_gradient)
 
 
-def equations_of_droplets(problem: Problem, state: State, columns: Columns, residual: Array, noise: Array) -> Equations:
+def equations_of_droplets(
+    problem: Problem, state: State, columns: Pictures, residual: Image, noise: Array
+) -> Equations:
     """The same with all that the droplets share held, so that nothing is shared; of all droplets, or of some of them
     while the others stay.
     """
-    loops, priors = compiled(), problem.priors
-    channels, n = problem.channels.shape[0], len(state.x)
+    engine, priors = problem.pixels.engine, problem.priors
+    channels, n = problem.pixels.count, len(state.x)
     weight, a = noise**-2.0, state.amplitude
-    pairs = loops.meetings(columns.box)
-    products = np.empty((len(pairs), LINEAR + 1, LINEAR + 1))
-    if problem.drawn.gaussian:
+    pairs = meetings(columns.box)
+    if problem.drawn.gaussian and problem.pixels.all_known:  # a window with gaps is no product of a row and a column
         from pyrodrop.joint.sums.separable import gram_of_gaussians
 
         r = np.exp(state.log_r)
         ends = problem.drawn.support(r, np.zeros(0), problem.drawn.left_out)
+        products = np.empty((len(pairs), LINEAR + 1, LINEAR + 1))
         gram_of_gaussians(state.x, state.y, r, columns.box, pairs, products)
         apart = np.hypot(np.diff(state.x[pairs], axis=1), np.diff(state.y[pairs], axis=1))[:, 0]
         products[apart > ends[pairs].sum(1)] = 0.0
     else:
-        loops.gram(columns, pairs, products)
+        products = engine.gram(columns, pairs, LINEAR + 1)
     # Windows that only touch at their corners would fill the factors in vain.
     meet = (pairs[:, 0] == pairs[:, 1]) | products.any((1, 2))
     pairs, products = pairs[meet], products[meet]
@@ -149,8 +140,7 @@ def equations_of_droplets(problem: Problem, state: State, columns: Columns, resi
         blocks[:, 3 + c, 3 + c] = weight[c] * products[:, 0, 0]
     blocks[i == j] += np.diag(priors.droplet_precision)
 
-    projected = np.empty((n, channels, LINEAR + 1))
-    loops.project(columns, residual, projected)
+    projected = engine.project(columns, residual, LINEAR + 1)
     gradient = np.zeros((n, width))
     gradient[:, :3] = -np.einsum("c,cn,ncp->np", weight, a, projected[:, :, 1:])
     gradient[:, 2] += priors.log_r.slope(state.log_r)
@@ -159,18 +149,8 @@ def equations_of_droplets(problem: Problem, state: State, columns: Columns, resi
     return Equations(pairs, blocks, np.zeros((n, width, 0)), np.zeros((0, 0)), none, gradient, none)
 
 
-class Splines(NamedTuple):
-    """Of each pixel along an axis: the four weights that are not always zero, shape (length, 4), and the number of the
-    first of their control points, shape (length,); and how many control points there are.
-    """
+def meetings(box: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs (i, j), i <= j, of boxes (N, 4) that share a pixel, shape (pairs, 2); each with itself too."""
+    from pyrodrop.joint.sums.windows import meetings as compiled  # importing Numba is left to who needs it
 
-    weights: Array
-    first: NDArray[np.int64]
-    points: int
-
-
-def _four(basis: Array) -> Splines:
-    """A spline basis, shape (length, points), without its zeros."""
-    first = np.minimum((basis != 0).argmax(1), basis.shape[1] - 4)
-    four = np.take_along_axis(basis, first[:, None] + np.arange(4), 1)
-    return Splines(np.ascontiguousarray(four), first, basis.shape[1])
+    return np.asarray(compiled(box))

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.factor import Factor
-from pyrodrop.joint.normal_equations import compiled, energy
+from pyrodrop.joint.normal_equations import energy
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
-from pyrodrop.rendering.kernels.columns import Columns
+from pyrodrop.joint.sums.compiled import COMPILED
+from pyrodrop.joint.sums.engine import Engine, Image, Pictures
 
 # How far a droplet may go from where it was found, in px or its radius, whichever is more. Candidates are nearer
 # than that; a droplet that wants further is another one, or none.
@@ -72,50 +74,51 @@ def far_of(r: Array) -> Array:
     return np.maximum(FAR_PX, FAR_RADII * r)
 
 
-def correlation_of(residual: Array) -> tuple[NDArray[np.int64], Array]:
+def correlation_of(residual: Image, engine: Engine = COMPILED) -> tuple[NDArray[np.int64], Array]:
     """Lags, (L, 2), one of each opposite pair, at which the residual (C, H, W) is clearly correlated, and how much."""
-    _, height, width = residual.shape
-    even = residual - residual.mean((1, 2), keepdims=True)
-    even = even / np.maximum(even.std((1, 2), keepdims=True), 1e-300)
-    lags, values = [], []
-    for dj in range(min(MOST_LAG, height - 1) + 1):
-        for di in range(-min(MOST_LAG, width - 1) if dj else 1, min(MOST_LAG, width - 1) + 1):
-            some = even[:, dj:, max(di, 0) : width + min(di, 0)]
-            other = even[:, : height - dj, max(-di, 0) : width - max(di, 0)]
-            value = float(np.einsum("chw,chw->", some, other)) / some.size
-            if abs(value) > CLEAR / np.sqrt(some.size):
-                lags.append((dj, di))
-                values.append(value)
-    return np.array(lags, np.int64).reshape(-1, 2), np.array(values)
+    count, height, width = residual.shape
+    even = residual - residual.mean((1, 2))[:, None, None]
+    even = even / (even * even).mean((1, 2)).clip(min=1e-300)[:, None, None] ** 0.5
+    down, across = min(MOST_LAG, height - 1), min(MOST_LAG, width - 1)
+    lags = [(dj, di) for dj in range(down + 1) for di in range(-across if dj else 1, across + 1)]
+    tried = np.array(lags, np.int64).reshape(-1, 2)
+    values = engine.correlation(even, tried)
+    pixels = count * (height - tried[:, 0]) * (width - np.abs(tried[:, 1]))
+    clear = np.abs(values) > CLEAR / np.sqrt(pixels)
+    return tried[clear], values[clear]
 
 
-def noise_correlation(residual: Array) -> float:
+def noise_correlation(residual: Image, engine: Engine = COMPILED) -> float:
     """The correlations of a residual (C, H, W) summed over all lags: 1 for independent noise."""
-    return float(1 + 2 * correlation_of(residual)[1].sum())
+    return float(1 + 2 * correlation_of(residual, engine)[1].sum())
 
 
-def noise_by_light(image: Array, residual: Array) -> Array:
+def noise_by_light(light: Image, residual: Image, known: Image | None = None) -> Image:
     """Variance of each pixel's noise as a share of its channel's mean, (C, H, W): more where there is more light.
 
     The squared residual by the light, a straight line as photons make it, by least squares; 1 where its slope is less
     than ``CLEAR`` standard errors from none. No pixel's noise is taken to be less than a tenth of the mean.
 
     Args:
-        image, residual: what the model says, NaN where the image is not known, and what it leaves over, (C, H, W).
+        light, residual: what the model says, and what it leaves over, 0 where the image is not known, (C, H, W).
+        known: 1 where it is and 0 elsewhere, (H, W); None for all.
     """
-    shares, known = np.ones_like(residual), np.isfinite(image).all(0)
-    for c, (light, squared) in enumerate(zip(image[:, known], np.square(residual[:, known]), strict=True)):
-        away = light - light.mean()
-        spread = float(np.square(away).sum())
+    shares = residual * 0 + 1
+    for c in range(len(residual)):
+        number = residual[c].shape[0] * residual[c].shape[1] if known is None else float(known.sum())
+        seen = light[c] if known is None else light[c] * known
+        away = light[c] - seen.sum() / number
+        away = away if known is None else away * known
+        squared = residual[c] * residual[c]
+        spread, mean = float((away * away).sum()), float(squared.sum()) / number
         slope = float((away * squared).sum()) / max(spread, 1e-300)
-        mean = float(squared.mean())
         # Of normal noise, the variance of the square is twice the squared variance.
         if mean > 0 and slope > CLEAR * np.sqrt(2 / max(spread, 1e-300)) * mean:
-            shares[c, known] = np.maximum(1 + slope * away / mean, _LEAST_SHARE)
+            shares[c] = (1 + slope * away / mean).clip(min=_LEAST_SHARE)
     return shares
 
 
-def inflation_of(state: State, columns: Columns, residual: Array, noise: Array, image: Array) -> Inflation:
+def inflation_of(pixels: Pixels, state: State, columns: Pictures, residual: Image, noise: Array) -> Inflation:
     """How much wider the intervals are than for even, independent noise.
 
     The variance of an estimate under correlated noise is that under independent noise times the mean of the noise's
@@ -126,28 +129,38 @@ def inflation_of(state: State, columns: Columns, residual: Array, noise: Array, 
     is where the droplet is (``noise_by_light``). Channels whose residuals are correlated count less than their number:
     the variance of what they share, centre and radius, is u^T rho u / u^T u, u being the amplitudes over the noise.
     """
-    n, count = len(state.x), len(noise)
-    lags, correlation = correlation_of(residual)
-    weighted = np.square(residual / noise[:, None, None]).mean(0)
-    raw = np.empty((n, 4, 3))
-    compiled().inflation(columns, weighted, lags, correlation, raw)
+    n, count, engine = len(state.x), len(noise), pixels.engine
+    lags, correlation = correlation_of(residual, engine)
+    relative = residual / engine.image(noise)[:, None, None]
+    raw = engine.inflation(columns, (relative * relative).mean(0), lags, correlation)
     # Of height, x, y, log r to x, y, log r and every amplitude.
     places = [1, 2, 3] + [0] * count
     shares = np.maximum(raw[:, :, 0], 1.0)[:, places]
-    misfit, pixels = raw[:, 1:, 1].mean(1), raw[:, 1:, 2].mean(1) * count
-    by_light = noise_by_light(image, residual)
-    if (by_light != 1).any():
-        lit = np.empty_like(raw)
-        compiled().inflation(columns, by_light.mean(0), lags[:0], correlation[:0], lit)
+    misfit, number = raw[:, 1:, 1].mean(1), raw[:, 1:, 2].mean(1) * count
+    by_light = noise_by_light(pixels.image - residual, residual, pixels.weight)
+    if bool((by_light != 1).any()):
+        lit = engine.inflation(columns, by_light.mean(0), lags[:0], correlation[:0])
         shares, misfit = shares * lit[:, :, 1][:, places], misfit / lit[:, 1:, 1].mean(1)
-    worse = np.where(misfit > 1 + 3 * np.sqrt(2 * raw[:, :, 0].max(1, initial=1.0) / pixels), misfit, 1.0)
+    worse = np.where(misfit > 1 + 3 * np.sqrt(2 * raw[:, :, 0].max(1, initial=1.0) / number), misfit, 1.0)
     if count > 1 and n:
-        flat = residual.reshape(count, -1)
-        between_channels = np.corrcoef(flat)
         u = (state.amplitude / noise[:, None]).T
-        shared = np.einsum("nc,cd,nd->n", u, between_channels, u) / np.maximum(np.square(u).sum(1), 1e-300)
-        shares[:, :3] *= np.maximum(shared, 1.0)[:, None]
+        shared = np.einsum("nc,cd,nd->n", u, _between_channels(engine, residual), u)
+        shares[:, :3] *= np.maximum(shared / np.maximum(np.square(u).sum(1), 1e-300), 1.0)[:, None]
     return Inflation(np.sqrt(shares * worse[:, None]), shares, misfit, float(1 + 2 * correlation.sum()))
+
+
+def _between_channels(engine: Engine, residual: Image) -> Array:
+    """Correlations of the residuals of channels with each other, (C, C)."""
+    even = (residual - residual.mean((1, 2))[:, None, None]).reshape(len(residual), -1)
+    products = engine.array(even @ even.T)
+    unit = np.sqrt(np.maximum(np.diag(products), 1e-300))
+    return np.asarray(products / unit / unit[:, None])
+
+
+def centre_density(problem: Problem) -> float:
+    """Log density of a droplet's centre, per px^2: a priori it lies anywhere in what is known of the image."""
+    known = problem.pixels.known_number / problem.pixels.known.size
+    return problem.priors.x.log_density + problem.priors.y.log_density - float(np.log(known))
 
 
 def log_bayes_of(
@@ -164,7 +177,7 @@ def log_bayes_of(
     that of the whole residual, the droplet is held against white noise and nothing else. Either way its height is no
     surer than rounding lets it be.
     """
-    n, count = len(state.x), len(problem.channels)
+    n, count = len(state.x), problem.pixels.count
     if n == 0:
         return np.zeros(0), np.zeros(0)
     heights = np.arange(3, 3 + count)
@@ -183,25 +196,25 @@ def log_bayes_of(
         share, log_inflated = white, (3 + count) / 2 * np.log(white)
     gain = np.einsum("nc,ncd,nd->n", a, precision[:, 3:, 3:], a) / 2 / share
     # The precision holds the prior of the amplitudes, and so does the gain: a^2 / 2 scale^2 is in it already.
-    prior = priors.x.log_density + priors.y.log_density + priors.log_r.log_density(state.log_r)
+    prior = centre_density(problem) + priors.log_r.log_density(state.log_r)
     prior = prior + priors.amplitude.log_density(a).sum(1) + np.square(a / priors.amplitude.sd).sum(1) / 2 / share
     widths = log_inflated - np.linalg.slogdet(within)[1] / 2
     return np.asarray(gain + prior + (3 + count) / 2 * np.log(2 * np.pi) + widths), gain
 
 
-def evidence_of(problem: Problem, state: State, residual: Array, noise: Array, factored: Factor) -> float:
+def evidence_of(problem: Problem, state: State, residual: Image, noise: Array, factored: Factor) -> float:
     """Log evidence of the model with these droplets by Laplace's method, all unknowns integrated over.
 
     Comparable between profiles for the same image and scales. It counts one order of the droplets only.
     """
-    count, height, width = problem.channels.shape
+    count, number = problem.pixels.count, problem.pixels.known_number
     n, priors, root = len(state.x), problem.priors, np.log(2 * np.pi) / 2
-    total = -energy(problem, state, residual, noise) - count * height * width * root
+    total = -energy(problem, state, residual, noise) - count * number * root
     # Constants of the priors, those of the noise included.
-    total += n * (priors.x.log_density + priors.y.log_density - np.log(priors.log_r.sd) - root)
+    total += n * (centre_density(problem) - np.log(priors.log_r.sd) - root)
     total -= n * (np.log(priors.amplitude.sd) + root).sum() + (np.log(priors.bg.sd) + root).sum()
     total -= (np.log(priors.shape.sd) + root).sum() + (np.log(priors.log_noise.sd) + root).sum()
     unknowns = n * (3 + count) + problem.n_shared
     total += unknowns * root - factored.log_determinant / 2
-    total += (root - np.log(2 * height * width + priors.log_noise.precision) / 2).sum()
+    total += (root - np.log(2 * number + priors.log_noise.precision) / 2).sum()
     return float(total)

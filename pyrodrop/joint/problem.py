@@ -6,11 +6,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.priors import Array, Priors, priors_of
+from pyrodrop.joint.sums.engine import Grid, Image, Places
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.rendering import Profile, profile_named
-from pyrodrop.rendering.pixel_noise import pixel_noise, quantisation_noise
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class State:
     amplitude: Array
     shape: Array
     bg: Array
+
+    @property
+    def places(self) -> Places:
+        """Centres and radii in px."""
+        return Places(self.x, self.y, np.exp(self.log_r))
 
     def moved(self, droplets: Array, shared: Array) -> "State":
         """The state after steps of shape (N, 3 + C) and (S + C points,)."""
@@ -58,9 +64,9 @@ class State:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is fitted: channels (C, H, W) float64, the profile's name and the scales of the priors."""
+    """What is fitted: the pixels of an image, the profile's name and the scales of the priors."""
 
-    channels: Array
+    pixels: Pixels
     profile: str
     scales: PriorScales
 
@@ -72,12 +78,12 @@ class Problem:
     @cached_property
     def priors(self) -> Priors:
         """Those of the Pyro model."""
-        return priors_of(self.channels.shape, self.scales, self.profile)
+        return priors_of((self.pixels.count, *self.pixels.size), self.scales, self.profile)
 
     @cached_property
     def least_noise(self) -> Array:
         """What the noise is never read below, (C,): that of rounding to the image's steps, or next to nothing."""
-        return np.maximum(quantisation_noise(self.channels), 1e-3 * self.scales.noise)
+        return np.maximum(self.pixels.rounding, 1e-3 * self.scales.noise)
 
     @cached_property
     def rounding_together(self) -> Array:
@@ -86,14 +92,14 @@ class Problem:
         Noise of half a step and more makes the errors of neighbours independent. Below that, pixels of nearly the same
         value are rounded the same way, and their number does not average it out.
         """
-        rounding = quantisation_noise(self.channels)
-        alike = pixel_noise(self.channels) < np.sqrt(12) * rounding / 2
+        rounding = self.pixels.rounding
+        alike = self.pixels.white_noise < np.sqrt(12) * rounding / 2
         return np.where(alike, np.square(rounding), 0.0)
 
     @property
     def n_shared(self) -> int:
         """Number of shared parameters."""
-        return self.drawn.size + self.channels.shape[0] * self.points
+        return self.drawn.size + self.pixels.count * self.points
 
     @property
     def points(self) -> int:
@@ -103,19 +109,31 @@ class Problem:
     @cached_property
     def down(self) -> Array:
         """The background's splines along a column of the image, shape (H, rows)."""
-        return spline_basis(self.channels.shape[1], self.scales.spacing)
+        return spline_basis(self.pixels.size[0], self.scales.spacing)
 
     @cached_property
     def along(self) -> Array:
         """The background's splines along a row of the image, shape (W, columns)."""
-        return spline_basis(self.channels.shape[2], self.scales.spacing)
+        return spline_basis(self.pixels.size[1], self.scales.spacing)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Both, where pixels are summed over."""
+        return self.pixels.engine.grid(self.down, self.along)
 
     @cached_property
     def background_gram(self) -> Array:
-        """Products of the background's splines with each other, shape (points, points)."""
-        return np.asarray(np.kron(self.down.T @ self.down, self.along.T @ self.along), dtype=np.float64)
+        """Sums over the known pixels of the products of the background's splines with each other, (points, points)."""
+        if self.pixels.all_known:
+            return np.asarray(np.kron(self.down.T @ self.down, self.along.T @ self.along), dtype=np.float64)
+        (rows, columns), engine = (self.down.shape[1], self.along.shape[1]), self.pixels.engine
+        down, along = (
+            engine.image((basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1))
+            for basis in (self.down, self.along)
+        )
+        products = engine.array(down.T @ (self.pixels.weight @ along)).reshape(rows, rows, columns, columns)
+        return products.transpose(0, 2, 1, 3).reshape(rows * columns, rows * columns)
 
-    def background(self, bg: Array) -> Array:
-        """Background (C, H, W) of control points (C, points)."""
-        grid = bg.reshape(-1, self.down.shape[1], self.along.shape[1])
-        return np.asarray(np.matmul(self.down @ grid, self.along.T))
+    def background(self, bg: Array) -> Image:
+        """Background of control points (C, points), where pixels are summed over."""
+        return self.grid.image(self.pixels.engine.image(bg))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.priors import Array
 from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import profile_named
@@ -30,7 +31,7 @@ class ProfileChoice(NamedTuple):
 
 
 def fit_best_profile(
-    channels: ArrayLike,
+    channels: ArrayLike | Pixels,
     x: ArrayLike,
     y: ArrayLike,
     half_radius: ArrayLike,
@@ -64,7 +65,7 @@ def fit_best_profile(
 
 
 def choose_profile(
-    channels: ArrayLike,
+    channels: ArrayLike | Pixels,
     x: ArrayLike,
     y: ArrayLike,
     half_radius: ArrayLike,
@@ -84,18 +85,17 @@ def choose_profile(
 
 
 def _as_arrays(
-    channels: ArrayLike, x: ArrayLike, y: ArrayLike, half_radius: ArrayLike, scales: PriorScales | None
-) -> tuple[Array, tuple[Array, Array, Array], PriorScales]:
-    image = np.asarray(channels, dtype=np.float64)
-    image = image if image.ndim == 3 else image[None]
+    channels: ArrayLike | Pixels, x: ArrayLike, y: ArrayLike, half_radius: ArrayLike, scales: PriorScales | None
+) -> tuple[Pixels, tuple[Array, Array, Array], PriorScales]:
+    image = Pixels.of(channels)
     x_px, y_px, half = (np.asarray(values, dtype=np.float64) for values in (x, y, half_radius))
     if scales is None:
-        scales = image_scales(image, float(np.median(half)) if len(half) else 8.0)
+        scales = image_scales(image.channels, float(np.median(half)) if len(half) else 8.0)
     return image, (x_px, y_px, half), scales
 
 
 def _asked(
-    image: Array,
+    image: Pixels,
     places: tuple[Array, Array, Array],
     profiles: Sequence[str],
     scales: PriorScales,
@@ -109,11 +109,11 @@ def _asked(
     likely = np.ones(len(x)) if weight is None else np.asarray(weight, dtype=np.float64)
     enough = float(_ENOUGH) if len(profiles) > 1 else np.inf
     while True:
-        part = _part(x, y, likely, image.shape[1:], enough)
+        part = _part(x, y, likely, image.size, enough)
         top, left = part[0].start, part[1].start
         down, along = (np.clip(place, side.start, side.stop - 1) for place, side in ((y, part[0]), (x, part[1])))
-        pixels = image[(slice(None), *part)]
-        whole = pixels.shape == image.shape
+        pixels = image.part(*part)
+        whole = pixels is image
         near = (np.hypot(x - along, y - down) < _REACH * half) | whole
         fits = {}
         for profile in profiles:

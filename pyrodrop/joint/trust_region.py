@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.joint.gaps import unknown_within
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
@@ -62,8 +62,8 @@ def bounds_of(problem: Problem, origin: State) -> Bounds:
     far = far_of(r)
     low = np.stack([origin.x - far, origin.y - far, origin.log_r], 1)
     high = np.stack([origin.x + far, origin.y + far, origin.log_r], 1)
-    height, width = problem.channels.shape[1:]
-    hidden = unknown_within(problem, origin.x, origin.y, r)
+    height, width = problem.pixels.size
+    hidden = _unknown_within(problem.pixels, origin.x, origin.y, r)
     for axis, (place, side) in enumerate(((origin.x, width), (origin.y, height))):
         least, most = centre_bounds(side)
         at_start, at_end = place - r < least, place + r > most  # which droplets the border cuts there
@@ -78,7 +78,7 @@ def bounds_of(problem: Problem, origin: State) -> Bounds:
 
 def start_within(problem: Problem, x: Array, y: Array, r: Array) -> tuple[Array, Array, Array]:
     """Centres and radii, (N,) each, no smaller and no further beyond the border than they may be."""
-    height, width = problem.channels.shape[1:]
+    height, width = problem.pixels.size
     r = np.maximum(r, SMALLEST_PX)
     out = np.maximum(far_of(r), BEYOND * r)
     (left, right), (top, bottom) = centre_bounds(width), centre_bounds(height)
@@ -87,3 +87,20 @@ def start_within(problem: Problem, x: Array, y: Array, r: Array) -> tuple[Array,
 
 def _geometry(state: State) -> Array:
     return np.stack([state.x, state.y, state.log_r], 1)
+
+
+def _unknown_within(pixels: Pixels, x: Array, y: Array, r: Array) -> NDArray[np.bool_]:
+    """Whether unknown pixels lie in each droplet's circle to its left, right, above and below, (N, 4)."""
+    sides = np.zeros((len(x), 4), bool)
+    if pixels.all_known:
+        return sides
+    height, width = pixels.size
+    for k in range(len(x)):
+        left, right = (int(np.clip(round(x[k] + s * r[k]), 0, width - 1)) for s in (-1, 1))
+        top, bottom = (int(np.clip(round(y[k] + s * r[k]), 0, height - 1)) for s in (-1, 1))
+        rows, columns = np.nonzero(~pixels.known[top : bottom + 1, left : right + 1])
+        across, down = columns + left - x[k], rows + top - y[k]
+        within = across**2 + down**2 <= r[k] ** 2
+        across, down = across[within], down[within]
+        sides[k] = (across < 0).any(), (across > 0).any(), (down < 0).any(), (down > 0).any()
+    return sides

@@ -133,7 +133,7 @@ def leaves_only_noise(fit: JointFit) -> bool:
     correlations between pixels, which are read off far from droplets.
     """
     residual = fit.residuals.image.astype(np.float64)
-    known = (residual != 0).any(0)  # pixels that are not known have no residual
+    known = np.ones(residual.shape[1:], bool) if fit.known is None else fit.known
     away = np.abs(fit.residuals.reduced_chi_square - 1)
     if fit.residuals.noise_correlation == 1 and (away < CLEAR * np.sqrt(2 / max(known.sum(), 1))).all():
         return True

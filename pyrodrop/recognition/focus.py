@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.one_by_one.one_droplet import EDGE, OneDroplet
 from pyrodrop.joint.one_by_one.own_edges import with_own_edges
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.rendering import profile_named
 
 Array = NDArray[np.float64]
@@ -67,12 +68,12 @@ def _as_one(fit: JointFit, broad: int, inner: Sequence[int]) -> OneDroplet | Non
     return one if one.energy(seen, window) - apart < charged - one.cost_of_edge() else None
 
 
-def likeliest_in_focus(fits: Sequence[JointFit]) -> int:
+def likeliest_in_focus(fits: Sequence[JointFit], pixels: Pixels) -> int:
     """Number of the likeliest of joint fits with other profiles, each with edges of the droplets' own.
 
     By Schwarz's criterion (1978), for the least noise of all.
     """
-    own = [with_own_edges(fit) for fit in fits]
+    own = [with_own_edges(fit, pixels) for fit in fits]
     noise = np.min([fit.noise for fit in fits], 0)
 
     def lack(fit: JointFit) -> float:

@@ -36,9 +36,10 @@ from pyrodrop.recognition.agreement import (
     outline_of,
     views_of,
 )
+from pyrodrop.recognition.completion import LEAST
 from pyrodrop.recognition.learnt import FILE, learnt
 from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, network_log_odds, signs
-from pyrodrop.recognition.recognise import LEAST, recognise
+from pyrodrop.recognition.recognise import recognise
 from pyrodrop.recognition.shared_errors import intraclass_correlation
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.rendering.profiles import automatic_profiles

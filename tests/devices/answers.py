@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 
-from devices import batches, drawing, fitting, learning, measuring, refusals, summing  # noqa: F401  # their questions
+from devices import batches, drawing, fitting, joining, learning, measuring, refusals  # noqa: F401  # their questions
 from devices.asking import QUESTIONS
 from devices.second_device import NAME, set_up
 

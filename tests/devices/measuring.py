@@ -1,4 +1,4 @@
-"""Droplets found and measured on the second device, where the network is; the joint fit is on the CPU."""
+"""Droplets found and measured on the second device, where the network and the joint fit's pixels are."""
 
 import json
 import tempfile

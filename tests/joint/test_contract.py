@@ -15,6 +15,7 @@ from pyro import poutine
 from torch import Tensor
 
 from pyrodrop.joint.normal_equations import columns_of, energy, equations_of, residual_of
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.priors import Normal, Uniform
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.models import multichannel_fit
@@ -45,13 +46,13 @@ class Place(NamedTuple):
 def problem_of(profile: str, count: int, seed: int = 0) -> Problem:
     generator = np.random.default_rng(seed)
     scales = PriorScales(*(generator.uniform(0.5, 1.5, count) for _ in range(4)), 6.0, 10.0)
-    return Problem(generator.normal(0.5, 1.0, (count, *SIZE)), profile, scales)
+    return Problem(Pixels.of(generator.normal(0.5, 1.0, (count, *SIZE))), profile, scales)
 
 
 def place(problem: Problem, seed: int) -> Place:
     """Droplets so large that the windows of Gaussians hold all of the image."""
     generator = np.random.default_rng([seed, 1])
-    count = len(problem.channels)
+    count = problem.pixels.count
     state = State(
         x=generator.uniform(0, SIZE[1] - 1, N),
         y=generator.uniform(0, SIZE[0] - 1, N),
@@ -74,10 +75,10 @@ class Model:
 
     def __init__(self, problem: Problem, noise: Array) -> None:
         self.problem, self.noise = problem, torch.tensor(noise)
-        self.channels = torch.tensor(problem.channels)
+        self.channels = torch.tensor(problem.pixels.channels)
 
     def trace(self, unknowns: Tensor) -> poutine.Trace:
-        problem, count, shapes = self.problem, len(self.problem.channels), self.problem.drawn.size
+        problem, count, shapes = self.problem, len(self.problem.pixels.channels), self.problem.drawn.size
         droplets = unknowns[: N * (3 + count)].reshape(N, 3 + count)
         shape, bg = unknowns[N * (3 + count) :].split([shapes, unknowns.numel() - N * (3 + count) - shapes])
         sites = {
@@ -128,7 +129,7 @@ def dense(problem: Problem, at: Place) -> tuple[Array, Array]:
     """Gradient and precision of the joint fit, of all unknowns."""
     columns = columns_of(problem, at.state)
     equations = equations_of(problem, at.state, columns, residual_of(problem, at.state, columns), at.noise)
-    width = 3 + len(problem.channels)
+    width = 3 + problem.pixels.count
     count = N * width
     gradient = np.concatenate([equations.droplet_gradient.ravel(), equations.shared_gradient])
     precision = np.zeros((len(gradient), len(gradient)))
@@ -167,7 +168,7 @@ def curvature_disagreement(problem: Problem) -> tuple[float, float]:
     slope = torch.autograd.functional.jacobian(model.prior_energy, unknowns).numpy()
     stiffness = torch.autograd.functional.hessian(model.prior_energy, unknowns).numpy()
     # A uniform prior has no curvature; in the joint fit it has that of the normal of its variance, side^2 / 12.
-    width = 3 + len(problem.channels)
+    width = 3 + problem.pixels.count
     for axis, side in ((0, SIZE[1]), (1, SIZE[0])):
         places = np.arange(N) * width + axis
         stiffness[places, places] += 12 / side**2

@@ -6,8 +6,11 @@ import pytest
 from pyrodrop.joint.descent import initial_state
 from pyrodrop.joint.factor import step
 from pyrodrop.joint.joint_fit import fit_jointly, refit_jointly
-from pyrodrop.joint.normal_equations import columns_of, compiled, equations_of, residual_of
+from pyrodrop.joint.normal_equations import columns_of, equations_of, residual_of
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.problem import Problem
+from pyrodrop.joint.sums.choice import engine_of
+from pyrodrop.joint.sums.engine import Places
 from pyrodrop.models.prior_scales import image_scales
 
 WIDTH, HEIGHT = 60, 40
@@ -22,8 +25,8 @@ def test_what_is_lost_is_summed_over_each_droplets_square() -> None:
     random = np.random.default_rng(0)
     before, after = random.normal(size=(2, 2, HEIGHT, WIDTH))
     x, y, r = np.array([5.2, 30.0, 59.0, -1.5]), np.array([4.0, 20.6, 39.4, 42.0]), np.array([3.0, 5.5, 2.0, 6.0])
-    weight, found = np.array([0.5, 2.0]), np.zeros(4)
-    compiled().lost_at(x, y, r, before, after, weight, found)
+    weight = np.array([0.5, 2.0])
+    found = engine_of().lost_at(Places(x, y, r), before, after, weight)
     down, along = np.mgrid[:HEIGHT, :WIDTH]
     for k in range(4):
         # The first and last pixel of a square are those next to its sides.
@@ -35,7 +38,9 @@ def test_what_is_lost_is_summed_over_each_droplets_square() -> None:
 
 def test_a_droplet_starts_no_further_out_than_it_may_go() -> None:
     image = np.zeros((1, HEIGHT, WIDTH))
-    problem = Problem(image, "gaussian", image_scales(image + np.random.default_rng(0).normal(size=image.shape), 4.0))
+    problem = Problem(
+        Pixels.of(image), "gaussian", image_scales(image + np.random.default_rng(0).normal(size=image.shape), 4.0)
+    )
     far_out, r = np.array([-50.0, 200.0, 10.0]), np.array([4.0, 10.0, 1.0])
     made = initial_state(problem, far_out, far_out, r)
     assert made.x == pytest.approx([-0.5 - 2 * r[0], WIDTH - 0.5 + 2 * r[1], 10.0])
@@ -55,7 +60,7 @@ def test_a_centre_beyond_the_border_is_found_there(out: float) -> None:
 
 def test_a_droplet_that_is_damped_stays_while_one_far_away_goes() -> None:
     image = (0.2 + gaussian(12, 20, 3, 0.5) + gaussian(48, 20, 3, 0.5))[None]
-    problem = Problem(image, "gaussian", image_scales(image, 3.0))
+    problem = Problem(Pixels.of(image), "gaussian", image_scales(image, 3.0))
     state = initial_state(problem, np.array([11.5, 47.5]), np.array([20.0, 20.0]), np.array([3.0, 3.0]), [[0.5, 0.5]])
     columns = columns_of(problem, state)
     noise = np.array([0.01])

@@ -10,9 +10,9 @@ from joint.scenes import scene
 from pyro import poutine
 
 from pyrodrop.joint.descent import initial_state
-from pyrodrop.joint.gaps import GappedProblem, columns_of, known_pixels, problem_of
 from pyrodrop.joint.joint_fit import fit_jointly
-from pyrodrop.joint.normal_equations import energy, equations_of, residual_of
+from pyrodrop.joint.normal_equations import columns_of, energy, equations_of, residual_of
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.pyro_sites import model_of
 from pyrodrop.models import multichannel_fit
@@ -31,11 +31,10 @@ def with_gaps(image: np.ndarray) -> np.ndarray:
     return seen
 
 
-def gapped(profile: str, channels: int = 1) -> tuple[GappedProblem, State]:
+def gapped(profile: str, channels: int = 1) -> tuple[Problem, State]:
     places = [(x, y, r, *([a] * channels)) for x, y, r, a in PLACES]
     truth = scene(profile, places, channels=channels)
-    problem = problem_of(with_gaps(truth.image), profile, image_scales(truth.image, 6.0, spacing=20.0))
-    assert isinstance(problem, GappedProblem)
+    problem = Problem(Pixels.of(with_gaps(truth.image)), profile, image_scales(truth.image, 6.0, spacing=20.0))
     state = initial_state(problem, *truth.start(), truth.amplitude)
     wavy = state.bg + 0.05 * np.random.default_rng(0).standard_normal(state.bg.shape)
     return problem, replace(state, bg=wavy)
@@ -66,7 +65,7 @@ def test_gradient_and_precision_are_those_of_the_known_pixels_alone(profile: str
 
     columns = columns_of(problem, state)
     at = residual(flat(state))
-    assert not at[:, ~problem.known].any()
+    assert not at[:, ~problem.pixels.known].any()
     equations = equations_of(problem, state, columns, at, noise)
     middle = flat(state)
     jacobian = np.empty((at.size, len(middle)))
@@ -120,8 +119,10 @@ def test_the_energy_is_that_of_the_pyro_model_without_the_unknown_pixels(
             values[parameter.name] = part if parameter.entries is not None else part.reshape(())
             place += parameter.size
         sites = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in values.items()}
-        known = torch.from_numpy(problem.known)
-        model = model_of(torch.from_numpy(problem.channels), problem.scales, profile, sites, known)
+        known = torch.from_numpy(problem.pixels.known)
+        model = model_of(
+            torch.from_numpy(np.nan_to_num(problem.pixels.channels)), problem.scales, profile, sites, known
+        )
         log_density = float(poutine.trace(poutine.condition(model, sites)).get_trace().log_prob_sum())
         # Of radii and shapes, the joint fit has the densities of the logarithms.
         jacobian = there.log_r.sum() + np.log(shape[drawn.log]).sum()
@@ -178,11 +179,9 @@ def test_a_droplet_in_the_unknown_has_no_evidence() -> None:
     assert fit.evidence.log_bayes[2] < 0
 
 
-def test_an_image_without_gaps_is_an_ordinary_problem() -> None:
+def test_what_is_known_is_counted() -> None:
     truth = scene("disc", PLACES)
-    scales = image_scales(truth.image, 6.0)
-    assert type(problem_of(truth.image, "disc", scales)) is Problem
-    problem = problem_of(with_gaps(truth.image), "disc", scales)
-    assert known_pixels(problem) == 64 * 64 - 5 * 6 - 20 * 24
+    assert Pixels.of(truth.image).all_known
+    assert Pixels.of(with_gaps(truth.image)).known_number == 64 * 64 - 5 * 6 - 20 * 24
     with pytest.raises(ValueError, match="nothing but NaN"):
         fit_jointly(np.full((1, 20, 20), np.nan), [5.0], [5.0], [3.0])

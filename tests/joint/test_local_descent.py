@@ -6,6 +6,7 @@ import pytest
 from pyrodrop.joint.descent import initial_state
 from pyrodrop.joint.local_descent import LocalStart, damped, descend_locally
 from pyrodrop.joint.normal_equations import columns_of, energy, equations_of_droplets, residual_of
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.trust_region import bounds_of
 from pyrodrop.models.prior_scales import image_scales
@@ -20,7 +21,7 @@ def problem_and_state(away: float) -> tuple[Problem, State]:
     image = 0.2 + NOISE[0] * np.random.default_rng(3).normal(size=(80, 80))
     for x, y, r in zip(X, Y, R, strict=True):
         image += 0.4 * np.exp(-((along - x) ** 2 + (down - y) ** 2) / (2 * r**2))
-    problem = Problem(image[None], "gaussian", image_scales(image[None], 4.0))
+    problem = Problem(Pixels.of(image[None]), "gaussian", image_scales(image[None], 4.0))
     state = initial_state(problem, X + away, Y - away, R, np.full((1, 4), 0.4))
     return problem, State(*state.__dict__.values())
 

@@ -3,6 +3,7 @@
 import numpy as np
 from joint.blurred_discs import BLURRED, discs, fitted, noisy, places
 
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.recognition.focus import doubles, likeliest_in_focus
 
 
@@ -33,4 +34,5 @@ def test_a_profile_that_explains_all_droplets_in_focus_is_the_likeliest() -> Non
     """A curve over all droplets does not make up for the blur of some once each has an edge of its own."""
     droplets = places(3)
     image = noisy(discs(droplets[:, ~BLURRED], 0.7) + discs(droplets[:, BLURRED], 2.2), 3)
-    assert likeliest_in_focus([fitted(image, droplets, profile) for profile in ("radial", "disc")]) == 1
+    fits = [fitted(image, droplets, profile) for profile in ("radial", "disc")]
+    assert likeliest_in_focus(fits, Pixels.of(image)) == 1

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.normal_equations import paint
 from pyrodrop.joint.one_by_one.one_droplet import EDGE, LocalView, OneDroplet
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.posterior import CLEAR, inflation_of
 from pyrodrop.joint.priors import Array
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.rendering import profile_named
-from pyrodrop.rendering.kernels.columns import Columns, columns_of_droplets
+from pyrodrop.rendering.kernels.columns import columns_of_droplets
 
 _ROUNDS = 3  # over all droplets and the background, in turn
 
@@ -55,7 +55,7 @@ def edge_scores(fit: JointFit) -> Array:
     return scores
 
 
-def with_own_edges(fit: JointFit) -> JointFit:
+def with_own_edges(fit: JointFit, pixels: Pixels) -> JointFit:
     """The fit with an edge of its own for each droplet, where edges clearly differ; else the same fit.
 
     Standard deviations are those of the droplet alone with its own edge, wider by as much as the joint fit's are than
@@ -83,7 +83,7 @@ def with_own_edges(fit: JointFit) -> JointFit:
     noise = fit.noise * np.minimum(share, 1.0)
     profile, size = profile_named(fit.profile), left.shape[1:]
     columns = columns_of_droplets(profile, x, y, np.exp(log_r), fit.shape, size, profile.left_out)
-    inflation = inflation_of(state, columns, left, noise, _light(fit, columns))
+    inflation = inflation_of(pixels, state, columns, left, noise)
     old = fit.posterior.inflation
     plain = fit.posterior.covariance / (old[:, :, None] * old[:, None])
     alone = np.array([droplet.covariance(False) for droplet in shared])
@@ -112,10 +112,3 @@ def _smooth(residual: Array, spacing: float) -> Array:
     """The part of a residual, (C, H, W), that the background's splines make up best."""
     down, along = (spline_basis(side, spacing) for side in residual.shape[1:])
     return np.asarray(down @ np.linalg.pinv(down) @ residual @ (along @ np.linalg.pinv(along)).T)
-
-
-def _light(fit: JointFit, columns: Columns) -> Array:
-    """What the model says of the image, (C, H, W)."""
-    image = fit.background.astype(np.float64)
-    paint(columns, fit.amplitude, image)
-    return image

@@ -11,6 +11,19 @@ from pyrodrop.rendering.kernels.windows_loops import BOX_HIGH, BOX_LEFT, BOX_TOP
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def clear_unknown(windowed, known):
+    """Set all pictures of all droplets to zero at the pixels that are not known; known: (H, W), 0 where not."""
+    kept, box, before, columns = windowed
+    for k in range(box.shape[0]):
+        left, top, wide, high = box[k]
+        for j in range(high):
+            for i in range(wide):
+                if known[top + j, left + i] == 0.0:
+                    for p in range(columns):
+                        kept[before[k] * columns + p * wide * high + j * wide + i] = 0.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def paint(windowed, amplitude, image):
     """Add the heights times amplitude, shape (C, N), to the image, shape (C, H, W)."""
     kept, box, before, columns = windowed
@@ -73,17 +86,17 @@ def lost_at(x, y, r, before, after, weight, out):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def change_in(box, group, before, after, weight, seen, turn, out):
+def change_in(box, group, before, after, weight, seen, out):
     """Sums of weight (after^2 - before^2), residuals (C, H, W), over the boxes (N, 4) of each group, into out, which
-    is given as zeros. group: number of each box's, (N,). seen: integers (H, W), below turn, which makes a pixel of
-    several boxes count once.
+    is given as zeros. group: number of each box's, (N,). seen: false (H, W), which makes a pixel of several boxes
+    count once.
     """
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
         for j in range(top, top + high):
             for i in range(left, left + wide):
-                if seen[j, i] != turn:
-                    seen[j, i] = turn
+                if not seen[j, i]:
+                    seen[j, i] = True
                     for c in range(before.shape[0]):
                         out[group[k]] += weight[c] * (after[c, j, i] ** 2 - before[c, j, i] ** 2)
 

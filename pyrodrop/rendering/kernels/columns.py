@@ -1,23 +1,46 @@
 """Each droplet's height and its derivatives, pixel by pixel in its own window: what the joint fit is made of."""
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyrodrop.rendering.kernels.columns_torch import columns_by_torch
+from pyrodrop.rendering.kernels.columns_torch import Windows, columns_by_torch
 from pyrodrop.rendering.profiles import Profile
 
 Array = NDArray[np.float64]
+# Room for pictures that take the place of others, as a share of all; what is not written to takes no memory.
+_SPARE = 2.0
 
 
-class Columns(NamedTuple):
+class Room:
+    """Where pictures of droplets are kept: what is added comes behind what is there, so that none of them change.
+
+    kept: float32, of which the first ``used`` are taken.
+    """
+
+    def __init__(self, used: int, size: int) -> None:
+        self.kept, self.used = np.empty(size, np.float32), used
+
+    def add(self, pictures: NDArray[np.float32]) -> bool:
+        """Add pictures; nothing happens if there is no room."""
+        end = self.used + len(pictures)
+        if end > len(self.kept):
+            return False
+        self.kept[self.used : end] = pictures
+        self.used = end
+        return True
+
+
+@dataclass(frozen=True)
+class Columns:
     """Droplets and their derivatives, each in its window; N droplets, S numbers that they share.
 
     Attributes:
-        kept: for each droplet ``number`` pictures of the size of its window, (high, wide), one droplet after the
+        room: for each droplet ``number`` pictures of the size of its window, (high, wide), one droplet after the
             other: the height; its derivatives by the centre's x and y and by log r; then by each shared number, of
             positive ones by the logarithm. float32.
         box: left, top, wide and high of each window in px, (N, 4); all 0 where none of the droplet is in the image.
@@ -25,20 +48,42 @@ class Columns(NamedTuple):
         number: pictures of a droplet, 4 + S.
     """
 
-    kept: NDArray[np.float32]
+    room: Room
     box: NDArray[np.int64]
     before: NDArray[np.int64]
     number: int
 
+    @property
+    def kept(self) -> NDArray[np.float32]:
+        """The pictures of all."""
+        return self.room.kept
+
+    @property
+    def windowed(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], int]:
+        """kept, box, before and number, as compiled loops take them."""
+        return self.room.kept, self.box, self.before, self.number
+
     def those(self, some: NDArray[np.intp]) -> "Columns":
         """Of some of the droplets; nothing is copied."""
-        return self._replace(box=self.box[some], before=self.before[some])
+        return replace(self, box=self.box[some], before=self.before[some])
 
     def replaced(self, some: NDArray[np.intp], others: "Columns") -> "Columns":
         """With other pictures of some of the droplets."""
-        box, before = self.box.copy(), self.before.copy()
-        box[some], before[some] = others.box, others.before[: len(some)] + len(self.kept) // self.number
-        return Columns(np.concatenate([self.kept, others.kept]), box, before, self.number)
+        room, box, before = self.room, self.box, self.before
+        first, pictures = room.used // self.number, others.kept[: others.room.used]
+        if not room.add(pictures):
+            # The pictures of droplets that are no longer looked at stay behind.
+            area = box[:, 2] * box[:, 3]
+            number = int(area.sum()) + len(pictures) // self.number
+            room, old = Room(0, int(_SPARE * number * self.number)), room.kept
+            for begin, end in zip(before * self.number, (before[: len(area)] + area) * self.number, strict=False):
+                room.add(old[begin:end])
+            first = int(area.sum())
+            room.add(pictures)
+            before = np.cumsum(area) - area
+        box, before = box.copy(), before.copy()
+        box[some], before[some] = others.box, others.before[: len(some)] + first
+        return Columns(room, box, before, self.number)
 
 
 def columns_of_droplets(
@@ -61,14 +106,16 @@ def columns_of_droplets(
             profile,
             torch.from_numpy(np.stack([x, y, r, support])),
             torch.from_numpy(shape),
-            torch.from_numpy(windows.box),
-            torch.from_numpy(windows.before),
+            Windows(windows.box, windows.before[:-1]),
         )
-        return Columns(made.kept.numpy(), windows.box, windows.before, number)
-    kept = np.empty(windows.before[-1] * number, np.float32)
+        room = Room(0, len(made.kept))
+        room.add(made.kept.numpy())
+        return Columns(room, windows.box, windows.before, number)
+    used = int(windows.before[-1]) * number
+    room = Room(used, int(_SPARE * used))
     droplets = loops.Droplets(x, y, r, support, support)
-    loops.loops_of(profile.compiled).fill(droplets, profile.compiled.pack(shape), windows, number, kept)
-    return Columns(kept, windows.box, windows.before, number)
+    loops.loops_of(profile.compiled).fill(droplets, profile.compiled.pack(shape), windows, number, room.kept)
+    return Columns(room, windows.box, windows.before, number)
 
 
 @lru_cache(maxsize=1)

@@ -3,25 +3,32 @@
 All windows are one flat list of entries, a droplet at a pixel each. Derivatives are those of the profile's height.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.rendering.profiles import Profile
 
+Array = NDArray[np.float64]
 # Entries that are differentiated at a time.
 _TOGETHER = 1 << 20
 
 
-class TorchColumns(NamedTuple):
-    """``columns.Columns`` of tensors: see there."""
+class Windows(NamedTuple):
+    """Windows of droplets in an image, on the host.
 
-    kept: Float[Tensor, " kept"]
-    box: Int[Tensor, "n 4"]
-    before: Int[Tensor, " before"]
-    number: int
+    box: left, top, wide and high, (N, 4), all 0 where nothing is within. before: pixels in the windows before each,
+    (N,).
+    """
+
+    box: NDArray[np.int64]
+    before: NDArray[np.int64]
 
 
 class Entries(NamedTuple):
@@ -46,27 +53,70 @@ class Entries(NamedTuple):
         return self.first[:, None] + torch.arange(first, last, device=self.first.device) * self.step[:, None]
 
 
-def entries_of(columns: TorchColumns) -> Entries:
-    """The entries of all windows; the host waits once, for their number."""
-    left, top, wide, high = columns.box.unbind(1)
-    area = wide * high
-    droplet = torch.repeat_interleave(torch.arange(len(area), device=area.device), area)
-    offset = torch.arange(len(droplet), device=area.device) - (area.cumsum(0) - area)[droplet]
-    return Entries(
-        droplet,
-        top[droplet] + offset // wide[droplet],
-        left[droplet] + offset % wide[droplet],
-        columns.before[droplet] * columns.number + offset,
-        area[droplet],
-    )
+@dataclass(frozen=True)
+class TorchColumns:
+    """``columns.Columns`` whose pictures are a tensor: see there. Windows are known to the host."""
+
+    kept: Float[Tensor, " kept"]
+    box: NDArray[np.int64]
+    before: NDArray[np.int64]
+    number: int
+
+    @cached_property
+    def entries(self) -> Entries:
+        """All entries."""
+        droplet, row, column = pixels_of(self.box, self.kept.device)
+        area = self.box[:, 2] * self.box[:, 3]
+        first = self.before[: len(area)] * self.number - (np.cumsum(area) - area)
+        first, step = torch.from_numpy(np.stack([first, area])).to(self.kept.device)[:, droplet]
+        return Entries(droplet, row, column, first + torch.arange(len(droplet), device=self.kept.device), step)
+
+    def those(self, some: NDArray[np.intp]) -> "TorchColumns":
+        """Of some of the droplets; nothing is copied."""
+        return TorchColumns(self.kept, self.box[some], self.before[some], self.number)
+
+    def replaced(self, some: NDArray[np.intp], others: "TorchColumns") -> "TorchColumns":
+        """With other pictures of some of the droplets."""
+        box, before = self.box.copy(), self.before.copy()
+        box[some], before[some] = others.box, others.before[: len(some)] + len(self.kept) // self.number
+        return TorchColumns(torch.cat([self.kept, others.kept]), box, before, self.number)
+
+
+def windows_of(x: Array, y: Array, support: Array, size: tuple[int, int]) -> Windows:
+    """Windows of droplets, (N,) each, that end at the distances support, in an image of this height and width."""
+    spans = []
+    for centre, length in ((x, size[1]), (y, size[0])):
+        with np.errstate(invalid="ignore"):
+            low = np.maximum(np.ceil(centre - support), 0.0)
+            high = np.minimum(np.floor(centre + support), length - 1.0)
+            some = low <= high
+        low = np.where(some, low, 0.0)
+        spans.append((low, np.where(some, high - low + 1, 0.0)))
+    (left, wide), (top, high) = spans
+    box = np.stack([left, top, wide, high], 1).astype(np.int64)
+    box[(wide == 0) | (high == 0)] = 0
+    area = box[:, 2] * box[:, 3]
+    return Windows(box, np.cumsum(area) - area)
+
+
+def pixels_of(
+    box: NDArray[np.int64], device: torch.device
+) -> tuple[Int[Tensor, " e"], Int[Tensor, " e"], Int[Tensor, " e"]]:
+    """The pixels of boxes (N, 4), one box after the other, row by row: the number of the box, row and column, (E,)."""
+    area = box[:, 2] * box[:, 3]
+    sent = torch.from_numpy(np.concatenate([box.T, [area, np.cumsum(area) - area]])).to(device)
+    numbers = torch.arange(len(box), device=device)
+    whose = torch.repeat_interleave(numbers, sent[4], output_size=int(area.sum()))
+    left, top, wide, _, _, before = sent[:, whose]
+    offset = torch.arange(len(whose), device=device) - before
+    return whose, top + offset // wide, left + offset % wide
 
 
 def columns_by_torch(
     profile: Profile,
     droplets: Float[Tensor, "4 n"],
     shape: Float[Tensor, " s"],
-    box: Int[Tensor, "n 4"],
-    before: Int[Tensor, " before"],
+    windows: Windows,
 ) -> TorchColumns:
     """Heights and derivatives of droplets of amplitude 1, as ``columns_of_droplets`` says.
 
@@ -74,12 +124,11 @@ def columns_by_torch(
         profile: the droplets'.
         droplets: x, y, r and the distance where each ends, in px.
         shape: the numbers that they share.
-        box, before: as in ``columns.Columns``.
+        windows: of the droplets.
     """
-    number = 4 + len(shape)
-    empty = torch.empty(0, device=box.device)
-    entries = entries_of(TorchColumns(empty, box, before, number))
-    kept = torch.empty(len(entries.droplet) * number, device=box.device)
+    number, pixels = 4 + len(shape), int((windows.box[:, 2] * windows.box[:, 3]).sum())
+    columns = TorchColumns(torch.empty(pixels * number, device=droplets.device), *windows, number)
+    entries = columns.entries
     # Of the logarithm, where a number is positive.
     chain = torch.where(torch.from_numpy(profile.log).to(shape.device), shape, 1.0)
     for start in range(0, len(entries.droplet), _TOGETHER):
@@ -92,8 +141,8 @@ def columns_by_torch(
         slope = -2 * by_q / r.square()
         values = torch.stack([height, dx * slope, dy * slope, r * by_r - 2 * q * by_q], 1)
         values = torch.cat([values, by_shape * chain], 1) * (squared <= support.square())[:, None]
-        kept[some.places(0, number)] = values.float()
-    return TorchColumns(kept, box, before, number)
+        columns.kept[some.places(0, number)] = values.float()
+    return columns
 
 
 def _derivatives(

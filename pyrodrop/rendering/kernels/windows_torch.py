@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyrodrop.rendering.kernels.columns_torch import windows_of
 from pyrodrop.rendering.profiles import Profile
 
 Array = NDArray[np.float64]
@@ -45,7 +46,7 @@ def render_windows_torch(
     height, width = size
     count, number = x.shape[-1], int(np.prod(x.shape[:-1]))
     support = _supports(profile, r, shape, left_out)
-    box = _boxes(_numbers(x), _numbers(y), support, size)
+    box = windows_of(_numbers(x), _numbers(y), support, size).box
     image = bg.reshape(-1, 1).expand(-1, height * width).reshape(-1)
     flat = [t.reshape(-1) for t in (x, y, r, amplitude)]
     shapes = shape.reshape(number, shape.shape[-1])
@@ -78,22 +79,6 @@ def _supports(profile: Profile, r: Tensor, shape: Tensor, left_out: float) -> Ar
 
 def _numbers(tensor: Tensor) -> Array:
     return tensor.detach().cpu().double().reshape(-1).numpy()
-
-
-def _boxes(x: Array, y: Array, support: Array, size: tuple[int, int]) -> NDArray[np.int64]:
-    """Left, top, wide and high of the windows, (B N, 4), all 0 where nothing is within the image."""
-    spans = []
-    for centre, length in ((x, size[1]), (y, size[0])):
-        with np.errstate(invalid="ignore"):
-            low = np.maximum(np.ceil(centre - support), 0.0)
-            high = np.minimum(np.floor(centre + support), length - 1.0)
-            some = low <= high
-        low = np.where(some, low, 0.0)
-        spans.append((low, np.where(some, high - low + 1, 0.0)))
-    (left, wide), (top, high) = spans
-    box = np.stack([left, top, wide, high], 1).astype(np.int64)
-    box[(wide == 0) | (high == 0)] = 0
-    return box
 
 
 def _groups(box: NDArray[np.int64]) -> Iterator[_Group]:

@@ -69,7 +69,6 @@ GAUSSIAN = Profile(
     name="gaussian",
     height=height,
     half_share=HALF_SHARE,
-    rim=False,
     gaussian=True,
     left_out=math.exp(-(4.25**2) / 2),  # 1.2e-4, far below the noise of any image in which droplets can be measured
     automatic=True,

@@ -87,7 +87,6 @@ class Profile:
             centre too. Used in any dtype, on any device, and differentiated.
         parameters: the numbers in ``shape``, in order, with their priors.
         half_share: distance in radii r at which the height is half of the centre's, where edges are sharp.
-        rim: whether a droplet has a rim; a smooth background cannot pass for one that has.
         gaussian: whether the height is exp(-q / 2), a product of a row and a column, which kernels can make use of.
         left_out: share of the greatest height beyond which the joint fit takes no notice of a droplet.
         automatic: whether ``measure`` tries it when no profile is named.
@@ -104,7 +103,6 @@ class Profile:
     height: Callable[[Tensor, Tensor, Tensor], Tensor]
     parameters: tuple[ShapeParameter, ...] = ()
     half_share: float = 1.0
-    rim: bool = True
     gaussian: bool = False
     left_out: float = 1.3e-5
     automatic: bool = False

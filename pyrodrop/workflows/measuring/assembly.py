@@ -12,8 +12,9 @@ from pyrodrop.joint.joint_fit import residual_everywhere
 from pyrodrop.joint.pyro_sites import sites_of
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.agreement import agreed_draws
+from pyrodrop.recognition.completion import LEAST
 from pyrodrop.recognition.learnt import shared_sd
-from pyrodrop.recognition.recognise import LEAST, Recognised
+from pyrodrop.recognition.recognise import Recognised
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.statistics.counts import counted
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage

@@ -70,8 +70,8 @@ def measure(
             evidence.
         pixel_size_um: side of a pixel in micrometres, positive; the micrograph's where not given. With it, sizes are
             in micrometres.
-        device: where the network looks at the image, "auto", "cpu" or "cuda"; auto takes a GPU where there is one. The
-            joint fit runs on the CPU.
+        device: where the network looks at the image and the joint fit sums over its pixels, "auto", "cpu" or "cuda";
+            auto takes a GPU where there is one. Its sparse systems are solved on the CPU.
         seed: of the posterior draws, not negative.
         weights: a file that ``pyrodrop learn`` wrote, of a network that has learnt from a laboratory's own images; None
             for the network that ships.

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.models.prior_scales import PriorScales as PriorScales
 from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.candidates import Candidates
@@ -103,7 +104,7 @@ def measure_part(
             break
         values = filled(values, unexplained, recognised.fit, seed + again)
         image = image._replace(channels=torch.from_numpy(values.astype(np.float32))[None])
-        recognised = recognised_again(values[None], recognised)
+        recognised = recognised_again(Pixels.of(values), recognised)
     return measurement_of(image, recognised, seed, started)
 
 

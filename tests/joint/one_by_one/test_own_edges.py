@@ -8,22 +8,23 @@ from numpy.typing import NDArray
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.one_by_one.own_edges import edge_scores, edges_differ, with_own_edges
 from pyrodrop.joint.one_by_one.uneven_light import drift_of
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.posterior import noise_by_light
 
 Array = NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
-def some_blurred() -> tuple[JointFit, Array]:
+def some_blurred() -> tuple[Pixels, JointFit, Array]:
     droplets = places(1)
-    image = discs(droplets[:, ~BLURRED], 0.7) + discs(droplets[:, BLURRED], 2.2)
-    return fitted(noisy(image, 1), droplets), droplets
+    image = noisy(discs(droplets[:, ~BLURRED], 0.7) + discs(droplets[:, BLURRED], 2.2), 1)
+    return Pixels.of(image), fitted(image, droplets), droplets
 
 
-def test_droplets_out_of_focus_have_edges_of_their_own(some_blurred: tuple[JointFit, Array]) -> None:
-    fit, droplets = some_blurred
+def test_droplets_out_of_focus_have_edges_of_their_own(some_blurred: tuple[Pixels, JointFit, Array]) -> None:
+    pixels, fit, droplets = some_blurred
     assert edges_differ(fit)[BLURRED].all()
-    own = with_own_edges(fit)
+    own = with_own_edges(fit, pixels)
     assert own.edges is not None
     assert own.edges[BLURRED] == pytest.approx(np.full(BLURRED.sum(), 2.2), rel=0.15)
     assert own.edges[~BLURRED] == pytest.approx(np.full((~BLURRED).sum(), 0.76), rel=0.15)
@@ -38,9 +39,10 @@ def test_droplets_out_of_focus_have_edges_of_their_own(some_blurred: tuple[Joint
 
 def test_edges_that_are_alike_stay_one() -> None:
     droplets = places(2)
-    fit = fitted(noisy(discs(droplets, 1.0), 2), droplets)
+    image = noisy(discs(droplets, 1.0), 2)
+    fit = fitted(image, droplets)
     assert not edges_differ(fit).any()
-    assert with_own_edges(fit) is fit
+    assert with_own_edges(fit, Pixels.of(image)) is fit
     assert 0.5 < np.square(edge_scores(fit)).mean() < 2
 
 

@@ -16,7 +16,7 @@ def test_products_of_gaussians_are_those_of_their_pixels() -> None:
     columns = columns_of_droplets(profile, x, y, r, np.zeros(0), (60, 80), profile.left_out)
     pairs = meetings(columns.box)
     by_pixels, by_lines = (np.empty((len(pairs), 4, 4)) for _ in range(2))
-    gram(columns, pairs, by_pixels)
+    gram(columns.windowed, pairs, by_pixels)
     gram_of_gaussians(x, y, r, columns.box, pairs, by_lines)
     own = np.sqrt(np.einsum("npp->np", by_pixels[np.argsort(pairs[:, 0] + 1e6 * (pairs[:, 0] != pairs[:, 1]))][:25]))
     scale = own[pairs[:, 0]][:, :, None] * own[pairs[:, 1]][:, None, :]

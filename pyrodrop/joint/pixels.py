@@ -1,0 +1,110 @@
+"""An image as the joint fit sees it: where its pixels are, which of them are known, and what they say by themselves.
+
+Pixels that are not known, NaN in the channels, say nothing for or against droplets. With weights w of the pixels, 1
+where they are known and 0 elsewhere, the log density of the image is -sum w (y - m)^2 / 2 sigma^2 - sum w log sigma.
+All sums of the joint fit are of products of the residual and of the derivatives of the image, so that zeros of both in
+the unknown pixels are these weights, but for the background's products with itself, which are summed anew, and for the
+number of pixels. So a droplet that is half unknown has the posterior of the half that is seen.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from pyrodrop.joint.sums.choice import engine_of
+from pyrodrop.joint.sums.engine import Array, Engine, Image
+from pyrodrop.rendering.block_noise import block_noise
+from pyrodrop.rendering.pixel_noise import pixel_noise, quantisation_noise
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """An image, to be fitted as often as needed: what hangs on its pixels alone is found once.
+
+    Attributes:
+        channels: shape (C, H, W), float64; NaN, in all channels, where it is not known.
+        engine: where its pixels are summed over.
+    """
+
+    channels: Array
+    engine: Engine
+
+    @classmethod
+    def of(cls, channels: "ArrayLike | Pixels", device: str | torch.device = "cpu") -> "Pixels":
+        """Of an image (C, H, W) or (H, W) in which NaN is not known, on a device; of pixels, themselves.
+
+        Raises:
+            ValueError: the image is of another shape, infinite somewhere, or nothing but NaN.
+        """
+        if isinstance(channels, Pixels):
+            return channels
+        image = np.ascontiguousarray(np.asarray(channels, dtype=np.float64))
+        image = image[None] if image.ndim == 2 else image
+        if image.ndim != 3 or min(image.shape) < 1:
+            raise ValueError(f"channels have shape {image.shape}: give (C, H, W) or (H, W).")
+        known = np.isfinite(image).all(0)
+        if not known.all():
+            if np.isinf(image).any() or np.isnan(image).all():
+                raise ValueError(
+                    "channels are not finite: infinite somewhere, or nothing but NaN; mask or mend them first."
+                )
+            image = np.where(known, image, np.nan)
+        return cls(image, engine_of(device))
+
+    def part(self, rows: slice, columns: slice) -> "Pixels":
+        """Those of some rows and columns; where that is all, the same."""
+        part = self.channels[:, rows, columns]
+        return self if part.shape == self.channels.shape else Pixels(np.ascontiguousarray(part), self.engine)
+
+    @property
+    def count(self) -> int:
+        """Number of channels, C."""
+        return int(self.channels.shape[0])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return int(self.channels.shape[1]), int(self.channels.shape[2])
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Which are known, (H, W)."""
+        return np.asarray(np.isfinite(self.channels).all(0))
+
+    @cached_property
+    def known_number(self) -> int:
+        """How many are known."""
+        return int(self.known.sum())
+
+    @property
+    def all_known(self) -> bool:
+        """Whether all are."""
+        return self.known_number == self.known.size
+
+    @cached_property
+    def image(self) -> Image:
+        """The channels where they are summed over, zero where they are not known."""
+        return self.engine.image(self.channels if self.all_known else np.where(self.known, self.channels, 0.0))
+
+    @cached_property
+    def weight(self) -> Image | None:
+        """1 where they are known and 0 elsewhere, (H, W), where they are summed over; None if all are known."""
+        return None if self.all_known else self.engine.image(self.known.astype(np.float64))
+
+    @cached_property
+    def white_noise(self) -> Array:
+        """Standard deviation of the white noise that the image itself shows, (C,)."""
+        return pixel_noise(self.channels)
+
+    @cached_property
+    def block_noise(self) -> Array:
+        """That of the noise of a JPEG's blocks, (C,)."""
+        return block_noise(self.channels)
+
+    @cached_property
+    def rounding(self) -> Array:
+        """That of rounding to the image's steps, (C,)."""
+        return quantisation_noise(self.channels)
