@@ -83,7 +83,7 @@ def descend(
     freedom = max(problem.pixels.known_number - n * (1 + 3 / problem.pixels.count) - problem.n_shared, 1.0)
 
     def read(residual: Image) -> Array:
-        return np.maximum(np.sqrt(squares(problem, residual) / freedom), problem.least_noise)
+        return problem.noise_of(squares(problem, residual), freedom)
 
     # The image is linear in heights and background: with the centres held, one solution finds them, and one more for
     # the noise as it is then read.

@@ -1,6 +1,7 @@
-"""Draws from the posterior of a joint fit: neighbours that overlap are drawn together."""
+"""Draws from the posterior of a joint fit, neighbours that overlap together; and how widely they spread in radius."""
 
 import numpy as np
+import scipy.linalg
 import torch
 
 from pyrodrop.joint.joint_fit import JointFit
@@ -39,3 +40,21 @@ def draws(fit: JointFit, n: int, generator: torch.Generator | None = None) -> di
         "half_radius_px": fit.half_radius * np.exp(half),
         "amplitude": heights[:, 0] if heights.shape[1] == 1 else heights,
     }
+
+
+def half_radius_sd(fit: JointFit) -> Array:
+    """Standard deviation of the log of each droplet's half-height radius, (N,): what such draws have, without drawing.
+
+    The radius goes with log r and with the shape parameters w, whose covariance with log r is that of -D^-1 B S^-1
+    (see ``joint.factor``); the part of log r is inflated.
+    """
+    posterior, shapes = fit.posterior, len(fit.shape)
+    factored, slopes = posterior.factor, fit.half_slopes
+    variance = slopes[:, 0] ** 2 * posterior.covariance[:, 2, 2]
+    if shapes:
+        shared = scipy.linalg.cho_solve((factored.shared, True), np.eye(len(factored.shared), shapes))
+        together = -factored.back[2 :: factored.width] @ shared
+        variance += np.einsum("ns,st,nt->n", slopes[:, 1:], shared[:shapes], slopes[:, 1:])
+        both = np.einsum("ns,ns->n", together, slopes[:, 1:])
+        variance += 2 * slopes[:, 0] * posterior.inflation[:, 2] * both
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))

@@ -201,7 +201,7 @@ def fit_jointly(
         scales = image_scales(pixels.channels, float(np.median(places[2])) if len(places[2]) else 8.0)
     problem = Problem(pixels, profile, scales)
     state = initial_state(problem, places[0], places[1], places[2], amplitude, shape)
-    return _described(problem, descend(problem, state, max_steps, state, tolerance))
+    return described(problem, descend(problem, state, max_steps, state, tolerance))
 
 
 def refit_jointly(
@@ -235,7 +235,7 @@ def refit_jointly(
         amplitude=np.concatenate([old.amplitude, height], 1),
     )
     origins = initial_state(problem, *origin)
-    return _described(problem, descend(problem, state, max_steps, origins, tolerance, int(len(x) > 0)))
+    return described(problem, descend(problem, state, max_steps, origins, tolerance, int(len(x) > 0)))
 
 
 def residual_everywhere(fit: JointFit, channels: Array) -> Array:
@@ -244,7 +244,7 @@ def residual_everywhere(fit: JointFit, channels: Array) -> Array:
     return np.asarray(residual_of(problem, fit.state, columns_of(problem, fit.state)))
 
 
-def _described(problem: Problem, mode: Descent) -> JointFit:
+def described(problem: Problem, mode: Descent) -> JointFit:
     """The posterior at the mode, and all that is said of it."""
     state, residual, noise, profile = mode.state, mode.residual, mode.noise, problem.drawn
     factored = factor(mode.equations)

@@ -89,6 +89,10 @@ class Pixels:
         """The channels where they are summed over, zero where they are not known."""
         return self.engine.image(self.channels if self.all_known else np.where(self.known, self.channels, 0.0))
 
+    def light(self, residual: Image) -> Image:
+        """What a model says of the image that leaves this residual over, (C, H, W)."""
+        return self.image - residual
+
     @cached_property
     def weight(self) -> Image | None:
         """1 where they are known and 0 elsewhere, (H, W), where they are summed over; None if all are known."""

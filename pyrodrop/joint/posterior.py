@@ -137,7 +137,7 @@ def inflation_of(pixels: Pixels, state: State, columns: Pictures, residual: Imag
     places = [1, 2, 3] + [0] * count
     shares = np.maximum(raw[:, :, 0], 1.0)[:, places]
     misfit, number = raw[:, 1:, 1].mean(1), raw[:, 1:, 2].mean(1) * count
-    by_light = noise_by_light(pixels.image - residual, residual, pixels.weight)
+    by_light = noise_by_light(pixels.light(residual), residual, pixels.weight)
     if bool((by_light != 1).any()):
         lit = engine.inflation(columns, by_light.mean(0), lags[:0], correlation[:0])
         shares, misfit = shares * lit[:, :, 1][:, places], misfit / lit[:, 1:, 1].mean(1)

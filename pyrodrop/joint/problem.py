@@ -96,6 +96,10 @@ class Problem:
         alike = self.pixels.white_noise < np.sqrt(12) * rounding / 2
         return np.where(alike, np.square(rounding), 0.0)
 
+    def noise_of(self, squares: Array, freedom: float) -> Array:
+        """Standard deviation of the noise, (C,), by squared residuals, (C,), of so many degrees of freedom."""
+        return np.asarray(np.maximum(np.sqrt(squares / freedom), self.least_noise))
+
     @property
     def n_shared(self) -> int:
         """Number of shared parameters."""

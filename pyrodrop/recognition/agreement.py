@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from scipy.special import log_expit
 from scipy.stats import t as student
 
-from pyrodrop.joint.draws import draws
+from pyrodrop.joint.draws import half_radius_sd
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.one_by_one.uneven_light import drift_of
 from pyrodrop.joint.posterior import CLEAR, correlation_of, far_of
@@ -50,7 +50,6 @@ _LEAST, _MOST = 1e-4, 3.0
 # What is learnt, in this order.
 WEIGHTS = ("a", "b", "log c", "log d", "f", "log p", "log q")
 _ABOUT = 1.5  # radii within which pixels are a droplet's
-_DRAWS = 300  # that give a standard deviation to 4 %
 
 
 class Agreed(NamedTuple):
@@ -98,8 +97,7 @@ def fit_sd_of(fit: JointFit) -> Array:
     The radius has a part from the shape that all droplets share, and one from how the two go together.
     """
     variance = fit.posterior.covariance[:, [0, 1, 2], [0, 1, 2]]
-    radius = np.log(draws(fit, _DRAWS)["half_radius_px"]).std(0) if len(fit.x) else variance[:, 2]
-    return np.column_stack([np.sqrt(variance[:, :2]), radius])
+    return np.column_stack([np.sqrt(variance[:, :2]), half_radius_sd(fit)])
 
 
 def views_of(fit: JointFit, candidates: Candidates, white: Array, outline: Array | None = None) -> Views:

@@ -139,10 +139,16 @@ def check_measurement(state: Mapping[str, Any]) -> None:
     _numbers("reduced_chi_square", state["reduced_chi_square"], real, 1, (count,))
     _numbers("shape_sd", state["shape_sd"], real, 1, (known[profile].size,))
     _numbers("at_bounds", state["at_bounds"], (torch.bool,), 1, (droplets,))
+    ids = state["ids"]
+    _numbers("decided", state["decided"], (torch.bool,), 1, (droplets,))
+    _numbers("ids", ids, (torch.int64,), 1, (droplets,))
+    if len(ids.unique()) != droplets or (droplets and not 0 <= ids.min() <= ids.max() < 2**31):
+        raise DamagedError("'ids' are no numbers of droplets")
     if not _numbers("losses", state["losses"], real, 1)[0]:
         raise DamagedError("'losses' are none")
     _check_scales(state["scales"], count)
     _check_sites(state["sites"], known[profile], size, droplets, state["scales"]["spacing"])
+    _check_found(state, len(state["sites"]["x"]))
     _check_draws(state["draws"], count, droplets, known[profile].gaussian)
     if not bool(((state["presence"] >= 0) & (state["presence"] <= 1)).all()):
         raise DamagedError("'presence' is no probability")
@@ -205,6 +211,25 @@ def _check_sites(sites: Any, profile: Profile, size: tuple[int, ...], droplets: 
     positive = ("r", "noise", *(parameter.name for parameter in profile.parameters if parameter.log))
     if not all(bool((sites[name] > 0).all()) for name in positive):
         raise DamagedError("'sites' that are positive are not")
+
+
+def _check_found(state: Mapping[str, Any], number: int) -> None:
+    """Where the sites' droplets were found, if that was noted."""
+    if "found_circles" not in state:
+        return
+    for name, shape in (("found_circles", (number, 3)), ("found_proposed", (number,)), ("found_sd", (number, 3))):
+        _numbers(name, state[name], (torch.float64,), None, shape)
+        if state[name].numel() and state[name].abs().max() > 1e9:
+            raise DamagedError(f"{name!r} is where no droplet is")
+    proposed = state["found_proposed"]
+    if not bool(((proposed >= 0) & (proposed <= 1)).all()):
+        raise DamagedError("'found_proposed' is no probability")
+    if not bool((state["found_circles"][:, 2] > 0).all() and (state["found_sd"] >= 0).all()):
+        raise DamagedError("'found_circles' have no radius")
+    if not bool((state["found_sd"][proposed > 0] > 0).all()):
+        raise DamagedError("'found_sd' are no deviations")
+    if not isinstance(state["found_own_edges"], bool):
+        raise DamagedError("'found_own_edges' is neither yes nor no")
 
 
 def _check_draws(draws: Mapping[Any, Any], channels: int, droplets: int, gaussian: bool) -> None:

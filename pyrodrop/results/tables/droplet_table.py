@@ -25,6 +25,7 @@ def droplet_table(
     residuals: DropletResiduals | None = None,
     at_bounds: NDArray[np.bool_] | None = None,
     looked_at: NDArray[np.bool_] | None = None,
+    ids: NDArray[np.int64] | None = None,
 ) -> "pd.DataFrame":
     """The droplet table: mean, standard deviation and 5 % and 95 % quantiles over draws.
 
@@ -37,6 +38,7 @@ def droplet_table(
         residuals: the residual inside each circle, for the flag residual.
         at_bounds: droplets that a fit held back at an edge of where they may lie, (N,), for the flag prior_edge.
         looked_at: pixels that were looked at, (H, W), for the flag border; None for all.
+        ids: numbers of the droplets, (N,); 0, 1, ... where not given.
 
     Returns:
         A frame with the columns id, each quantity with _sd, _q05, _q95, presence, flags (names of ``FLAGS``,
@@ -67,7 +69,7 @@ def droplet_table(
     import pandas as pd
 
     table = pd.DataFrame(columns)
-    table.insert(0, "id", np.arange(n))
+    table.insert(0, "id", np.arange(n) if ids is None else ids)
     return table
 
 

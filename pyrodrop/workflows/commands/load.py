@@ -34,5 +34,5 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> fitted.Fit | mea
     """
     state = load_state(path, (fitted.KIND, saved.KIND), {})
     if state["kind"] == saved.KIND:
-        return measurement.load_measurement(path)
+        return measurement.Measurement(*saved.parts_in(path))
     return fit.load_fit(path, device)

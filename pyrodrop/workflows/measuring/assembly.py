@@ -13,12 +13,11 @@ from pyrodrop.joint.pyro_sites import sites_of
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.agreement import agreed_draws
 from pyrodrop.recognition.completion import LEAST
-from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.recognition.recognise import Recognised
 from pyrodrop.rendering import profile_named
-from pyrodrop.results.statistics.counts import counted
-from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, FoundDroplets, MeasuredImage
 from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.measuring.reported import in_order
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules, keeping_to, those_keeping
 
 Array = NDArray[np.float64]
@@ -50,7 +49,7 @@ def measurement_of(
         drawn = those_keeping(drawn, keeps, np.random.default_rng(seed))
         presence = presence * keeps.mean(0)
         candidate &= presence >= LEAST
-    order = _in_order(seen.places.x, seen.places.y, presence, candidate)
+    order = in_order(seen.places.x, seen.places.y, presence, candidate)
     n = int(candidate.sum())
     sites = sites_of(fit, order)
     return Measurement(
@@ -59,6 +58,8 @@ def measurement_of(
             {name: torch.from_numpy(values[..., order[:n]].astype(np.float32)) for name, values in drawn.items()},
             torch.from_numpy(presence[order[:n]]),
             torch.from_numpy(fit.convergence.at_bounds[order[:n]]),
+            torch.arange(n),
+            torch.zeros(n, dtype=torch.bool),
         ),
         fitted=FittedModel(
             profile=fit.profile,
@@ -69,6 +70,7 @@ def measurement_of(
             residual=_residual(image, seen),
             reduced_chi_square=torch.from_numpy(seen.own.residuals.reduced_chi_square),
             losses=torch.from_numpy(fit.convergence.losses),
+            found=FoundDroplets.of(seen.candidates.those(order), seen.own is not fit),
         ),
         seed=seed,
         seconds=time.perf_counter() - started,
@@ -95,14 +97,6 @@ def _residual(image: MeasuredImage, seen: Recognised) -> Tensor:
         return residual
     everywhere = torch.from_numpy(residual_everywhere(seen.fit, image.channels.double().numpy()).astype(np.float32))
     return torch.where(image.looked_at, residual, everywhere)
-
-
-def _in_order(x: Array, y: Array, presence: NDArray[np.float64], candidate: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Numbers of all droplets: the counted candidates, the other candidates, the rest, each from top to bottom."""
-    candidates = np.flatnonzero(candidate)
-    kind = np.full(len(presence), 2)
-    kind[candidates] = np.where(counted(presence[candidates], shared_sd()), 0, 1)
-    return np.lexsort((x, y, kind))
 
 
 def _draws(seen: Recognised, seed: int) -> dict[str, Array]:

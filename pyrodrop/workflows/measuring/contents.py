@@ -1,11 +1,15 @@
 """What a measurement is made of: the image, its candidate droplets, and the model that was fitted."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pyrodrop.models.prior_scales import PriorScales
+
+if TYPE_CHECKING:  # a saved measurement is read without the recognition
+    from pyrodrop.recognition.candidates import Candidates
 
 
 class MeasuredImage(NamedTuple):
@@ -29,12 +33,38 @@ class CandidateDroplets(NamedTuple):
 
     draws: posterior draws x_px, y_px, radius_px (of half height), for Gaussians sigma_px, (draws, N), and amplitude,
     (draws, C, N). presence: probability that each is there, (N,). at_bounds: those that the fit held back at an edge of
-    where they may lie, (N,).
+    where they may lie, (N,). ids: their numbers, which edits leave as they are, (N,), int64. decided: those that a
+    person has said are there, (N,).
     """
 
     draws: dict[str, Tensor]
     presence: Tensor
     at_bounds: Tensor
+    ids: Tensor
+    decided: Tensor
+
+
+class FoundDroplets(NamedTuple):
+    """What is known of M droplets beside their fit, and edits go on from.
+
+    circles: x, y and radius of half height in px that each was found with, (M, 3). proposed: the network's probability
+    that there is such a droplet, 0 for what it has not proposed, (M,). sd: standard deviations of x and y in px and of
+    log radius as the network has them, (M, 3), 0 for what it has not proposed. own_edges: whether the droplets were
+    seen to have edges of their own.
+    """
+
+    circles: Tensor
+    proposed: Tensor
+    sd: Tensor
+    own_edges: bool
+
+    @classmethod
+    def of(cls, candidates: "Candidates", own_edges: bool) -> "FoundDroplets":
+        """Of candidates, in their order."""
+        circles = np.stack([candidates.x, candidates.y, candidates.radius], 1)
+        parts = (circles, candidates.proposed, np.nan_to_num(candidates.sd))
+        tensors = [torch.from_numpy(np.array(part, np.float64)) for part in parts]
+        return cls(tensors[0], tensors[1], tensors[2], own_edges)
 
 
 class FittedModel(NamedTuple):
@@ -45,7 +75,8 @@ class FittedModel(NamedTuple):
     standard deviations of the profile's shape parameters. evidence: log evidence of each profile that was tried.
     residual: channels less all that the model says, (C, H, W), float32. reduced_chi_square: mean squared residual over
     the square of the white noise that the image itself shows, (C,). losses: negative log density at the initial state
-    of the last joint fit and after each of its steps, (steps + 1,).
+    of the last joint fit and after each of its steps, (steps + 1,). found: what else is known of the sites' droplets;
+    None in a file from before this was noted.
     """
 
     profile: str
@@ -56,3 +87,4 @@ class FittedModel(NamedTuple):
     residual: Tensor
     reduced_chi_square: Tensor
     losses: Tensor
+    found: FoundDroplets | None = None

@@ -1,8 +1,8 @@
 """A measurement: the droplets of one image and all that is made of them."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,19 +17,18 @@ from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
 from pyrodrop.results.checks.meetings import Meetings, meetings_of
-from pyrodrop.results.checks.residuals import ImageFit, droplet_residuals, image_fit
+from pyrodrop.results.checks.residuals import ImageFit, image_fit
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.statistics.counts import Count, count_distribution
-from pyrodrop.results.statistics.sizes import Sizes, size_statistics
-from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state
-from pyrodrop.results.tables.channel_amplitudes import with_channel_amplitudes
-from pyrodrop.results.tables.droplet_table import droplet_table
-from pyrodrop.workflows.checkpoint_checks import DamagedError
+from pyrodrop.results.statistics.sizes import Sizes
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+from pyrodrop.workflows.measuring.editing.record import Edit
+from pyrodrop.workflows.measuring.editing.request import checked_request
 from pyrodrop.workflows.measuring.facts import facts_of, in_two_lines
 from pyrodrop.workflows.measuring.pixel_warnings import compressed_in_blocks, warnings_of_pixels
+from pyrodrop.workflows.measuring.reported import candidate_table, in_one_map, size_distribution
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules
-from pyrodrop.workflows.measuring.saved import KIND, NEEDS, parts_of, state_of
+from pyrodrop.workflows.measuring.saved import save_measurement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +47,7 @@ class Measurement:
         seed: of the draws.
         seconds: time it took.
         rules: which droplets count by the caller's word.
+        edits: what a person has corrected since, one after the other.
     """
 
     image: MeasuredImage
@@ -56,6 +56,7 @@ class Measurement:
     seed: int
     seconds: float
     rules: Rules = EVERYTHING
+    edits: tuple[Edit, ...] = ()
 
     @property
     def channels(self) -> Tensor:
@@ -122,8 +123,8 @@ class Measurement:
         """What the profile has beside the radius, (S,): for a disc the width of its edge in px, for "radial" that and
         the heights of its curve.
         """
-        parts = [self.sites[parameter.name].reshape(-1) for parameter in profile_named(self.profile).parameters]
-        return torch.cat([self.noise.new_zeros(0), *parts])
+        parameters = profile_named(self.profile).parameters
+        return torch.cat([self.noise.new_zeros(0), *(self.sites[each.name].reshape(-1) for each in parameters)])
 
     @property
     def shape_by_name(self) -> dict[str, float]:
@@ -169,19 +170,14 @@ class Measurement:
     @cached_property
     def residual_map(self) -> Array:
         """Residual in units of the noise, root mean square over the channels with the sign of their sum, (H, W)."""
-        z = self.residual_in_noise.double().numpy()
-        if len(z) == 1:
-            return np.asarray(z[0])
-        return np.asarray(np.sqrt(np.square(z).mean(0)) * np.where(z.sum(0) < 0, -1.0, 1.0))
+        return in_one_map(self.residual_in_noise.double().numpy())
 
     @cached_property
     def image_fit(self) -> ImageFit:
         """Whether the model fits the image, and if not, why."""
         parameters = len(self.presence) * (3 + len(self.channels)) // len(self.channels)
-        blocks = compressed_in_blocks(self.channels)
-        return image_fit(
-            self.residual_map * self._white_share, min(parameters, self.area_px - 1), self.looked_at, blocks
-        )
+        blocks, parameters = compressed_in_blocks(self.channels), min(parameters, self.area_px - 1)
+        return image_fit(self.residual_map * self._white_share, parameters, self.looked_at, blocks)
 
     @cached_property
     def meetings(self) -> Meetings:
@@ -213,20 +209,7 @@ class Measurement:
     @cached_property
     def candidates(self) -> "pd.DataFrame":
         """One row per candidate, as ``candidates.csv``: the rows of ``table``, and then the less probable ones."""
-        heights = self.draws["amplitude"]
-        mean = {**self.draws, "amplitude": heights.mean(1)}
-        x, y, radius = (self.draws[name].double().mean(0).numpy() for name in ("x_px", "y_px", "radius_px"))
-        table = droplet_table(
-            mean,
-            self.size,
-            float(self.noise.square().mean().sqrt() / len(self.noise) ** 0.5),
-            self.presence,
-            self.pixel_size_um,
-            residuals=droplet_residuals(self.residual_map * min(self._white_share, 1.0), x, y, radius, self.looked_at),
-            at_bounds=self.droplets.at_bounds.numpy(),
-            looked_at=self.looked_at,
-        )
-        return with_channel_amplitudes(table, self.names, heights.double().numpy())
+        return candidate_table(self.image, self.droplets, self.noise, self.residual_map * min(self._white_share, 1.0))
 
     @cached_property
     def count(self) -> Count:
@@ -236,24 +219,19 @@ class Measurement:
     @cached_property
     def sizes(self) -> Sizes:
         """The size distribution in numbers, each with its interval."""
-        return size_statistics(
-            2 * self.draws["radius_px"].double().numpy(),
-            self.presence.numpy(),
-            pixel_size_um=self.pixel_size_um,
-            cut=np.zeros(len(self.presence), bool) if self.rules.border == "drop" else None,
-            size=self.size,
-            looked_at=self.looked_at,
-            counted=np.arange(len(self.presence)) < self.n_droplets,
-            shared_sd=shared_sd(),
-            seed=self.seed,
-        )
+        return size_distribution(self.image, self.droplets, self.rules, self.n_droplets, self.seed)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
         of_pixels = warnings_of_hot_pixels(len(self.hot_pixels)) + warnings_of_pixels(self.channels)
-        of_image = of_pixels + self.image_fit.warnings
-        return of_image + self.meetings.warnings + self.efficiency.warnings + self.sizes.warnings
+        return (
+            of_pixels
+            + self.image_fit.warnings
+            + self.meetings.warnings
+            + self.efficiency.warnings
+            + self.sizes.warnings
+        )
 
     @cached_property
     def efficiency(self) -> Efficiency:
@@ -266,6 +244,44 @@ class Measurement:
         """Channel, row and column of each pixel that was filled because no optics are so sharp, (n, 3)."""
         return self.image.hot_pixels
 
+    def edit(
+        self,
+        *,
+        remove: Sequence[int] = (),
+        add: Sequence[Sequence[float]] = (),
+        move: Mapping[int, Sequence[float]] | None = None,
+        merge: Sequence[Sequence[int]] = (),
+        split: Mapping[int, Sequence[Sequence[float]]] | None = None,
+        keep: Sequence[int] = (),
+        mask: object = None,
+    ) -> "Measurement":
+        """The measurement with corrections: a person's word is evidence, and the image says the rest.
+
+        What is removed is not there; what is added, moved or kept is, with presence 1. Droplets that share pixels with
+        it, and others as far as it matters, are fitted again (``workflows.measuring.editing``). ids are those of the
+        column ``id``, and stay; circles are x, y and radius of half height in px.
+
+        Args:
+            remove, keep: ids of what is no droplet, and of what is one.
+            add, move: circles of droplets that were missed; by the id of a droplet, the circle where it is.
+            merge, split: tuples of the ids of droplets that are one; by an id, the circles of those that it is.
+            mask: truth values (H, W), false where is not to be looked any more.
+
+        Raises:
+            SettingError: ids that no droplet has, circles out of the image, or a mask of another shape.
+
+        Example:
+            >>> import pyrodrop
+            >>> image, truth = pyrodrop.simulate(6, (80, 100), seed=3, kind="gray", profile="disc", radius_px=(5, 8))
+            >>> m = pyrodrop.measure(image, profile="disc")
+            >>> m.n_droplets, m.edit(remove=[0]).n_droplets
+            (6, 5)
+        """
+        from pyrodrop.workflows.measuring.editing.edit import edited  # with it comes the joint fit
+
+        asked = checked_request(remove, add, move, merge, split, keep, mask)
+        return replace(self, **edited(self.image, self.droplets, self.fitted, self.edits, asked, self.seed)._asdict())
+
     def arviz_draws(self) -> tuple[dict[str, Tensor], Tensor]:
         """Draws and what was observed, (C, H, W), as ``pyrodrop.to_arviz`` takes them from a result."""
         return self.draws, self.channels
@@ -274,27 +290,11 @@ class Measurement:
         return in_two_lines(self._facts(), len(self.warnings))
 
     def _repr_html_(self) -> str:
-        pixels = self.channels[0].numpy()
-        return notebook_html("pyrodrop measurement", self._facts(), pixels, self.table, self.warnings)
+        return notebook_html("pyrodrop measurement", self._facts(), self.channels[0].numpy(), self.table, self.warnings)
 
     def _facts(self) -> dict[str, str]:
         return facts_of(self.size, self.profile, self.pixel_size_um, self.count, self.sizes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as one file of plain tensors, which ``pyrodrop.load`` reads."""
-        save_state(state_of(self.image, self.droplets, self.fitted, self.seed, self.seconds, self.rules), path)
-
-
-def load_measurement(path: str | os.PathLike[str]) -> Measurement:
-    """Read the measurement that ``Measurement.save`` wrote.
-
-    Raises:
-        CheckpointError: if the file is missing, damaged or something else.
-    """
-    state = load_state(path, KIND, NEEDS)
-    try:
-        return Measurement(*parts_of(state))
-    except (KeyError, DamagedError) as error:
-        raise CheckpointError(
-            f"{path} is of another version of pyrodrop or damaged ({error}); give the fit.pt that measure has written"
-        ) from error
+        save_measurement(self.image, self.droplets, self.fitted, self.seed, self.seconds, self.rules, self.edits, path)

@@ -1,0 +1,95 @@
+"""What a measurement reports of its candidates: in which order, their table, and the distribution of their sizes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyrodrop.recognition.learnt import shared_sd
+from pyrodrop.results.checks.residuals import droplet_residuals
+from pyrodrop.results.statistics.counts import counted
+from pyrodrop.results.statistics.sizes import Sizes, size_statistics
+from pyrodrop.results.tables.channel_amplitudes import with_channel_amplitudes
+from pyrodrop.results.tables.droplet_table import droplet_table
+from pyrodrop.workflows.measuring.contents import CandidateDroplets, MeasuredImage
+from pyrodrop.workflows.measuring.rules import Rules
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+def in_order(x: Array, y: Array, presence: NDArray[np.float64], candidate: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Numbers of all droplets: the counted candidates, the other candidates, the rest, each from top to bottom.
+
+    Args:
+        x, y, presence: of N droplets, (N,) each.
+        candidate: which of them may count, (N,).
+    """
+    candidates = np.flatnonzero(candidate)
+    kind = np.full(len(presence), 2)
+    kind[candidates] = np.where(counted(presence[candidates], shared_sd()), 0, 1)
+    return np.lexsort((x, y, kind))
+
+
+def in_one_map(residual: Array) -> Array:
+    """A residual of C channels in units of their noise, (C, H, W), as one of their size with the sign of their sum,
+    (H, W).
+    """
+    if len(residual) == 1:
+        return np.asarray(residual[0])
+    return np.asarray(np.sqrt(np.square(residual).mean(0)) * np.where(residual.sum(0) < 0, -1.0, 1.0))
+
+
+def candidate_table(
+    image: MeasuredImage, droplets: CandidateDroplets, noise: Tensor, residual: Array
+) -> "pd.DataFrame":
+    """One row per candidate, as ``candidates.csv``.
+
+    Args:
+        image: what was measured, C channels.
+        droplets: the candidates.
+        noise: its standard deviation, (C,).
+        residual: in units of the noise, (H, W), whose mean square is 1 where only noise is left.
+    """
+    looked_at = None if image.looked_at is None else image.looked_at.numpy()
+    heights = droplets.draws["amplitude"]
+    x, y, radius = (droplets.draws[name].double().mean(0).numpy() for name in ("x_px", "y_px", "radius_px"))
+    table = droplet_table(
+        {**droplets.draws, "amplitude": heights.mean(1)},
+        (image.channels.shape[1], image.channels.shape[2]),
+        float(noise.square().mean().sqrt() / len(noise) ** 0.5),
+        droplets.presence,
+        image.pixel_size_um,
+        residuals=droplet_residuals(residual, x, y, radius, looked_at),
+        at_bounds=droplets.at_bounds.numpy(),
+        looked_at=looked_at,
+        ids=droplets.ids.numpy(),
+    )
+    return with_channel_amplitudes(table, image.names, heights.double().numpy())
+
+
+def size_distribution(
+    image: MeasuredImage, droplets: CandidateDroplets, rules: Rules, n_droplets: int, seed: int
+) -> Sizes:
+    """The size distribution in numbers, each with its interval.
+
+    Args:
+        image, droplets, rules: what was measured, the candidates, and which of them count.
+        n_droplets: how many of them, the first ones, are counted.
+        seed: of the replicates.
+    """
+    number = len(droplets.presence)
+    return size_statistics(
+        2 * droplets.draws["radius_px"].double().numpy(),
+        droplets.presence.numpy(),
+        pixel_size_um=image.pixel_size_um,
+        cut=np.zeros(number, bool) if rules.border == "drop" else None,
+        size=(image.channels.shape[1], image.channels.shape[2]),
+        looked_at=None if image.looked_at is None else image.looked_at.numpy(),
+        counted=np.arange(number) < n_droplets,
+        shared_sd=shared_sd(),
+        seed=seed,
+    )
