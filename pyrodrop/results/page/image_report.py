@@ -158,7 +158,10 @@ def statistics(run: ResultFolder) -> list[dict[str, str]]:
 
 def settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All that the summary says and the page has not said yet."""
-    return flattened({name: value for name, value in summary.items() if name not in ("count", "sizes", "warnings")})
+    said = {name: value for name, value in summary.items() if name not in ("count", "sizes", "warnings")}
+    if isinstance(said.get("edits"), Mapping):  # which edits.csv lists
+        said["edits"] = {kind: number for kind, number in said["edits"].items() if kind != "list"}
+    return flattened(said)
 
 
 def figure(run: ResultFolder, name: str, alt: str, caption: str) -> Figure | None:

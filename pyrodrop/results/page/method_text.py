@@ -73,7 +73,7 @@ def _measured(run: ResultFolder) -> str:
         f"The droplets in {_subject(run)} were counted and sized with {_program(run)}{cut}.{_looked(run)} A small "
         "neural network that has learnt from simulated images proposed circles of every size, without a threshold or a "
         f"given radius; they were fitted jointly as {shape} on a smooth background with noise, and each counts with "
-        f"the probability that it is a droplet.{_filled(run)}{_ruled(run)}"
+        f"the probability that it is a droplet.{_filled(run)}{_ruled(run)}{edited_words(run.summary)}"
     )
 
 
@@ -109,6 +109,34 @@ def _ruled(run: ResultFolder) -> str:
             "(Miles and Lantuéjoul)."
         )
     return "".join(sentences)
+
+
+_EDITS = {
+    "remove": "removed what was no droplet {}",
+    "add": "added a droplet that was missed {}",
+    "move": "moved a droplet {}",
+    "merge": "made one of droplets {}",
+    "split": "split a droplet {}",
+    "keep": "confirmed a doubtful droplet {}",
+    "mask": "masked a part of the image {}",
+}
+
+
+def edited_words(summary: Mapping[str, Any]) -> str:
+    """What a person has corrected, how many times each; empty where nothing was."""
+    edits = summary.get("edits")
+    numbers = {kind: edits.get(kind) for kind in _EDITS} if isinstance(edits, Mapping) else {}
+    said = [
+        _EDITS[kind].format(f"{number} times" if number > 1 else "once")
+        for kind, number in numbers.items()
+        if isinstance(number, int) and not isinstance(number, bool) and number > 0
+    ]
+    if not said:
+        return ""
+    listed = said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+    return (
+        f" By hand, a person {listed}; those that share pixels with it were fitted again, and what was decided is sure."
+    )
 
 
 def _filled(run: ResultFolder) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyrodrop.results.storage.atomic_write import atomic_write
 
-# Where a measurement has looked, if not everywhere.
+# Where a measurement has looked, if not everywhere; and what a person has corrected, if anything.
 LOOKED_AT = "looked_at.png"
+EDITS = "edits.csv"
 
 if TYPE_CHECKING:
     import numpy as np

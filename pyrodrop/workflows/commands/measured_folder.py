@@ -13,12 +13,13 @@ from pyrodrop.results.figures import check_figures as check_plots
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
 from pyrodrop.results.statistics.histogram import size_histogram
-from pyrodrop.results.storage.file_writers import LOOKED_AT, write_figure, write_mask, write_table, write_tiff
+from pyrodrop.results.storage.file_writers import EDITS, LOOKED_AT, write_figure, write_mask, write_table, write_tiff
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
 from pyrodrop.workflows.commands.subject import Subject
 from pyrodrop.workflows.commands.where_to_look import LookSettings, look_in_summary
+from pyrodrop.workflows.measuring.editing.record import edits_in_rows, edits_in_summary
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.measuring.rules import EVERYTHING
 from pyrodrop.workflows.measuring.weights_file import weights_in_summary
@@ -52,6 +53,8 @@ def write_measurement(
         write_tiff(pixels.float().numpy(), folder / file)
     if measurement.looked_at is not None:
         write_mask(measurement.looked_at, folder / LOOKED_AT)
+    if measurement.edits:
+        write_table(pd.DataFrame(edits_in_rows(measurement.edits)), folder / EDITS)
     for figure, draw in _FIGURES.items():
         if figure != "loss" or len(measurement.losses) >= _FEWEST_LOSSES:
             write_figure(draw(measurement, subject.image), folder / f"{figure}.png")
@@ -79,6 +82,8 @@ def summarise(
         said["looked_at"] = look_in_summary(look or {}, measurement.looked_at, measurement.pixel_size_um)
     if measurement.rules != EVERYTHING:
         said["rules"] = measurement.rules.as_dict()
+    if measurement.edits:
+        said["edits"] = edits_in_summary(measurement.edits)
     results = said | {
         "count": measurement.count.as_dict(),
         "sizes": measurement.sizes.as_dict() | {"unit": measurement.sizes.unit},
@@ -167,5 +172,5 @@ _FIGURES: dict[str, Callable[[Measurement, Micrograph], Figure]] = {
     "amplitudes": _amplitudes,
     "loss": _loss,
 }
-_TABLES = ("droplets.csv", "candidates.csv", "losses.csv")
+_TABLES = ("droplets.csv", "candidates.csv", "losses.csv", EDITS)
 _FILES = ("fit.pt", *_TABLES, "image.tif", "residual.tif", LOOKED_AT, *(f"{name}.png" for name in _FIGURES))

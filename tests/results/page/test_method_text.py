@@ -89,3 +89,9 @@ def test_every_profile_has_its_meaning_and_that_of_a_gaussian_is_true() -> None:
 
     one = torch.ones(1, dtype=torch.float64)
     assert f"{100 * gaussian(one, one).item():.0f} %" in OF_A_FIT
+
+
+def test_what_was_corrected_by_hand_is_told(make_results: Any, tmp_path: Path) -> None:
+    text = said(make_results, tmp_path / "some", edits={"remove": 3, "add": 1, "list": []})
+    assert "By hand, a person removed what was no droplet 3 times and added a droplet that was missed once;" in text
+    assert "By hand" not in said(make_results, tmp_path / "none")
