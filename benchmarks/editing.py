@@ -48,6 +48,7 @@ def held_in(kind: str, seed: int) -> np.ndarray:
     drawn[:, :2] = np.clip(drawn[:, :2], 0, [129, 109])
     edited = without.edit(add=drawn).table
     added = edited[edited["id"] > measurement.droplets.ids.max().item()].sort_values("id")
+    assert len(added) == len(chosen)
     low, high = (added[[f"{name}_{end}" for name in _COLUMNS]].to_numpy() for end in ("q05", "q95"))
     return (low <= places[chosen]) & (places[chosen] <= high)
 

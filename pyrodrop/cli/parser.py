@@ -17,6 +17,11 @@ droplet), summary.json, losses.csv, fit.pt (to resume from) and figures. Without
 pyrodrop makes itself, and compares with its truth."""
 _REPORT = """Writes report.html (one page that holds everything), rois.zip (for ImageJ's ROI Manager) and labels.tif (a
 label image) into a folder of results. For a folder of such folders it also writes a page that compares them."""
+_EDIT = """Applies corrections that you made by hand, as the page of pyrodrop report saves them, to results of measure:
+what you removed is not there, what you added or kept is, and those beside it are fitted again. The folder stays as it
+is; what comes of it is a new one."""
+_EDITS = """a JSON object of lists: remove and keep with ids of droplets.csv, add with circles [x, y, radius] in px, and
+merge, move, split and mask"""
 _BATCH = """Does one job to many images, one at a time on every core or GPU, and puts the results into one table. Images
 that were done before, with the same content, settings and version, are not done again."""
 _PRIOR = """Samples one of the three priors of the post that pyrodrop grew from, with NUTS, and draws what it says of
@@ -87,6 +92,12 @@ def command_parser() -> argparse.ArgumentParser:
         "folder", metavar="DIR", help="a folder that measure, fit or batch has written, or a folder of such folders"
     )
     _printing(report)
+
+    edit = commands.add_parser("edit", help="apply corrections made by hand to results", description=_EDIT)
+    edit.add_argument("folder", metavar="DIR", help="a folder that measure has written")
+    edit.add_argument("edits", metavar="EDITS.JSON", help=_EDITS)
+    edit.add_argument("--out", metavar="DIR", help="the new folder (default: the name of the old one with -edited)")
+    _printing(edit)
 
     batch = commands.add_parser("batch", help="measure or fit many images, here or on a cluster", description=_BATCH)
     batch.add_argument("paths", nargs="+", metavar="PATH", help=_PATHS)

@@ -87,6 +87,7 @@ BASES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     "channels": (["IMAGE"], {"--scale": [], "--frame": []}),
     "simulate": ([], {"--droplets": ["2"], "--size": ["24", "20"], "--seed": []}),
     "report": (["RESULTS"], {}),
+    "edit": (["RESULTS", "IMAGE"], {}),
     "batch": (
         ["IMAGE"],
         {

@@ -83,6 +83,11 @@ def is_altered(folder: Path, name: str) -> bool | None:
     return None if digest is None or not path.is_file() else _digest(path) != digest
 
 
+def digest_of(folder: Path, name: str) -> str | None:
+    """SHA-256 of a file as the folder's run wrote it; None where that is not known."""
+    return _digests_of_run(folder).get(name)
+
+
 def _digests_of_run(folder: Path) -> Digests:
     """The files of the folder's run with their digests; None for a digest that is not known."""
     try:

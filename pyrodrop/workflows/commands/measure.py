@@ -26,7 +26,7 @@ from pyrodrop.workflows.commands.where_to_look import (
 from pyrodrop.workflows.measuring.looked_at import checked_mask
 from pyrodrop.workflows.measuring.measure import channels_of, measure
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules, checked_rules
-from pyrodrop.workflows.measuring.weights_file import weights_file
+from pyrodrop.workflows.measuring.weights_file import weights_file, weights_in_summary
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, pick_device, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.measure_tiles import LEAST_TILE, measure_tiles
@@ -136,7 +136,8 @@ def measure_image(
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
     how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device, **limits._asdict()}
     measurement = measure(subject_pixels, mask, profile=profile, **how)
-    return write_measurement(measurement, subject, folder, network, look, where) | {"results": str(folder)}
+    more = weights_in_summary(network)
+    return write_measurement(measurement, subject, folder, more, look, where) | {"results": str(folder)}
 
 
 def check_measure_image(

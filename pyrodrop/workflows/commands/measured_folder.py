@@ -1,6 +1,6 @@
 """The folder that a measurement is written into: its tables, numbers, state, images and figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from pyrodrop.workflows.commands.where_to_look import LookSettings, look_in_summ
 from pyrodrop.workflows.measuring.editing.record import edits_in_rows, edits_in_summary
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.measuring.rules import EVERYTHING
-from pyrodrop.workflows.measuring.weights_file import weights_in_summary
 from pyrodrop.workflows.settings import device_name
 
 # A loss curve through fewer points says nothing that losses.csv does not.
@@ -33,12 +32,12 @@ def write_measurement(
     measurement: Measurement,
     subject: Subject,
     folder: Path,
-    weights: Path,
+    more: Mapping[str, Any],
     look: LookSettings | None = None,
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """Write table, summary, state, images and figures of a measurement; return the summary."""
-    summary = summarise(measurement, subject.name, subject.channel, look, device) | weights_in_summary(weights)
+    """Write table, summary, state, images and figures of a measurement; return the summary, with more to say."""
+    summary = summarise(measurement, subject.name, subject.channel, look, device) | dict(more)
     if subject.image.black_level:
         summary["black_level"] = subject.image.black_level
     if subject.truth is not None and measurement.rules == EVERYTHING:

@@ -132,7 +132,8 @@ def _assembled(before: Edited, request: Request, plan: Plan, after: After, going
     presence[decided] = 1.0
     x, y = (drawn[name].mean(0) for name in ("x_px", "y_px"))
     row, column = (np.clip(np.round(v).astype(int), 0, s - 1) for v, s in zip((y, x), size, strict=True))
-    in_sight = in_image(x, y, size) & looked_at[row, column]
+    # A droplet that a person has drawn is of this image, wherever beyond its border the fit puts the centre.
+    in_sight = (in_image(x, y, size) | decided) & looked_at[row, column]
     candidate = (ids >= 0) & ~going & in_sight & (presence >= LEAST)
     order = in_order(x, y, presence, candidate)
     order = order[~going[order]]
