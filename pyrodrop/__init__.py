@@ -27,16 +27,20 @@ if TYPE_CHECKING:
     from pyrodrop.workflows.measuring.inject import inject as inject
     from pyrodrop.workflows.measuring.measure import measure as measure
     from pyrodrop.workflows.measuring.measurement import Measurement as Measurement
+    from pyrodrop.workflows.samples.compare import compare as compare
+    from pyrodrop.workflows.samples.comparison import Comparison as Comparison
     from pyrodrop.workflows.settings import SettingError as SettingError
 
 _HOMES = {
     "CheckpointError": "pyrodrop.results.storage.checkpoint",
+    "Comparison": "pyrodrop.workflows.samples.comparison",
     "Fit": "pyrodrop.workflows.fitting.fit_result",
     "ImageError": "pyrodrop.images",
     "Measurement": "pyrodrop.workflows.measuring.measurement",
     "Micrograph": "pyrodrop.images",
     "SettingError": "pyrodrop.workflows.settings",
     "calibrate": "pyrodrop.results.checks.calibration",
+    "compare": "pyrodrop.workflows.samples.compare",
     "fit": "pyrodrop.workflows.fitting.fit",
     "inject": "pyrodrop.workflows.measuring.inject",
     "load": "pyrodrop.workflows.commands.load",
@@ -52,12 +56,14 @@ _HOMES = {
 
 __all__ = [
     "CheckpointError",
+    "Comparison",
     "Fit",
     "ImageError",
     "Measurement",
     "Micrograph",
     "SettingError",
     "calibrate",
+    "compare",
     "fit",
     "inject",
     "load",

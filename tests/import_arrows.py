@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
         "workflows.measuring",
         "workflows.learning",
         "workflows.tiles",
+        "workflows.samples",
         "models",
         "inference",
     },
@@ -44,6 +45,16 @@ ARROWS: dict[str, set[str]] = {
     "workflows.fitting": {"images", "results", "workflows", "inference", "models", "pursuit", "rendering"},
     # detection: how a network learns, and from what
     "workflows.learning": {"images", "results", "workflows", "workflows.measuring", "detection", "rendering"},
+    # recognition: how much doubt the droplets of an image share
+    "workflows.samples": {
+        "images",
+        "results",
+        "workflows",
+        "workflows.measuring",
+        "recognition",
+        "inference",
+        "models",
+    },
     # results: the distribution of a count, of whose shared doubt recognition learns how large it is
     "recognition": {"detection", "joint", "models", "rendering", "results"},
     "detection": {"images.simulation", "rendering", "pursuit"},

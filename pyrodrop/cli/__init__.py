@@ -33,6 +33,7 @@ _WORKFLOWS = {
     "simulate": ("pyrodrop.workflows.commands.simulate", "simulate_image"),
     "learn": ("pyrodrop.workflows.commands.learn", "learn"),
     "edit": ("pyrodrop.workflows.commands.edit", "edit_folder"),
+    "compare": ("pyrodrop.workflows.commands.compare", "compare_folders"),
     "report": ("pyrodrop.workflows.commands.report", "report"),
     "batch": ("pyrodrop.workflows.batch.batch", "batch"),
 }
@@ -137,7 +138,7 @@ def _check_names(words: argparse.Namespace) -> None:
     """Raise ``SettingError`` for a name that no file has, before anything looks for it."""
     from pyrodrop.workflows.settings import SettingError
 
-    for argument in ("path", "paths", "folder", "edits", "out", "resume", "weights", "mask", "scheduler"):
+    for argument in ("path", "paths", "folder", "folders", "edits", "out", "resume", "weights", "mask", "scheduler"):
         value = getattr(words, argument, None)
         for name in value if isinstance(value, list) else [value]:
             if name == "" or (name is not None and "\0" in name):

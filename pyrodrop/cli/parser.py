@@ -36,6 +36,12 @@ results that you corrected, or from images alone. One image in four is held out 
 then its weights are written, for --weights of measure and batch."""
 _LEARN_FOLDER = """images, each with a table beside it (NAME.csv: x_px, y_px, radius_px), and folders that measure or
 batch has written, whose droplets.csv you corrected; images without a table teach by what is found in them"""
+_COMPARE = """Pools the images of each sample, and compares the samples: number per area and sizes with 90 % intervals
+that hold differences between images, ratios, and the probability that one is larger. Writes tables (samples.csv,
+differences.csv, images.csv, distributions.csv), figures, and words for a paper (words.txt)."""
+_COMPARED = """folders that measure or batch has written: a sample each, but of a batch of a sheet with a column sample
+those that it names"""
+_NAME = "name of the sample of a folder, one for each DIR, the same for those of one sample (default: the folder's)"
 _PATHS = "image files, folders of images, and patterns such as 'run*/**/*.tif'"
 _SCHEDULER = "a Dask scheduler, as tcp://host:8786 or the file that it writes (default: workers of its own)"
 _WORKERS_PER_GPU = "worker processes that share one GPU (default 1)"
@@ -98,6 +104,11 @@ def command_parser() -> argparse.ArgumentParser:
     edit.add_argument("edits", metavar="EDITS.JSON", help=_EDITS)
     edit.add_argument("--out", metavar="DIR", help="the new folder (default: the name of the old one with -edited)")
     _printing(edit)
+
+    compare = commands.add_parser("compare", help="pool images by sample, and compare samples", description=_COMPARE)
+    compare.add_argument("folders", nargs="+", metavar="DIR", help=_COMPARED)
+    compare.add_argument("--name", dest="names", action="append", metavar="NAME", help=_NAME)
+    _common(compare, "pyrodrop-compare", seed=True)
 
     batch = commands.add_parser("batch", help="measure or fit many images, here or on a cluster", description=_BATCH)
     batch.add_argument("paths", nargs="+", metavar="PATH", help=_PATHS)

@@ -38,6 +38,10 @@ def _short(value: object) -> str:
     if isinstance(value, dict) and value.keys() == {"mean", "q05", "q95"}:
         mean, low, high = (_rounded(value[part]) for part in ("mean", "q05", "q95"))
         return f"{mean} ({low} to {high})"
+    if isinstance(value, dict) and {"median", "q05", "q95"} <= value.keys():
+        middle, low, high = (_rounded(value[part]) for part in ("median", "q05", "q95"))
+        more = {key: item for key, item in value.items() if key not in ("median", "q05", "q95")}
+        return f"{middle} ({low} to {high})" + (f", {_short(more)}" if more else "")
     if isinstance(value, dict):
         return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -133,7 +133,7 @@ def size_statistics(
     rows: list[Array] = []
     numbers: list[Array] = []
     for population in sample.populations(replicates, seed):
-        rows.append(_statistics(population))
+        rows.append(statistics_of(population))
         numbers.append(population.present.sum(1))
     values, number = np.concatenate(rows), np.concatenate(numbers)
     several = float((number >= 2).mean()) >= 0.5
@@ -142,7 +142,7 @@ def size_statistics(
         unit = 1.0 if name in _SPREAD else scale
         statistics[name] = _estimate(values[:, column] * unit, several)
     if sample.counted is not None:
-        values = np.concatenate([_statistics(population) for population in sample.counted_alone()])
+        values = np.concatenate([statistics_of(population) for population in sample.counted_alone()])
         for column, name in enumerate(STATISTICS):
             mean = _estimate(values[:, column] * (1.0 if name in _SPREAD else scale), False).mean
             statistics[name] = statistics[name]._replace(mean=mean)
@@ -155,7 +155,7 @@ def size_statistics(
     return Sizes(statistics, count, "px" if pixel_size_um is None else "um", edge, sample.warnings())
 
 
-def _statistics(population: Population) -> Float64[Array, "replicates statistics"]:
+def statistics_of(population: Population) -> Float64[Array, "replicates statistics"]:
     """All of ``STATISTICS``, in their order, of each replicate: (replicates, 11), NaN where not defined."""
     d, w, present = population
     number = present.sum(1)

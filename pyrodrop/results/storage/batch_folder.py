@@ -36,7 +36,7 @@ def read_batch(folder: str | Path) -> BatchFolder:
     names: dict[str, str] = {}
     failed: dict[str, str] = {}
     # Several batches may share a folder; the list tells which results are of the latest.
-    for image, held, reason in _listed(path / "summary.csv"):
+    for image, held, reason in _listed(path):
         if reason:
             failed[image] = reason
         elif held:
@@ -49,16 +49,25 @@ def read_batch(folder: str | Path) -> BatchFolder:
     return BatchFolder(path, names, failed)
 
 
-def _listed(table: Path) -> Iterator[tuple[str, str, str]]:
-    """Name of the image, name of its folder, and why it failed, of each row of a batch's ``summary.csv``."""
+def images_of_batch(folder: Path) -> list[dict[str, str]]:
+    """The rows of a batch's ``summary.csv``, with all its columns; none where a folder is not that of a batch.
+
+    Raises:
+        ResultError: if it cannot be read.
+    """
+    table = folder / "summary.csv"
     if not table.is_file():
-        return
+        return []
     try:
         with table.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("image")]
+            return [row for row in csv.DictReader(file) if row.get("image")]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ResultError(f"{table} is not a readable table ({error}); {_ADVICE}") from error
-    for row in rows:
+
+
+def _listed(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Name of the image, name of its folder, and why it failed, of each row of a batch's ``summary.csv``."""
+    for row in images_of_batch(folder):
         frame = f", picture {row['frame']}" if row.get("frame") else ""
         held = Path(row.get("folder") or "").name  # a name, never a way out of the folder
         yield f"{row['image']}{frame}", held, row.get("reason") or ""
