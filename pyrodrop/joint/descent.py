@@ -8,7 +8,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.joint.factor import step
 from pyrodrop.joint.local_descent import WORSE, LocalStart, damped, descend_locally, lost_at
-from pyrodrop.joint.normal_equations import Equations, columns_of, energy, equations_of, residual_of, squares
+from pyrodrop.joint.normal_equations import (
+    Equations,
+    columns_of,
+    energy,
+    equations_of,
+    pixels_that_count_once,
+    residual_of,
+    squares,
+)
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.sums.engine import Image, Pictures
@@ -74,9 +82,9 @@ def descend(
     ``origin`` is where the droplets were found: they may go only so far from there, those that the border cuts also out
     of the image. The fit has converged when a step would gain by the quadratic less than ``tolerance`` in log density
     of each droplet, or that and a tenth of it more for each droplet of all of them and what they share, or when those
-    few that have not got there gain no more together. A step is of all droplets and what they share; droplets that it
-    leaves short of that, if they are few, go on by themselves (``local_descent``) before the next. Before the first
-    step come so many ``solutions`` for heights and background.
+    few that have not got there gain no more together; all of it times ``pixels_that_count_once``. A step is of all
+    droplets and what they share; droplets that it leaves short of that, if they are few, go on by themselves
+    (``local_descent``) before the next. Before the first step come so many ``solutions`` for heights and background.
     """
     n, shapes = len(state.x), problem.drawn.size
     bounds = bounds_of(problem, origin)
@@ -115,14 +123,17 @@ def descend(
             damping, steady = np.maximum(10 * damping, 1e-3), max(10 * steady, 1e-3)
             losses.append(losses[-1])
             continue
+        # Where pixels repeat each other, standard deviations are wider, and what moves by a tenth of them gains more.
+        together = pixels_that_count_once(problem, residual)
+        little, clearly = tolerance * together, WORSE * together
         # What a quadratic would still gain, in units of the log density.
         own = -(by_droplet * equations.droplet_gradient).sum(1) / 2
         common = float(-by_shared @ equations.shared_gradient) / 2
-        enough = tolerance * (1 + 0.1 * n)
-        near = abs(common) < enough and (bool((own < tolerance).all()) or own.sum() + common < enough)
+        enough = little * (1 + 0.1 * n)
+        near = abs(common) < enough and (bool((own < little).all()) or own.sum() + common < enough)
         trial = _Trial.of(problem, bounds.within(state, by_droplet, by_shared), noise)
         before = energy(problem, state, residual, noise)
-        trial, worse = trial.without_the_worse(problem, state, residual, noise)
+        trial, worse = trial.without_the_worse(problem, state, residual, noise, clearly)
         losses.append(losses[-1] - max(before - trial.energy, 0.0))
         if trial.energy > before:
             # Near the mode, what is left to gain is less than what the cuts of the droplets' windows make of it.
@@ -136,10 +147,12 @@ def descend(
             state, columns, residual = trial.state, trial.columns, trial.residual
             converged = near and steady <= 1e-2
             steady = steady / 10 if steady > 1e-7 else 0.0
-        late = np.flatnonzero((own >= tolerance) | worse)
+        late = np.flatnonzero((own >= little) | worse)
         if not converged and 0 < len(late) < _FEW * n:
             before = min(before, trial.energy)
-            local = descend_locally(problem, LocalStart(state, residual, noise), late, bounds, damping, tolerance)
+            local = descend_locally(
+                problem, LocalStart(state, residual, noise), late, bounds, damping, (little, clearly)
+            )
             state, residual, damping = local.state, local.residual, local.damping
             columns = columns.replaced(late, columns_of(problem, state.those(late)))
             losses[-1] -= before - energy(problem, state, residual, noise)
@@ -166,7 +179,7 @@ class _Trial(NamedTuple):
         return cls(state, columns, residual, energy(problem, state, residual, noise))
 
     def without_the_worse(
-        self, problem: Problem, before: State, residual: Image, noise: Array
+        self, problem: Problem, before: State, residual: Image, noise: Array, clearly: float
     ) -> tuple["_Trial", NDArray[np.bool_]]:
         """The likelier of this and of the same without the droplets that it is clearly worse for, and which these are.
 
@@ -174,7 +187,7 @@ class _Trial(NamedTuple):
         """
         made, worse = self, np.zeros(len(self.state.x), bool)
         for _ in range(_ROUNDS):
-            more = (lost_at(problem, before, residual, made.residual, noise) > WORSE) & ~worse
+            more = (lost_at(problem, before, residual, made.residual, noise) > clearly) & ~worse
             if not more.any():
                 break
             worse |= more

@@ -9,7 +9,8 @@ from pyrodrop.rendering import Profile
 def half_slopes(profile: Profile, log_r: Array, shape: Array) -> Array:
     """Derivatives of the log of each half radius by log r and the shape's unknowns, by central differences.
 
-    Beside the shape, the half radius over r hangs on r alone, and slowly: it is found at a few radii between.
+    Beside the shape, the half radius over r hangs on r alone, and slowly: where all have one shape, (S,), and not each
+    its own, (N, S), it is found at a few radii between.
     """
     n, count = len(log_r), profile.size
     slopes = np.zeros((n, 1 + count))
@@ -24,6 +25,8 @@ def half_slopes(profile: Profile, log_r: Array, shape: Array) -> Array:
 
     def log_share(log_r: Array, by: Array) -> Array:
         moved = profile.constrained(profile.unconstrained(shape) + by)
+        if shape.ndim == 2:
+            return np.log(profile.half_radius(np.exp(log_r), moved)) - log_r
         return np.interp(log_r, knots, np.log(profile.half_radius(np.exp(knots), moved)) - knots)
 
     still = np.zeros(count)

@@ -119,30 +119,24 @@ class JointFit:
     @cached_property
     def outlines(self) -> tuple[Array, Array]:
         """What may be outlines, as drawn and before optics blur them, (K, N) each; first that at ``half_radius``."""
-        profile, r = profile_named(self.profile), self.r
-        if self.edges is None:
-            return profile.outlines(r, self.shape)
-        each = [profile.outlines(r[k : k + 1], self._shape_of(k)) for k in range(len(r))]
-        # Those that each of the droplets has.
-        number = min(len(drawn) for drawn, _ in each)
-        drawn, sharp = (np.concatenate([of[side][:number] for of in each], 1) for side in (0, 1))
-        return drawn, sharp
+        return profile_named(self.profile).outlines(self.r, self._own_shape)
 
     @cached_property
     def half_slopes(self) -> Array:
         """Derivatives of log half_radius by log r and by the shape parameters of the state, (N, 1 + S)."""
-        profile, log_r = profile_named(self.profile), self.state.log_r
-        if self.edges is None:
-            return half_slopes(profile, log_r, self.shape)
-        each = [half_slopes(profile, log_r[k : k + 1], self._shape_of(k)) for k in range(len(log_r))]
-        slopes = np.concatenate(each)
-        slopes[:, 1 + profile.shape_names.index("edge_px")] = 0.0  # the shared edge is none of theirs
+        profile = profile_named(self.profile)
+        slopes = half_slopes(profile, self.state.log_r, self._own_shape)
+        if self.edges is not None:
+            slopes[:, 1 + profile.shape_names.index("edge_px")] = 0.0  # the shared edge is none of theirs
         return slopes
 
-    def _shape_of(self, k: int) -> Array:
-        """The shape with the k-th droplet's own edge."""
-        own = np.array(profile_named(self.profile).shape_names) == "edge_px"
-        return self.shape if self.edges is None else np.where(own, self.edges[k], self.shape)
+    @property
+    def _own_shape(self) -> Array:
+        """The shape, (S,), or with the droplets' own edges that of each, (N, S)."""
+        if self.edges is None:
+            return self.shape
+        is_edge = np.array(profile_named(self.profile).shape_names) == "edge_px"
+        return np.where(is_edge, self.edges[:, None], self.shape)
 
     def presence(self, expected: float | None = None, white: bool = False) -> Array:
         """Probability that each droplet is present, shape (N,), given that all others are.

@@ -47,7 +47,12 @@ class LocalEnd(NamedTuple):
 
 
 def descend_locally(
-    problem: Problem, start: LocalStart, some: NDArray[np.intp], bounds: Bounds, damping: Array, tolerance: float
+    problem: Problem,
+    start: LocalStart,
+    some: NDArray[np.intp],
+    bounds: Bounds,
+    damping: Array,
+    gains: tuple[float, float],
 ) -> LocalEnd:
     """Levenberg and Marquardt's steps of some droplets, until each would gain less than the tolerance.
 
@@ -57,8 +62,10 @@ def descend_locally(
         some: numbers of those that go.
         bounds: how far each of all may go.
         damping: of each of all, (N,).
-        tolerance: gain in log density of a droplet by the quadratic below which it has converged.
+        gains: in log density of a droplet, by the quadratic below which it has converged, and by the pixels that it
+            clearly has lost (``WORSE``).
     """
+    tolerance, clearly = gains
     state, noise, engine = start.state, start.noise, problem.pixels.engine
     residual, trial, damping = engine.copy(start.residual), engine.copy(start.residual), damping.copy()
     own, columns = state.those(some), columns_of(problem, state.those(some))
@@ -70,7 +77,7 @@ def descend_locally(
         except (np.linalg.LinAlgError, RuntimeError):
             damping[some] = np.maximum(10 * damping[some], 1e-3)
             continue
-        gains = -(by * equations.droplet_gradient).sum(1) / 2
+        promised = -(by * equations.droplet_gradient).sum(1) / 2
         made = its.within(own, by, np.zeros(len(own.shape) + own.bg.size))
         made_columns = columns_of(problem, made)
         both = _around(columns.box, made_columns.box)
@@ -78,7 +85,7 @@ def descend_locally(
         engine.paint(made_columns, -made.amplitude, trial)
         bad = np.zeros(len(some), bool)
         for _ in range(_ROUNDS):
-            more = (lost_at(problem, own, residual, trial, noise) > WORSE) & ~bad
+            more = (lost_at(problem, own, residual, trial, noise) > clearly) & ~bad
             if not more.any():
                 break
             bad |= more
@@ -91,11 +98,11 @@ def descend_locally(
         stays = (change > 0)[group] & ~bad
         _put_back(engine, trial, np.flatnonzero(stays), own, columns, made, made_columns)
         bad |= stays
-        damping[some] = damped(damping[some], gains, -lost_at(problem, own, residual, trial, noise), bad)
+        damping[some] = damped(damping[some], promised, -lost_at(problem, own, residual, trial, noise), bad)
         engine.copy_boxes(both, trial, residual)
         own = made.with_those(np.flatnonzero(bad), own.those(np.flatnonzero(bad)))
         state = state.with_those(some, own)
-        goes_on = ((gains >= tolerance) | bad) & (damping[some] < _STUCK)
+        goes_on = ((promised >= tolerance) | bad) & (damping[some] < _STUCK)
         if not goes_on.any():
             break
         some, own = some[goes_on], own.those(np.flatnonzero(goes_on))

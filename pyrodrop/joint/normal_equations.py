@@ -14,6 +14,8 @@ from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.sums.engine import Image, Pictures
 
+# Side in px of the squares that tell how far noise goes together, and standard errors that are no chance.
+BLOCK, CLEAR = 8, 4.5
 LINEAR = 3  # the first of a droplet's unknowns in which the image is linear
 
 
@@ -56,6 +58,26 @@ def residual_of(problem: Problem, state: State, columns: Pictures) -> Image:
 def squares(problem: Problem, residual: Image) -> Array:
     """Sum of the squared residual of each channel, (C,)."""
     return problem.pixels.engine.array((residual * residual).sum((1, 2)))
+
+
+def pixels_that_count_once(problem: Problem, residual: Image) -> float:
+    """How many pixels say what one does: the variance of the residual's means over squares of ``BLOCK`` px a side as a
+    share of that of independent pixels; 1 where it is not clearly more.
+
+    As many times the variance of an estimate is that of independent noise (``posterior.inflation_of``), and as little
+    does log density count.
+    """
+    count, height, width = residual.shape
+    rows, columns = height // BLOCK, width // BLOCK
+    if not rows * columns:
+        return 1.0
+    whole = residual[:, : rows * BLOCK, : columns * BLOCK]
+    # One axis at a time, of which the first is by far the longer way.
+    means = whole.reshape(count, rows, BLOCK, -1).sum(2).reshape(count, rows, columns, BLOCK).sum(3) / BLOCK**2
+    of_means = problem.pixels.engine.array((means * means).mean((1, 2)))
+    of_pixels = squares(problem, residual) / (height * width)
+    share = float((BLOCK**2 * of_means / np.maximum(of_pixels, 1e-300)).mean())
+    return share if share > 1 + CLEAR * np.sqrt(2 / (count * rows * columns)) else 1.0
 
 
 def energy(problem: Problem, state: State, residual: Image, noise: Array) -> float:

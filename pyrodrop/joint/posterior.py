@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.factor import Factor
-from pyrodrop.joint.normal_equations import energy
+from pyrodrop.joint.normal_equations import CLEAR, energy
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
@@ -16,8 +16,8 @@ from pyrodrop.joint.sums.engine import Engine, Image, Pictures
 # How far a droplet may go from where it was found, in px or its radius, whichever is more. Candidates are nearer
 # than that; a droplet that wants further is another one, or none.
 FAR_PX, FAR_RADII = 2.0, 0.5
-# Lags up to which the noise's correlation is looked for, and how far in standard errors it must be from none.
-MOST_LAG, CLEAR = 6, 4.5
+# Lags up to which the noise's correlation is looked for; it must be ``CLEAR`` standard errors from none.
+MOST_LAG = 6
 _LEAST_SHARE = 0.1
 
 

@@ -73,14 +73,16 @@ def choose_profile(
     profiles: Sequence[str],
     scales: PriorScales | None = None,
     weight: ArrayLike | None = None,
+    begun: JointFit | None = None,
     **options: Any,
 ) -> ProfileChoice:
     """The profile with the greatest evidence; arguments as for ``fit_best_profile``.
 
+    ``begun`` is the fit that the places are of: of its profile, the numbers that droplets share begin where it ended.
     Where an image has many droplets, a part of it is asked first, and a larger one only if that does not say.
     """
     image, places, scales = _as_arrays(channels, x, y, half_radius, scales)
-    evidence, best, _ = _asked(image, places, profiles, scales, weight, options)
+    evidence, best, _ = _asked(image, places, profiles, scales, weight, options, begun)
     return ProfileChoice(best.profile, evidence)
 
 
@@ -101,6 +103,7 @@ def _asked(
     scales: PriorScales,
     weight: ArrayLike | None,
     options: dict[str, Any],
+    begun: JointFit | None = None,
 ) -> tuple[dict[str, float], JointFit, bool]:
     """Log evidence of each profile for a part of the image, the best fit of it, and whether it was the whole image."""
     if not profiles:
@@ -124,6 +127,7 @@ def _asked(
                 half[near] / profile_named(profile).half_share,
                 profile=profile,
                 scales=scales,
+                shape=begun.shape if begun is not None and begun.profile == profile else None,
                 **options,
             )
         evidence = {name: fit.evidence.log_evidence for name, fit in fits.items()}

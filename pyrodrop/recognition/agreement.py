@@ -34,8 +34,9 @@ from scipy.stats import t as student
 
 from pyrodrop.joint.draws import half_radius_sd
 from pyrodrop.joint.joint_fit import JointFit
+from pyrodrop.joint.normal_equations import CLEAR
 from pyrodrop.joint.one_by_one.uneven_light import drift_of
-from pyrodrop.joint.posterior import CLEAR, correlation_of, far_of
+from pyrodrop.joint.posterior import correlation_of, far_of
 from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt

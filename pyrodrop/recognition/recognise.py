@@ -94,7 +94,12 @@ def recognise(
         # With all droplets in place, what was taken for the profile may have been what was missing.
         places = fit.x, fit.y, fit.half_radius
         better, evidence = choose_profile(
-            pixels, *places, profiles=profiles, weight=presence_of(fit, candidates, pixels.white_noise), **rough
+            pixels,
+            *places,
+            profiles=profiles,
+            weight=presence_of(fit, candidates, pixels.white_noise),
+            begun=fit,
+            **rough,
         )
         if better != fit.profile:
             other = profile_named(better)
@@ -134,7 +139,7 @@ def _focused(
     if not _tells_edges(pixels, fit, candidates):
         return fit, candidates
     tried = [_with_each_once(pixels, fit, candidates)]
-    if tried[0][0] is fit and not edges_differ(fit).any():
+    if tried[0][0] is fit and not edges_differ(fit, pixels).any():
         return fit, candidates
     # What a curve over all droplets was taken for may have been the blur of some.
     for name in profiles:

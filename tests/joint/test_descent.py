@@ -6,7 +6,7 @@ import pytest
 from pyrodrop.joint.descent import initial_state
 from pyrodrop.joint.factor import step
 from pyrodrop.joint.joint_fit import fit_jointly, refit_jointly
-from pyrodrop.joint.normal_equations import columns_of, equations_of, residual_of
+from pyrodrop.joint.normal_equations import columns_of, equations_of, pixels_that_count_once, residual_of
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.problem import Problem
 from pyrodrop.joint.sums.choice import engine_of
@@ -87,3 +87,11 @@ def test_a_fit_goes_on_from_where_it_ended_and_is_done_at_once() -> None:
     both = tuple(np.append(own[:1], other) for own, other in zip((fit.x, fit.y, fit.r), more, strict=True))
     back = refit_jointly(image[None], one, np.ones(1, bool), more, both)
     assert [back.x[1], back.y[1]] == pytest.approx([fit.x[1], fit.y[1]], abs=0.05)
+
+
+def test_pixels_of_independent_noise_count_each_and_those_that_repeat_each_other_once() -> None:
+    noise = np.random.default_rng(4).normal(size=(2, 64, 80))
+    coarse = noise[:, ::4, ::4].repeat(4, 1).repeat(4, 2)
+    for image, together in ((noise, 1.0), (coarse, 16.0)):
+        problem = Problem(Pixels.of(image), "gaussian", image_scales(image, 3.0))
+        assert pixels_that_count_once(problem, problem.pixels.image) == pytest.approx(together, rel=0.2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pyrodrop.joint.descent import initial_state
-from pyrodrop.joint.local_descent import LocalStart, damped, descend_locally
+from pyrodrop.joint.local_descent import WORSE, LocalStart, damped, descend_locally
 from pyrodrop.joint.normal_equations import columns_of, energy, equations_of_droplets, residual_of
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.problem import Problem, State
@@ -28,7 +28,7 @@ def problem_and_state(away: float) -> tuple[Problem, State]:
 
 def gone(problem: Problem, state: State, some: list[int]) -> tuple[State, np.ndarray]:
     start = LocalStart(state, residual_of(problem, state, columns_of(problem, state)), NOISE)
-    end = descend_locally(problem, start, np.array(some), bounds_of(problem, state), np.full(4, 1e-2), 1e-6)
+    end = descend_locally(problem, start, np.array(some), bounds_of(problem, state), np.full(4, 1e-2), (1e-6, WORSE))
     return end.state, end.residual
 
 

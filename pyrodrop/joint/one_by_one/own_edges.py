@@ -13,46 +13,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.one_by_one.one_droplet import EDGE, LocalView, OneDroplet
+from pyrodrop.joint.normal_equations import CLEAR
+from pyrodrop.joint.one_by_one.one_droplet import EDGE, OneDroplet
 from pyrodrop.joint.pixels import Pixels
-from pyrodrop.joint.posterior import CLEAR, inflation_of
+from pyrodrop.joint.posterior import inflation_of
 from pyrodrop.joint.priors import Array
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.kernels.columns import columns_of_droplets
 
+# Share of what the image tells of an edge that is rounding's.
+_SAYS_NOTHING = 1e-6
 _ROUNDS = 3  # over all droplets and the background, in turn
 
 
-def edges_differ(fit: JointFit) -> NDArray[np.bool_]:
+def edges_differ(fit: JointFit, pixels: Pixels) -> NDArray[np.bool_]:
     """Which droplets' edges are clearly not as soft as the shared one, (N,); none where all are alike up to chance."""
-    z = edge_scores(fit)
+    z = edge_scores(fit, pixels)
     n = len(z)
     if np.square(z).sum() <= n + CLEAR * np.sqrt(2 * n):
         return np.zeros(n, bool)
     return np.abs(z) > CLEAR
 
 
-def edge_scores(fit: JointFit) -> Array:
+def edge_scores(fit: JointFit, pixels: Pixels) -> Array:
     """How far each droplet's own log width is from the shared one, in standard deviations, (N,); see the module."""
     profile, n = profile_named(fit.profile), len(fit.x)
     if EDGE not in profile.shape_names or n == 0:
         return np.zeros(n)
-    number, residual = profile.shape_names.index(EDGE), fit.residuals.image.astype(np.float64)
-    columns = columns_of_droplets(profile, fit.x, fit.y, fit.r, fit.shape, residual.shape[1:], profile.left_out)
-    scores = np.zeros(n)
-    for k in range(n):
-        view = LocalView.of(columns, k)
-        if not view.pictures.size:
-            continue
-        left = (residual[(slice(None), *view.window)] / fit.noise[:, None, None]).ravel()
-        matrix = view.derivatives(fit.amplitude[:, k], fit.noise, number)
-        others, own = matrix[:, :-1], matrix[:, -1]
-        rest = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
-        information = float(rest @ rest)
-        if information > 0:
-            scores[k] = float(rest @ left) / np.sqrt(information) / fit.posterior.inflation[k, 2]
-    return scores
+    engine, size = pixels.engine, pixels.size
+    columns = engine.columns(profile, fit.state.places, fit.shape, size, pixels.weight)
+    pictures = np.array([1, 2, 3, 0, 4 + profile.shape_names.index(EDGE)])
+    each = np.arange(n)
+    gram = engine.gram(columns, np.stack([each, each], 1), columns.number)[:, pictures[:, None], pictures]
+    projected = engine.project(columns, engine.image(fit.residuals.image.astype(np.float64)), columns.number)[
+        :, :, pictures
+    ]
+    # Of x, y, log r, the C heights and log w: precision, and products with the residual.
+    count = len(fit.noise)
+    weight, a = fit.noise**-2.0, fit.amplitude
+    geometry, heights = np.array([0, 1, 2, 3 + count]), np.arange(3, 3 + count)
+    precision, read = np.zeros((n, 4 + count, 4 + count)), np.zeros((n, 4 + count))
+    shapes = np.array([0, 1, 2, 4])
+    precision[:, geometry[:, None], geometry] = (weight @ a**2)[:, None, None] * gram[:, shapes[:, None], shapes]
+    precision[:, geometry[:, None], heights] = gram[:, shapes, 3][:, :, None] * (weight * a.T)[:, None]
+    precision[:, heights[:, None], geometry] = precision[:, geometry[:, None], heights].transpose(0, 2, 1)
+    precision[:, heights, heights] = gram[:, 3, 3][:, None] * weight
+    read[:, geometry] = np.einsum("c,cn,ncp->np", weight, a, projected[:, :, shapes])
+    read[:, heights] = weight * projected[:, :, 3]
+    # What the others leave of the edge: to a diagonal of 1, so that one that says nothing leaves all.
+    unit = np.sqrt(np.maximum(np.einsum("nii->ni", precision), 1e-300))
+    scaled, seen = precision / unit[:, :, None] / unit[:, None], read / unit
+    answer = np.einsum(
+        "nij,nj->ni", np.linalg.pinv(scaled[:, :-1, :-1], rcond=1e-10, hermitian=True), scaled[:, :-1, -1]
+    )
+    information = scaled[:, -1, -1] - (answer * scaled[:, :-1, -1]).sum(1)
+    score = seen[:, -1] - (answer * seen[:, :-1]).sum(1)
+    clear = information > _SAYS_NOTHING
+    scores = np.where(clear, score / np.sqrt(np.where(clear, information, 1.0)), 0.0)
+    return np.asarray(scores / fit.posterior.inflation[:, 2])
 
 
 def with_own_edges(fit: JointFit, pixels: Pixels) -> JointFit:
@@ -62,7 +81,7 @@ def with_own_edges(fit: JointFit, pixels: Pixels) -> JointFit:
     those of the droplet alone with the shared edge: for background, shape and neighbours. Noise and inflation are those
     of what is then left over.
     """
-    if not edges_differ(fit).any():
+    if not edges_differ(fit, pixels).any():
         return fit
     left = fit.residuals.image.astype(np.float64)
     shared = [OneDroplet.of(fit, k) for k in range(len(fit.x))]

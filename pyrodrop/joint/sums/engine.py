@@ -24,6 +24,10 @@ class Pictures(Protocol):
     def box(self) -> NDArray[np.int64]:
         """Left, top, wide and high of each window in px, (N, 4), on the host."""
 
+    @property
+    def number(self) -> int:
+        """Pictures of a droplet: its height, derivatives by x, y and log r, and by each shared number."""
+
     def those(self, some: NDArray[np.intp]) -> Any:
         """Of some of the droplets; nothing is copied."""
 

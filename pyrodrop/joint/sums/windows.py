@@ -49,21 +49,23 @@ def paint_shared(windowed, amplitude, images):
                     images[s, top + j, left + i] += amplitude[k] * kept[base + i]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def project(windowed, residual, out):
-    """Products of the first P columns with the residual, shape (C, H, W), into out, shape (N, C, P)."""
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def project(windowed, images, out):
+    """Products of the first P columns with images, shape (K, H, W), into out, shape (N, K, P); in single precision over
+    the pixels of a droplet, as its columns are kept.
+    """
     kept, box, before, columns = windowed
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
-        for c in range(residual.shape[0]):
-            for p in range(out.shape[2]):
-                total = 0.0
-                for j in range(high):
-                    base = before[k] * columns + p * wide * high + j * wide
-                    row = residual[c, top + j]
-                    for i in range(wide):
-                        total += kept[base + i] * row[left + i]
-                out[k, c, p] = total
+        start, area = before[k] * columns, wide * high
+        seen = np.empty((images.shape[0], area), np.float32)
+        for c in range(images.shape[0]):
+            for j in range(high):
+                row, into = images[c, top + j, left : left + wide], seen[c, j * wide : (j + 1) * wide]
+                for i in range(wide):
+                    into[i] = row[i]
+        pictures = kept[start : start + out.shape[2] * area].reshape(out.shape[2], area)
+        out[k] = np.dot(seen, pictures.T)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})

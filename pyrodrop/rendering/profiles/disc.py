@@ -58,7 +58,7 @@ def half_radius_px(r: Array, shape: Array) -> Array:
     """
     from scipy.special import ndtr, ndtri
 
-    edge = shape[0]
+    edge = shape[..., 0]
     most = -ndtri(ndtr(-_steps(np.zeros(1), r / edge)) / 2)
     low, high = np.zeros(np.shape(r)), np.asarray(r / edge + most)
     for _ in range(_HALVINGS):
@@ -76,14 +76,15 @@ def _steps(p: Array, r: Array) -> Array:
 
 def sharp_radius_px(r: Array, shape: Array) -> Array:
     """Where the droplet itself ends: r."""
-    return np.asarray(r + 0 * shape[0])
+    return np.asarray(r + 0 * shape[..., 0])
 
 
 def heights_at(distance: Array, r: Array, shape: Array) -> Array:
     """Height at distances (N, K) in px of droplets of radius r (N,); torch's erfc is slow on one thread."""
     from scipy.special import ndtr
 
-    return np.asarray(ndtr(-_steps(np.square(distance / shape[0]), r[:, None] / shape[0])))
+    edge = shape[..., :1]
+    return np.asarray(ndtr(-_steps(np.square(distance / edge), r[:, None] / edge)))
 
 
 class DiscShape(NamedTuple):

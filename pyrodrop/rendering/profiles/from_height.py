@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-# Height at distances in px, (N, K), of radii in px, (N,), and shared numbers (S,), to (N, K).
+# Height at distances in px, (N, K), of radii in px, (N,), and shared numbers (S,) or (N, S), to (N, K).
 Height = Callable[[Array, Array, Array], Array]
 
 # Distances that are tried, in radii: a ratio of 1.005 from one to the next sees an edge of a hundredth of the radius.
@@ -35,7 +35,7 @@ def _outermost(height: Height, r: Array, shape: Array, share: float) -> Array:
     usable = np.flatnonzero(np.isfinite(r) & (r > 0))
     for some in np.array_split(usable, max(1, len(usable) // 256)):
         if len(some):
-            distances[some] = _outermost_of(height, r[some], shape, share)
+            distances[some] = _outermost_of(height, r[some], shape if shape.ndim == 1 else shape[some], share)
     return distances
 
 

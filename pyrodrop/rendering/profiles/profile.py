@@ -92,7 +92,8 @@ class Profile:
         automatic: whether ``measure`` tries it when no profile is named.
         support_px: support_px(r, shape, left_out): the distance in px from which on the height is at most left_out of
             the greatest, for r (N,) and shape (S,), shape (N,). If not given, it is searched for.
-        half_radius_px: half_radius_px(r, shape): what ``half_radius`` returns; if not given, it is searched for.
+        half_radius_px: half_radius_px(r, shape), shape (S,) or (N, S): what ``half_radius`` returns; if not given, it
+            is searched for.
         sharp_radius_px: sharp_radius_px(r, shape): what ``sharp_radius`` returns; not given where it is no other.
         outer_radius_px: two functions of r and shape as well, for a profile that may be a core in a rim of the other
             sign: the distance at which the rim ends, as drawn and before optics blur it, NaN without a rim.
@@ -163,16 +164,16 @@ class Profile:
         return self.constrained(self.prior_mean)
 
     def constrained(self, numbers: Array) -> Array:
-        """``shape`` of numbers that are logarithms where ``log``, (S,)."""
+        """``shape`` of numbers that are logarithms where ``log``, (S,) or (N, S)."""
         shape = np.array(numbers, dtype=np.float64)
-        shape[self.log] = np.exp(shape[self.log])
+        shape[..., self.log] = np.exp(shape[..., self.log])
         return shape
 
     def unconstrained(self, shape: Array) -> Array:
-        """The inverse of ``constrained``, (S,)."""
+        """The inverse of ``constrained``, (S,) or (N, S)."""
         numbers = np.array(shape, dtype=np.float64)
         with np.errstate(divide="ignore"):
-            numbers[self.log] = np.log(numbers[self.log])
+            numbers[..., self.log] = np.log(numbers[..., self.log])
         return numbers
 
     def support(self, r: Array, shape: Array, left_out: float) -> Array:
@@ -187,7 +188,7 @@ class Profile:
 
         Args:
             r: radii in px, shape (N,).
-            shape: the numbers that all droplets share, shape (S,).
+            shape: the numbers that all droplets share, shape (S,), or those of each, (N, S).
 
         Returns:
             Shape (N,).
@@ -217,7 +218,8 @@ class Profile:
         return np.array(drawn), np.array(sharp)
 
     def height_at(self, distance: Array, r: Array, shape: Array) -> Array:
-        """The height at distances in px, (N, K), of droplets of radius r (N,), in float64."""
+        """The height at distances in px, (N, K), of droplets of radius r (N,), in float64; shape (S,) or (N, S)."""
         radius = torch.from_numpy(np.array(r, dtype=np.float64))[:, None]
         squared = (torch.from_numpy(np.array(distance, dtype=np.float64)) / radius).square()
-        return np.asarray(self.height(squared, radius, torch.from_numpy(np.array(shape, dtype=np.float64))).numpy())
+        numbers = torch.from_numpy(np.array(shape, dtype=np.float64))
+        return np.asarray(self.height(squared, radius, numbers if numbers.ndim == 1 else numbers[:, None]).numpy())

@@ -89,16 +89,18 @@ def sharp_outer_radius_px(r: Array, shape: Array) -> Array:
 
 def _sharp(r: Array, shape: Array) -> Array:
     least = _SHARP * float(r.min(initial=np.inf))
-    return np.concatenate([np.minimum(shape[:1], least), shape[1:]])
+    return np.concatenate([np.minimum(shape[..., :1], least), shape[..., 1:]], -1)
 
 
 def _curve_at(distance: Array, r: Array, shape: Array) -> Array:
     """Curve over the disc at distances (N, K) in px."""
     squared = np.square(distance / r[:, None])
-    powers = curve_basis() @ shape[1:]
+    # Of the curve of all, or of each droplet, (N or 1, pieces, 4).
+    powers = np.einsum("pck,nk->npc", curve_basis(), shape[..., 1:].reshape(-1, len(KNOTS)))
+    own = np.arange(len(powers))[:, None]
     piece = np.minimum(squared / KNOTS[1], len(KNOTS) - 1).astype(int)
     t = np.where(piece == len(KNOTS) - 1, 2 * (np.sqrt(np.maximum(squared, 1.0)) - 1), squared - piece * KNOTS[1])
-    return np.asarray(1 + sum(powers[piece, c] * t**c for c in range(4)))
+    return np.asarray(1 + sum(powers[own, piece, c] * t**c for c in range(4)))
 
 
 class RadialShape(NamedTuple):

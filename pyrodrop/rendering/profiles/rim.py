@@ -30,9 +30,9 @@ def rim_half_radius(flat: Radial, curve: Radial, r: Array, shape: Array) -> Arra
         flat: height of the droplet without its curve.
         curve: what that is multiplied by.
         r: radii in px, (N,).
-        shape: shared numbers, the first of them the width of the edge in px.
+        shape: shared numbers, (S,), or those of each droplet, (N, S); the first of them the width of the edge in px.
     """
-    distance = (r + 5 * float(shape[0]))[:, None] * np.linspace(0, 1, _SAMPLES)
+    distance = (r + 5 * shape[..., 0])[:, None] * np.linspace(0, 1, _SAMPLES)
     flats, curves = flat(distance, r, shape), curve(distance, r, shape)
     every = zip(distance, flats, curves, strict=True)
     levels, low, high = np.array([_crossing(*sampled) for sampled in every], dtype=np.float64).reshape(-1, 3).T
@@ -74,7 +74,7 @@ def outer_edge(flat: Radial, curve: Radial, r: Array, shape: Array) -> Array:
     Of a bright core in a dark rim it is the end of the rim, where ``rim_half_radius`` is that of the core. NaN where
     nothing lies below the background. Arguments as there.
     """
-    distance = (r + 5 * float(shape[0]))[:, None] * np.linspace(0, 1, _SAMPLES)
+    distance = (r + 5 * shape[..., 0])[:, None] * np.linspace(0, 1, _SAMPLES)
     heights = flat(distance, r, shape) * curve(distance, r, shape)
     lowest, rows = heights.argmin(1), np.arange(len(r))
     level = heights[rows, lowest] / 2

@@ -23,7 +23,7 @@ def some_blurred() -> tuple[Pixels, JointFit, Array]:
 
 def test_droplets_out_of_focus_have_edges_of_their_own(some_blurred: tuple[Pixels, JointFit, Array]) -> None:
     pixels, fit, droplets = some_blurred
-    assert edges_differ(fit)[BLURRED].all()
+    assert edges_differ(fit, pixels)[BLURRED].all()
     own = with_own_edges(fit, pixels)
     assert own.edges is not None
     assert own.edges[BLURRED] == pytest.approx(np.full(BLURRED.sum(), 2.2), rel=0.15)
@@ -41,9 +41,9 @@ def test_edges_that_are_alike_stay_one() -> None:
     droplets = places(2)
     image = noisy(discs(droplets, 1.0), 2)
     fit = fitted(image, droplets)
-    assert not edges_differ(fit).any()
+    assert not edges_differ(fit, Pixels.of(image)).any()
     assert with_own_edges(fit, Pixels.of(image)) is fit
-    assert 0.5 < np.square(edge_scores(fit)).mean() < 2
+    assert 0.5 < np.square(edge_scores(fit, Pixels.of(image))).mean() < 2
 
 
 @pytest.mark.parametrize(("multiplied", "share"), [(True, 1.0), (False, 0.0)])
