@@ -1,6 +1,7 @@
 """Droplets as Pyro models: ordinary functions that any Pyro handler, guide or kernel takes."""
 
+from pyrodrop.models.appearance import appearance
 from pyrodrop.models.channel_fit import channel_fit
 from pyrodrop.models.priors import centres, colours, rendered
 
-__all__ = ["centres", "channel_fit", "colours", "rendered"]
+__all__ = ["appearance", "centres", "channel_fit", "colours", "rendered"]

@@ -51,12 +51,8 @@ def measured_prior(
 
     Arguments are those of ``measured``; of the image only the shape (C, H, W), the dtype and the device are used.
     """
-    count, h, w = image.shape
     of = image.new_tensor
-    grid = (count, *(spline_basis(side, scales.spacing).shape[1] for side in (h, w)))
-    level, spread = (of(s)[:, None, None].expand(grid) for s in (scales.level, scales.spread))
-    bg = pyro.sample("bg", dist.Normal(level, spread).to_event(3))
-    noise = pyro.sample("noise", dist.LogNormal(of(np.log(scales.noise)), 2.0).to_event(1))
+    bg, noise = image_prior(image, scales)
     shape = []
     for parameter in profile_named(profile).parameters:
         prior = (dist.LogNormal if parameter.log else dist.Normal)(of(parameter.mean), parameter.sd)
@@ -67,15 +63,34 @@ def measured_prior(
     if n_droplets == 0:
         return Sites(bg, noise, shape, None)
     droplets = droplet_plate(n_droplets)
-    (left, right), (top, bottom) = centre_bounds(w, beyond_px), centre_bounds(h, beyond_px)
     with droplets:
-        x = pyro.sample("x", dist.Uniform(of(left), right))
-        y = pyro.sample("y", dist.Uniform(of(top), bottom))
-        r = pyro.sample("r", dist.LogNormal(of(np.log(scales.radius_px)), 1.0))
+        x, y, r = place_prior(image, scales, beyond_px)
         present = None if presence is None else pyro.sample("presence", dist.Bernoulli(of(presence)))
-    with pyro.plate("channels", count, dim=-2), droplets:
+    with pyro.plate("channels", len(image), dim=-2), droplets:
         amplitude = pyro.sample("amplitude", dist.Normal(of(0.0), of(scales.amplitude)[:, None]))
     return Sites(bg, noise, shape, DropletSites(x, y, r, amplitude, present))
+
+
+def image_prior(image: Tensor, scales: PriorScales) -> tuple[Tensor, Tensor]:
+    """The sites of an image (C, H, W) whatever is in it: bg, control points of the background, and noise."""
+    count, h, w = image.shape
+    of = image.new_tensor
+    grid = (count, *(spline_basis(side, scales.spacing).shape[1] for side in (h, w)))
+    level, spread = (of(s)[:, None, None].expand(grid) for s in (scales.level, scales.spread))
+    bg = pyro.sample("bg", dist.Normal(level, spread).to_event(3))
+    noise = pyro.sample("noise", dist.LogNormal(of(np.log(scales.noise)), 2.0).to_event(1))
+    return bg, noise
+
+
+def place_prior(image: Tensor, scales: PriorScales, beyond_px: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """The sites x, y, r of droplets in an image (C, H, W), in px; to be called within their plate."""
+    h, w = image.shape[1:]
+    of = image.new_tensor
+    (left, right), (top, bottom) = centre_bounds(w, beyond_px), centre_bounds(h, beyond_px)
+    x = pyro.sample("x", dist.Uniform(of(left), right))
+    y = pyro.sample("y", dist.Uniform(of(top), bottom))
+    r = pyro.sample("r", dist.LogNormal(of(np.log(scales.radius_px)), 1.0))
+    return x, y, r
 
 
 def measured(

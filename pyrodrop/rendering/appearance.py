@@ -1,0 +1,187 @@
+"""Pictures of a droplet, shared by many: smooth functions on the disc of radius 1, and droplets drawn with them.
+
+In units of the radius about its centre, u = (p - centre) / r, with q = |u|^2 and the angle t, a picture is
+
+    P(u) = W(q) * sum_j [ a_j + (b_j cos t + c_j sin t) |u| + (d_j cos 2t + e_j sin 2t) q ] B_j(q)
+
+with B_j the uniform cubic B-splines over q in [0, 1], and W the height of a hard disc of radius r behind optics of
+width ``edge`` px (``profiles.disc``). So a picture can be round, rimmed (orders 0), shaded from a side (1) or across
+(2); every picture is smooth at the centre; equal distances in q are equal areas, so that the splines are finest at the
+rim. Beyond it the smooth part keeps its value, and only the optics let it fall.
+
+**What fixes centre and radius.** W ends every picture at |u| = 1, in every direction, within the few px of the optics,
+while the smooth part cannot fall within less than a knot: the outline of each droplet is the circle of its centre and
+radius, whatever is inside. Moving a droplet moves its outline, and no weights of smooth pictures undo that.
+
+The coefficients are measured along axes in which the prior of smooth pictures is the unit normal: coefficients
+a = T z with T T' = (G + l^4 D)^-1, where z' T' G T z is the mean square of the smooth part over the disc and D that of
+its Laplacian, so that -log p(z) = (mean square of P + l^4 mean square of its Laplacian) / 2 + const, l = ``SMOOTH``.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyrodrop.rendering.profiles import disc
+
+Array = NDArray[np.float64]
+
+PIECES = 4  # of a radial spline: 7 splines, the last knots at 0.71, 0.87 and 1 radii
+SPLINES = PIECES + 3
+ANGULAR = 5  # 1, cos, sin, cos 2, sin 2
+COEFFICIENTS = ANGULAR * SPLINES
+SMOOTH = 0.15  # length, in radii, below which the prior holds pictures smooth
+# Beyond the rim by so many widths of the edge a picture is no longer drawn: it is below 3e-5 of its rim there.
+REACH = 4.0
+
+
+def radial_splines(q: Tensor) -> Tensor:
+    """The uniform cubic B-splines at squared distances q in units of the squared radius, (..., SPLINES).
+
+    They add up to one. q beyond 1 is taken as 1.
+    """
+    centres = torch.arange(-1, SPLINES - 1, dtype=q.dtype, device=q.device)
+    away = (PIECES * q.clamp(max=1.0)[..., None] - centres).abs()
+    near = (4 - 6 * away**2 + 3 * away**3) / 6
+    return torch.where(away < 1, near, (2 - away).clamp(min=0.0) ** 3 / 6)
+
+
+def angular_factors(u: Tensor, v: Tensor) -> Tensor:
+    """1, |u| cos t, |u| sin t, q cos 2t and q sin 2t, (..., ANGULAR); beyond the rim those of the rim."""
+    q = u * u + v * v
+    size = q.clamp(min=1.0)
+    unit = size.rsqrt()
+    return torch.stack([torch.ones_like(u), u * unit, v * unit, (u * u - v * v) / size, 2 * u * v / size], -1)
+
+
+def smooth_parts(u: Tensor, v: Tensor, pictures: Tensor) -> Tensor:
+    """The smooth part of pictures, without their edge, at points u, v: (..., *pictures.shape[:-1]).
+
+    Args:
+        u, v: in units of the radius from the centre, any shape.
+        pictures: coefficients z, (..., COEFFICIENTS).
+    """
+    into = torch.as_tensor(np.array(whitening()), dtype=u.dtype, device=u.device)
+    lead = pictures.shape[:-1]
+    a = (pictures.reshape(-1, COEFFICIENTS) @ into.mT).reshape(-1, ANGULAR, SPLINES)
+    radial = radial_splines(u * u + v * v) @ a.permute(2, 1, 0).reshape(SPLINES, -1)
+    radial = radial.reshape(*u.shape, ANGULAR, a.shape[0])
+    return (radial * angular_factors(u, v)[..., None]).sum(-2).reshape(*u.shape, *lead)
+
+
+def outlines(squared: Tensor, r: Tensor, edge: Tensor) -> Tensor:
+    """W: the height of a hard disc behind optics at squared distances in units of the squared radius."""
+    return disc.height(squared, r, edge[..., None])
+
+
+def picture_values(
+    x: Float[Tensor, " n"],
+    y: Float[Tensor, " n"],
+    r: Float[Tensor, " n"],
+    edge: Float[Tensor, ""],
+    columns: Tensor,
+    rows: Tensor,
+    pictures: Tensor,
+) -> Tensor:
+    """Values of pictures at pixels of their droplets: (n, p, *pictures.shape[:-1]).
+
+    Args:
+        x, y, r: centres and radii in px, (n,).
+        edge: width of the optics in px.
+        columns, rows: pixels of each droplet, (n, p).
+        pictures: coefficients z, (..., COEFFICIENTS).
+    """
+    u, v = (columns - x[:, None]) / r[:, None], (rows - y[:, None]) / r[:, None]
+    edged = outlines(u * u + v * v, r[:, None], edge)
+    values = smooth_parts(u, v, pictures)
+    return edged.reshape(*edged.shape, *[1] * (values.dim() - 2)) * values
+
+
+def windows(x: Tensor, y: Tensor, half: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Columns, rows and whether they are of the image, of the pixels within ``half`` px of each centre, (n, p) each.
+
+    half: of the side, in px. size: height and width of the image.
+    """
+    h, w = size
+    step = torch.arange(-half, half + 1, device=x.device)
+    down, along = torch.meshgrid(step, step, indexing="ij")
+    rows = y.detach().round().long()[:, None] + down.reshape(-1)
+    columns = x.detach().round().long()[:, None] + along.reshape(-1)
+    inside = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)
+    return columns, rows, inside
+
+
+def half_windows(r: Tensor, edge: Tensor, size: tuple[int, int]) -> Tensor:
+    """Half of the side of the window that holds each droplet, in px, (n,), whole: at least 2, at most the image's."""
+    reach = (r.detach() + REACH * edge.detach()).ceil() + 1
+    return reach.clamp(2, max(size) + 1).long()
+
+
+def draw_appearances(
+    x: Float[Tensor, " n"],
+    y: Float[Tensor, " n"],
+    r: Float[Tensor, " n"],
+    edge: Float[Tensor, ""],
+    weights: Float[Tensor, "n k c"],
+    pictures: Float[Tensor, "k d j"],
+    size: tuple[int, int],
+) -> Tensor:
+    """The image of droplets that add up, (C, H, W), differentiable by every tensor.
+
+    Args:
+        x, y, r: centres and radii in px.
+        edge: width of the optics in px, positive.
+        weights: of each droplet's pictures, (N, K, C), or (N, K, 1) where all channels share them.
+        pictures: coefficients z of the pictures, (K, C, COEFFICIENTS), or (K, 1, COEFFICIENTS) where all channels share
+            them.
+        size: height and width (H, W) in px.
+    """
+    h, w = size
+    count = max(weights.shape[-1], pictures.shape[-2])
+    canvas = torch.zeros(h * w, count, dtype=x.dtype, device=x.device)
+    halves = half_windows(r, edge, size)
+    for half in halves.unique().tolist():
+        of = (halves == half).nonzero()[:, 0]
+        columns, rows, inside = windows(x[of], y[of], half, size)
+        values = picture_values(x[of], y[of], r[of], edge, columns, rows, pictures)
+        drawn = (values * weights[of][:, None]).sum(2) * inside[..., None]
+        place = (rows * w + columns).clamp(0, h * w - 1)
+        canvas = canvas.index_add(0, place.reshape(-1), drawn.reshape(-1, count))
+    return canvas.mT.reshape(count, h, w)
+
+
+@lru_cache(maxsize=1)
+def whitening() -> Array:
+    """T: from coefficients z, whose prior is the unit normal, to those of the splines, (COEFFICIENTS,) * 2."""
+    factor = np.linalg.cholesky(np.linalg.inv(mean_squares() + SMOOTH**4 * mean_squares(laplacian=True)))
+    factor.flags.writeable = False
+    return np.asarray(factor)
+
+
+@lru_cache(maxsize=2)
+def mean_squares(laplacian: bool = False) -> Array:
+    """Means over the disc of the products of two basis functions, or of their Laplacians, (COEFFICIENTS,) * 2.
+
+    Of |u|^m cos(m t) B(q), with q = |u|^2, the Laplacian is |u|^m cos(m t) (4 q B'' + 4 (m + 1) B'). The mean over the
+    angle is that of cos^2, 1/2 for m > 0, and over the disc the integral over q from 0 to 1.
+    """
+    from scipy.interpolate import BSpline
+
+    knots = np.arange(-3.0, PIECES + 4) / PIECES
+    nodes, share = np.polynomial.legendre.leggauss(8)
+    q = ((np.arange(PIECES)[:, None] + (nodes + 1) / 2) / PIECES).ravel()
+    share = np.tile(share / 2 / PIECES, PIECES)
+    spline = BSpline(knots, np.eye(SPLINES), 3)
+    whole = np.zeros((COEFFICIENTS, COEFFICIENTS))
+    for place, m in enumerate((0, 1, 1, 2, 2)):
+        values = spline(q)
+        if laplacian:
+            values = 4 * q[:, None] * spline.derivative(2)(q) + 4 * (m + 1) * spline.derivative()(q)
+        weighted = values * (share * q**m * (0.5 if m else 1.0))[:, None]
+        block = slice(place * SPLINES, (place + 1) * SPLINES)
+        whole[block, block] = values.T @ weighted
+    return whole
