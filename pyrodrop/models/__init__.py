@@ -2,6 +2,7 @@
 
 from pyrodrop.models.appearance import appearance
 from pyrodrop.models.channel_fit import channel_fit
+from pyrodrop.models.kinds import kinds
 from pyrodrop.models.priors import centres, colours, rendered
 
-__all__ = ["appearance", "centres", "channel_fit", "colours", "rendered"]
+__all__ = ["appearance", "centres", "channel_fit", "colours", "kinds", "rendered"]

@@ -2,12 +2,12 @@
 
 In units of the radius about its centre, u = (p - centre) / r, with q = |u|^2 and the angle t, a picture is
 
-    P(u) = W(q) * sum_j [ a_j + (b_j cos t + c_j sin t) |u| + (d_j cos 2t + e_j sin 2t) q ] B_j(q)
+    P(u) = W(q) * sum_m sum_j (a_mj cos(m t) + b_mj sin(m t)) |u|^m B_j(q),    m = 0 to ``HIGHEST``,
 
 with B_j the uniform cubic B-splines over q in [0, 1], and W the height of a hard disc of radius r behind optics of
-width ``edge`` px (``profiles.disc``). So a picture can be round, rimmed (orders 0), shaded from a side (1) or across
-(2); every picture is smooth at the centre; equal distances in q are equal areas, so that the splines are finest at the
-rim. Beyond it the smooth part keeps its value, and only the optics let it fall.
+width ``edge`` px (``profiles.disc``). So a picture can be round or rimmed (order 0), shaded from a side (1), across (2)
+and parted in two halves (with order 3); every picture is smooth at the centre; equal distances in q are equal areas, so
+that the splines are finest at the rim. Beyond it the smooth part keeps its value, and only the optics let it fall.
 
 **What fixes centre and radius.** W ends every picture at |u| = 1, in every direction, within the few px of the optics,
 while the smooth part cannot fall within less than a knot: the outline of each droplet is the circle of its centre and
@@ -32,7 +32,9 @@ Array = NDArray[np.float64]
 
 PIECES = 4  # of a radial spline: 7 splines, the last knots at 0.71, 0.87 and 1 radii
 SPLINES = PIECES + 3
-ANGULAR = 5  # 1, cos, sin, cos 2, sin 2
+HIGHEST = 4  # angular order
+ORDERS = (0, *(m for m in range(1, HIGHEST + 1) for _ in range(2)))  # cos and sin of each
+ANGULAR = len(ORDERS)
 COEFFICIENTS = ANGULAR * SPLINES
 SMOOTH = 0.15  # length, in radii, below which the prior holds pictures smooth
 # Beyond the rim by so many widths of the edge a picture is no longer drawn: it is below 3e-5 of its rim there.
@@ -50,12 +52,44 @@ def radial_splines(q: Tensor) -> Tensor:
     return torch.where(away < 1, near, (2 - away).clamp(min=0.0) ** 3 / 6)
 
 
+def radial_spline_slopes(q: Tensor) -> Tensor:
+    """Derivatives of ``radial_splines`` by q, (..., SPLINES); 0 from the rim on."""
+    centres = torch.arange(-1, SPLINES - 1, dtype=q.dtype, device=q.device)
+    away = PIECES * q[..., None] - centres
+    size = away.abs()
+    slope = torch.where(size < 1, 1.5 * size**2 - 2 * size, -((2 - size).clamp(min=0.0) ** 2) / 2)
+    return torch.where(q[..., None] < 1, PIECES * away.sign() * slope, torch.zeros_like(away))
+
+
 def angular_factors(u: Tensor, v: Tensor) -> Tensor:
-    """1, |u| cos t, |u| sin t, q cos 2t and q sin 2t, (..., ANGULAR); beyond the rim those of the rim."""
-    q = u * u + v * v
-    size = q.clamp(min=1.0)
-    unit = size.rsqrt()
-    return torch.stack([torch.ones_like(u), u * unit, v * unit, (u * u - v * v) / size, 2 * u * v / size], -1)
+    """|u|^m cos(m t) and |u|^m sin(m t) of each order m, in the order of ``ORDERS``, (..., ANGULAR).
+
+    They are the real and imaginary parts of (u + i v)^m. Beyond the rim they are those of the rim.
+    """
+    scale = (u * u + v * v).clamp(min=1.0).rsqrt()
+    return torch.stack(_powers(u * scale, v * scale), -1)
+
+
+def _powers(u: Tensor, v: Tensor) -> list[Tensor]:
+    """1, and the real and imaginary part of (u + i v)^m for m from 1 to ``HIGHEST``."""
+    real, imaginary = [torch.ones_like(u)], [torch.zeros_like(u)]
+    for _ in range(HIGHEST):
+        real, imaginary = (
+            [*real, real[-1] * u - imaginary[-1] * v],
+            [*imaginary, real[-1] * v + imaginary[-1] * u],
+        )
+    return [real[0], *(part for pair in zip(real[1:], imaginary[1:], strict=True) for part in pair)]
+
+
+def _power_slopes(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivatives of ``_powers`` by u and by v, (..., ANGULAR): those of z^m are m z^(m - 1) and i m z^(m - 1)."""
+    powers = [torch.ones_like(u), torch.zeros_like(u), *_powers(u, v)[1:]]  # real and imaginary parts from m = 0 on
+    by_u, by_v = [torch.zeros_like(u)], [torch.zeros_like(u)]
+    for m in range(1, HIGHEST + 1):
+        real, imaginary = powers[2 * m - 2], powers[2 * m - 1]
+        by_u += [m * real, m * imaginary]
+        by_v += [-m * imaginary, m * real]
+    return torch.stack(by_u, -1), torch.stack(by_v, -1)
 
 
 def smooth_parts(u: Tensor, v: Tensor, pictures: Tensor) -> Tensor:
@@ -71,6 +105,32 @@ def smooth_parts(u: Tensor, v: Tensor, pictures: Tensor) -> Tensor:
     radial = radial_splines(u * u + v * v) @ a.permute(2, 1, 0).reshape(SPLINES, -1)
     radial = radial.reshape(*u.shape, ANGULAR, a.shape[0])
     return (radial * angular_factors(u, v)[..., None]).sum(-2).reshape(*u.shape, *lead)
+
+
+def smooth_slopes(u: Tensor, v: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The smooth part of pictures and its derivatives by u and v, each (..., *pictures.shape[:-1]), as above."""
+    into = torch.as_tensor(np.array(whitening()), dtype=u.dtype, device=u.device)
+    lead = pictures.shape[:-1]
+    a = (pictures.reshape(-1, COEFFICIENTS) @ into.mT).reshape(-1, ANGULAR, SPLINES)
+    flat = a.permute(2, 1, 0).reshape(SPLINES, -1)
+    q = u * u + v * v
+    radial = (radial_splines(q) @ flat).reshape(*u.shape, ANGULAR, a.shape[0])
+    steeper = (radial_spline_slopes(q) @ flat).reshape(radial.shape)
+    angular = angular_factors(u, v)
+    order = u.new_tensor(ORDERS)
+    scale = q.clamp(min=1.0)[..., None] ** (-order / 2)
+    beyond = torch.where(q > 1, 1 / q.clamp(min=1.0), torch.zeros_like(q))[..., None] * order * angular
+    by_u, by_v = (
+        slope * scale - beyond * across[..., None] for slope, across in zip(_power_slopes(u, v), (u, v), strict=True)
+    )
+    swept = (steeper * angular[..., None]).sum(-2)
+    parts = (
+        (radial * angular[..., None]).sum(-2),
+        (radial * by_u[..., None]).sum(-2) + 2 * u[..., None] * swept,
+        (radial * by_v[..., None]).sum(-2) + 2 * v[..., None] * swept,
+    )
+    values, along, down = (part.reshape(*u.shape, *lead) for part in parts)
+    return values, along, down
 
 
 def outlines(squared: Tensor, r: Tensor, edge: Tensor) -> Tensor:
@@ -118,7 +178,8 @@ def windows(x: Tensor, y: Tensor, half: int, size: tuple[int, int]) -> tuple[Ten
 def half_windows(r: Tensor, edge: Tensor, size: tuple[int, int]) -> Tensor:
     """Half of the side of the window that holds each droplet, in px, (n,), whole: at least 2, at most the image's."""
     reach = (r.detach() + REACH * edge.detach()).ceil() + 1
-    return reach.clamp(2, max(size) + 1).long()
+    step = (reach / 4).floor().clamp(min=1)  # of few sizes, so that many droplets have windows of one
+    return ((reach / step).ceil() * step).clamp(2, max(size) + 1).long()
 
 
 def draw_appearances(
@@ -177,7 +238,7 @@ def mean_squares(laplacian: bool = False) -> Array:
     share = np.tile(share / 2 / PIECES, PIECES)
     spline = BSpline(knots, np.eye(SPLINES), 3)
     whole = np.zeros((COEFFICIENTS, COEFFICIENTS))
-    for place, m in enumerate((0, 1, 1, 2, 2)):
+    for place, m in enumerate(ORDERS):
         values = spline(q)
         if laplacian:
             values = 4 * q[:, None] * spline.derivative(2)(q) + 4 * (m + 1) * spline.derivative()(q)

@@ -11,28 +11,27 @@ from torch import Tensor
 
 from pyrodrop.joint.appearance.state import Step
 from pyrodrop.joint.appearance.tangent import Tangent
+from pyrodrop.models.appearance import EDGE
 
 
 class Blocks(NamedTuple):
     """Cholesky factors of the blocks.
 
     droplets: place and weights of each, (N, 3 + K E, 3 + K E). pictures: (G, M, M), in colour one group G for each
-    channel, else one. bg: (C, M, M).
+    channel, else one. bg: (C, M, M). edge: (1, 1, 1).
     """
 
     droplets: Tensor
     pictures: Tensor
     bg: Tensor
+    edge: Tensor
 
 
-def blocks_of(tangent: Tangent, damping: float = 0.0) -> Blocks:
-    """The blocks of (1 + damping) times the precision at a state; what is not fitted has the unit matrix."""
-    grown = 1 + damping
-    return Blocks(
-        torch.linalg.cholesky(_droplets(tangent) * grown),
-        torch.linalg.cholesky(_pictures(tangent) * grown),
-        torch.linalg.cholesky(_background(tangent) * grown),
-    )
+def blocks_of(tangent: Tangent) -> Blocks:
+    """The blocks of the precision at a state; what is not fitted has the unit matrix, or nearly so."""
+    softer = (tangent.softer.square() * tangent.precision[:, None, None]).sum() + EDGE[1] ** -2
+    wholes = (_droplets(tangent), _pictures(tangent), _background(tangent), softer.reshape(1, 1, 1))
+    return Blocks(*(torch.linalg.cholesky(whole) for whole in wholes))
 
 
 def solved(blocks: Blocks, step: Step) -> Step:
@@ -50,6 +49,7 @@ def solved(blocks: Blocks, step: Step) -> Step:
         own[:, 3:].reshape(step.weights.shape),
         pictures.reshape(d, k, j).movedim(0, 1),
         bg.reshape(step.bg.shape),
+        torch.cholesky_solve(step.edge[:, None, None], blocks.edge).reshape(1),
     )
 
 
@@ -67,6 +67,7 @@ def drawn_from(blocks: Blocks, like: Step, generator: torch.Generator) -> Step:
         own[:, 3:].reshape(like.weights.shape),
         noise(blocks.pictures).reshape(d, k, j).movedim(0, 1),
         noise(blocks.bg).reshape(like.bg.shape),
+        noise(blocks.edge).reshape(1),
     )
 
 

@@ -1,8 +1,8 @@
 """The mode of the model of droplets as they look: damped Gauss-Newton steps over everything at once.
 
 A step solves (H + damping * blocks of H) d = gradient by conjugate gradients, preconditioned by the blocks; it is
-taken where the log density rises, and the damping falls then (Levenberg 1944, Marquardt 1963). Noise and the width of
-the optics follow after each.
+taken where the log density rises, and the damping falls then (Levenberg 1944, Marquardt 1963). The noise follows after
+each.
 """
 
 import math
@@ -12,16 +12,14 @@ import torch
 from torch import Tensor
 
 from pyrodrop.joint.appearance.blocks import Blocks, blocks_of, solved
-from pyrodrop.joint.appearance.state import Data, Look, PicturePrior, Step, moved, picture_units, predicted
+from pyrodrop.joint.appearance.state import Data, Look, PicturePrior, Step, moved, predicted
 from pyrodrop.joint.appearance.tangent import Tangent, backward, curvature, prior_pull, tangent_at
 from pyrodrop.models.appearance import EDGE
-from pyrodrop.rendering.appearance import draw_appearances
 
 _CG_STEPS = 30
 _CG_TOLERANCE = 0.03  # of the gradient, in the norm of the blocks
 _MOST_DAMPING = 1e4
 _LOG_NOISE_SD = 2.0  # that of the prior, as in ``measured``
-_LEAST_LOG_EDGE, _MOST_LOG_EDGE = math.log(0.2), math.log(20.0)  # as for the disc
 _FURTHEST = 0.5  # no droplet moves or grows by more than this, in radii, in a step
 
 
@@ -75,10 +73,8 @@ def descend(
         else:
             converged = True
             break
-        state = with_noise(with_edge(candidate, data), data)
-        losses.append(loss_of(state, data, prior))
-        if losses[-1] > loss:
-            state, losses[-1] = candidate, loss
+        state = candidate
+        losses.append(loss)
         if losses[-2] - losses[-1] < enough:
             converged = True
             break
@@ -127,29 +123,6 @@ def with_noise(state: Look, data: Data) -> Look:
         slope = n - squares * (-2 * t).exp() + (t - prior) / _LOG_NOISE_SD**2
         t = t - slope / (2 * squares * (-2 * t).exp() + 1 / _LOG_NOISE_SD**2)
     return state._replace(log_noise=t)
-
-
-def with_edge(state: Look, data: Data) -> Look:
-    """The state after a Gauss-Newton step of the width of the optics alone, held within the bounds of the disc's."""
-
-    def drawn(log_edge: Tensor) -> Tensor:
-        return draw_appearances(
-            state.x,
-            state.y,
-            state.log_r.exp(),
-            log_edge.exp(),
-            state.weights,
-            picture_units(state, data),
-            data.size,
-        )
-
-    _, slope = torch.func.jvp(drawn, (state.log_edge,), (torch.ones_like(state.log_edge),))
-    weighted = slope * (-2 * state.log_noise).exp()[:, None, None]
-    residual = data.channels - predicted(state, data)
-    pull = (EDGE[0] - state.log_edge) / EDGE[1] ** 2
-    step = ((weighted * residual).sum() + pull) / ((weighted * slope).sum() + EDGE[1] ** -2)
-    moved_edge = (state.log_edge + step.clamp(-0.5, 0.5)).clamp(_LEAST_LOG_EDGE, _MOST_LOG_EDGE)
-    return state._replace(log_edge=moved_edge)
 
 
 def _held(step: Step) -> Step:

@@ -1,5 +1,6 @@
 """A state of the model of droplets as they look, the data it is held against, and a step away from it."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +12,11 @@ from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.rendering.appearance import draw_appearances
 
+LOG_EDGES = (math.log(0.2), math.log(20.0))  # as for the disc
+
 
 class PicturePrior(NamedTuple):
-    """Normal priors of the pictures' coefficients z, of mean and precision (K, D, J) each; infinite where frozen."""
+    """Normal priors of the pictures' coefficients z, of mean and precision (K, D, J) each."""
 
     mean: Tensor
     precision: Tensor
@@ -46,8 +49,8 @@ class Data(NamedTuple):
 class Look(NamedTuple):
     """A state: N droplets, K pictures in D colours, weights in E channels; D or E is 1, and the other C.
 
-    x, y, log_r: (N,), px. log_edge: (). weights: (N, K, E). pictures: coefficients z, (K, D, J), in units of the channel
-    where they are in colour, as the model has them. bg: (C, rows, columns). log_noise: (C,).
+    x, y, log_r: (N,), px. log_edge: (). weights: (N, K, E). pictures: coefficients z, (K, D, J), in units of the
+    channel where they are in colour, as the model has them. bg: (C, rows, columns). log_noise: (C,).
     """
 
     x: Tensor
@@ -64,20 +67,21 @@ class Step(NamedTuple):
     """A step, or a gradient, by the parameters that are fitted together.
 
     place: x and y in units of the radius, and log r, (N, 3). weights: (N, K, E). pictures: (K, D, J). bg:
-    (C, rows, columns).
+    (C, rows, columns). edge: log of the width of the optics, (1,).
     """
 
     place: Tensor
     weights: Tensor
     pictures: Tensor
     bg: Tensor
+    edge: Tensor
 
     def plus(self, other: "Step", factor: Tensor | float = 1.0) -> "Step":
-        """This step and ``factor`` times another."""
+        """Its sum with ``factor`` times another."""
         return Step(*(mine + factor * theirs for mine, theirs in zip(self, other, strict=True)))
 
     def dot(self, other: "Step") -> Tensor:
-        """Their inner product."""
+        """Its inner product with another."""
         parts = [(mine * theirs).sum() for mine, theirs in zip(self, other, strict=True)]
         return torch.stack(parts).sum()
 
@@ -122,6 +126,7 @@ def moved(state: Look, step: Step) -> Look:
         weights=state.weights + step.weights,
         pictures=state.pictures + step.pictures,
         bg=state.bg + step.bg,
+        log_edge=(state.log_edge + step.edge[0]).clamp(*LOG_EDGES),
     )
 
 

@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 
 from pyrodrop.joint.appearance.state import Data, Look, PicturePrior, Step, picture_units
+from pyrodrop.models.appearance import EDGE
 from pyrodrop.rendering.appearance import (
     COEFFICIENTS,
     half_windows,
-    picture_values,
+    outlines,
+    smooth_parts,
+    smooth_slopes,
     windows,
 )
 
@@ -38,11 +41,16 @@ class Windows(NamedTuple):
 
 
 class Tangent(NamedTuple):
-    """The Jacobian at a state. free: whether places, weights, pictures and background are fitted, 1 or 0 each."""
+    """The Jacobian at a state.
+
+    windows: of all droplets. softer: derivative of the image by log edge, (C, H, W). precision: of a pixel, (C,).
+    prior: of the pictures. free: whether places and the edge, weights, pictures, and the background are fitted.
+    """
 
     state: Look
     data: Data
     windows: list[Windows]
+    softer: Tensor
     precision: Tensor
     prior: PicturePrior
     free: tuple[bool, bool, bool, bool]
@@ -57,25 +65,42 @@ def tangent_at(
     halves = half_windows(r, edge, data.size)
     eye = torch.eye(COEFFICIENTS, dtype=r.dtype, device=r.device)
     bins = []
+    softer = r.new_zeros(data.size[0] * data.size[1], len(data.channels))
     for half in halves.unique().tolist():
         of = (halves == half).nonzero()[:, 0]
         columns, rows, inside = windows(state.x[of], state.y[of], half, data.size)
-        at = (state.x[of], state.y[of], state.log_r[of])
-
-        def drawn(x: Tensor, y: Tensor, log_r: Tensor, columns: Tensor = columns, rows: Tensor = rows) -> Tensor:
-            return picture_values(x, y, log_r.exp(), edge, columns, rows, pictures)
-
-        basis = picture_values(at[0], at[1], r[of], edge, columns, rows, eye) * inside[..., None]
+        u, v = ((p - c[of][:, None]) / r[of][:, None] for p, c in ((columns, state.x), (rows, state.y)))
+        edged, by_q, by_r, by_edge = outline_slopes(u * u + v * v, r[of], edge)
+        basis = (smooth_parts(u, v, eye) * edged[..., None]) * inside[..., None]
         values = (basis @ pictures.reshape(-1, COEFFICIENTS).mT).reshape(*basis.shape[:2], *pictures.shape[:2])
         slopes = values.new_zeros((0, *values.shape))
         if free[0]:
-            zero = torch.zeros_like(r[of])
-            along = [(r[of], zero, zero), (zero, r[of], zero), (zero, zero, torch.ones_like(zero))]
-            each = [torch.func.jvp(drawn, at, direction)[1] for direction in along]
-            slopes = torch.stack(each) * inside[..., None, None]
+            smooth, along, down = smooth_slopes(u, v, pictures)
+            u, v, edged, by_q, by_r, by_edge, known = (
+                t[..., None, None] for t in (u, v, edged, by_q, by_r, by_edge, inside)
+            )
+            across = edged * along + 2 * u * by_q * smooth
+            downwards = edged * down + 2 * v * by_q * smooth
+            outwards = u * across + v * downwards - by_r * smooth
+            slopes = -torch.stack([across, downwards, outwards]) * known
+            drawn = (by_edge * smooth * known * state.weights[of][:, None]).sum(2)
+            softer.index_add_(
+                0, (rows * data.size[1] + columns).clamp(0, len(softer) - 1).reshape(-1), drawn.flatten(0, 1)
+            )
         place = (rows * data.size[1] + columns).clamp(0, data.size[0] * data.size[1] - 1)
         bins.append(Windows(of, place, basis, values, slopes))
-    return Tangent(state, data, bins, (-2 * state.log_noise).exp(), prior, free)
+    return Tangent(state, data, bins, softer.mT.reshape(data.channels.shape), (-2 * state.log_noise).exp(), prior, free)
+
+
+def outline_slopes(squared: Tensor, r: Tensor, edge: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The outline W at squared distances (n, p), and its derivatives by them, by log r and by log edge."""
+    with torch.enable_grad():
+        q = squared.detach().requires_grad_()
+        log_r = r.detach().log()[:, None].expand_as(q).clone().requires_grad_()
+        log_edge = edge.detach().log().expand_as(q).clone().requires_grad_()
+        height = outlines(q, log_r.exp(), log_edge.exp())
+        by_q, by_r, by_edge = torch.autograd.grad(height.sum(), (q, log_r, log_edge))
+    return height.detach(), by_q, by_r, by_edge
 
 
 def forward(tangent: Tangent, step: Step) -> Tensor:
@@ -94,7 +119,7 @@ def forward(tangent: Tangent, step: Step) -> Tensor:
             shift = torch.einsum("anpkd,na->npkd", bin_.slopes, step.place[bin_.of])
             changed = changed + shift * weights
         image.index_add_(0, bin_.place.reshape(-1), changed.sum(2).reshape(-1, count))
-    return image.mT.reshape(count, h, w) + data.down @ step.bg @ data.along.mT
+    return image.mT.reshape(count, h, w) + data.down @ step.bg @ data.along.mT + tangent.softer * step.edge
 
 
 def backward(tangent: Tangent, image: Tensor) -> Step:
@@ -116,7 +141,8 @@ def backward(tangent: Tangent, image: Tensor) -> Step:
             place[bin_.of] = torch.einsum("anpkd,npkd->na", bin_.slopes, field)
     if data.in_colour:
         pictures = pictures * data.amplitude[:, None]
-    return _kept(Step(place, weights, pictures, data.down.mT @ image @ data.along), tangent.free)
+    softer = (image * tangent.softer).sum()[None]
+    return _kept(Step(place, weights, pictures, data.down.mT @ image @ data.along, softer), tangent.free)
 
 
 def prior_pull(tangent: Tangent, step: Step | None = None) -> Step:
@@ -134,6 +160,7 @@ def prior_pull(tangent: Tangent, step: Step | None = None) -> Step:
             -state.weights,
             tangent.prior.mean - state.pictures,
             level - state.bg,
+            (EDGE[0] - state.log_edge)[None],
         )
     else:
         way = step
@@ -143,6 +170,7 @@ def prior_pull(tangent: Tangent, step: Step | None = None) -> Step:
             way.weights / spread**2,
             way.pictures * tangent.prior.precision,
             way.bg / of(scales.spread.copy())[:, None, None] ** 2,
+            way.edge / EDGE[1] ** 2,
         ),
         tangent.free,
     )
@@ -155,4 +183,5 @@ def curvature(tangent: Tangent, step: Step) -> Step:
 
 
 def _kept(step: Step, free: tuple[bool, bool, bool, bool]) -> Step:
-    return Step(*(part if is_free else torch.zeros_like(part) for part, is_free in zip(step, free, strict=True)))
+    kept = (*free, free[0])
+    return Step(*(part if is_free else torch.zeros_like(part) for part, is_free in zip(step, kept, strict=True)))

@@ -10,6 +10,7 @@ from pyrodrop.results.page.embedded_pictures import data_uri
 from pyrodrop.results.page.headline import facts, sizes_of, unit_of, warnings
 from pyrodrop.results.page.html_page import as_data, page
 from pyrodrop.results.page.image_view import views
+from pyrodrop.results.page.kind_rows import kind_rows
 from pyrodrop.results.page.method_text import method_text, radius_meaning
 from pyrodrop.results.page.number_format import decimals_for, flattened, parts_of, show
 from pyrodrop.results.statistics.sizes import STATISTICS
@@ -114,6 +115,7 @@ def report_text(run: ResultFolder) -> str:
         count=_count(run),
         further=[further for name in _FURTHER if (further := figure(run, *name))],
         statistics=statistics(run),
+        kinds=kind_rows(run),
         unit=unit_of(run),
         pixel_size=f"{run.pixel_size_um:.6g}" if run.pixel_size_um else "",
         columns=columns,
@@ -158,7 +160,7 @@ def statistics(run: ResultFolder) -> list[dict[str, str]]:
 
 def settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All that the summary says and the page has not said yet."""
-    said = {name: value for name, value in summary.items() if name not in ("count", "sizes", "warnings")}
+    said = {name: value for name, value in summary.items() if name not in ("count", "kinds", "sizes", "warnings")}
     if isinstance(said.get("edits"), Mapping):  # which edits.csv lists
         said["edits"] = {kind: number for kind, number in said["edits"].items() if kind != "list"}
     return flattened(said)

@@ -86,6 +86,7 @@ def summarise(
     results = said | {
         "count": measurement.count.as_dict(),
         "sizes": measurement.sizes.as_dict() | {"unit": measurement.sizes.unit},
+        "kinds": measurement.kinds.as_dicts(),
         "profile": measurement.profile,
         "log_evidence": measurement.evidence,
         "shape": measurement.shape_by_name,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.joint.pyro_sites import background_of, model_of
+from pyrodrop.recognition.droplet_kinds import kinds_of_droplets
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
@@ -20,6 +21,7 @@ from pyrodrop.results.checks.meetings import Meetings, meetings_of
 from pyrodrop.results.checks.residuals import ImageFit, image_fit
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.statistics.counts import Count, count_distribution
+from pyrodrop.results.statistics.kinds import Kinds
 from pyrodrop.results.statistics.sizes import Sizes
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
 from pyrodrop.workflows.measuring.editing.record import Edit
@@ -120,9 +122,7 @@ class Measurement:
 
     @property
     def shape(self) -> Tensor:
-        """What the profile has beside the radius, (S,): for a disc the width of its edge in px, for "radial" that and
-        the heights of its curve.
-        """
+        """What the profile has beside the radius, (S,): the width of its edge in px, the heights of its curve."""
         parameters = profile_named(self.profile).parameters
         return torch.cat([self.noise.new_zeros(0), *(self.sites[each.name].reshape(-1) for each in parameters)])
 
@@ -200,16 +200,14 @@ class Measurement:
 
     @property
     def table(self) -> "pd.DataFrame":
-        """One row per droplet, as ``droplets.csv``: the ``n_droplets`` most probable candidates, from top to bottom.
-
-        With several channels it has also each one's amplitude, the colour.
-        """
+        """One row per droplet, as ``droplets.csv``: the ``n_droplets`` most probable candidates, from top to bottom."""
         return self.candidates.head(self.n_droplets).copy()
 
     @cached_property
     def candidates(self) -> "pd.DataFrame":
         """One row per candidate, as ``candidates.csv``: the rows of ``table``, and then the less probable ones."""
-        return candidate_table(self.image, self.droplets, self.noise, self.residual_map * min(self._white_share, 1.0))
+        residual = self.residual_map * min(self._white_share, 1.0)
+        return candidate_table(self.image, self.droplets, self.noise, residual, self.kinds)
 
     @cached_property
     def count(self) -> Count:
@@ -221,17 +219,17 @@ class Measurement:
         """The size distribution in numbers, each with its interval."""
         return size_distribution(self.image, self.droplets, self.rules, self.n_droplets, self.seed)
 
+    @cached_property
+    def kinds(self) -> Kinds:
+        """Which kinds of droplets there are, told by radius and amplitudes: of each its count and sizes."""
+        return kinds_of_droplets(self.draws, self.presence, self.pixel_size_um, self.seed)
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
         of_pixels = warnings_of_hot_pixels(len(self.hot_pixels)) + warnings_of_pixels(self.channels)
-        return (
-            of_pixels
-            + self.image_fit.warnings
-            + self.meetings.warnings
-            + self.efficiency.warnings
-            + self.sizes.warnings
-        )
+        of_fit = self.image_fit.warnings + self.meetings.warnings + self.efficiency.warnings
+        return of_pixels + of_fit + self.sizes.warnings
 
     @cached_property
     def efficiency(self) -> Efficiency:

@@ -9,6 +9,7 @@ from torch import Tensor
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.results.checks.residuals import droplet_residuals
 from pyrodrop.results.statistics.counts import counted
+from pyrodrop.results.statistics.kinds import Kinds
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
 from pyrodrop.results.tables.channel_amplitudes import with_channel_amplitudes
 from pyrodrop.results.tables.droplet_table import droplet_table
@@ -44,7 +45,7 @@ def in_one_map(residual: Array) -> Array:
 
 
 def candidate_table(
-    image: MeasuredImage, droplets: CandidateDroplets, noise: Tensor, residual: Array
+    image: MeasuredImage, droplets: CandidateDroplets, noise: Tensor, residual: Array, kinds: Kinds
 ) -> "pd.DataFrame":
     """One row per candidate, as ``candidates.csv``.
 
@@ -53,6 +54,7 @@ def candidate_table(
         droplets: the candidates.
         noise: its standard deviation, (C,).
         residual: in units of the noise, (H, W), whose mean square is 1 where only noise is left.
+        kinds: of the candidates.
     """
     looked_at = None if image.looked_at is None else image.looked_at.numpy()
     heights = droplets.draws["amplitude"]
@@ -68,6 +70,7 @@ def candidate_table(
         looked_at=looked_at,
         ids=droplets.ids.numpy(),
     )
+    table["kind"], table["kind_probability"] = kinds.of_droplets, kinds.probability.max(1, initial=0)
     return with_channel_amplitudes(table, image.names, heights.double().numpy())
 
 
