@@ -102,10 +102,14 @@ def _drawn_each(sites: tuple[Tensor, ...], in_colour: bool, size: tuple[int, int
         leads.append(lead)
     lead = torch.broadcast_shapes(*leads)
     if not lead:
-        return draw_appearances(*alone, size=size)
+        x, y, r, edge, weights, pictures = alone
+        return draw_appearances(x, y, r, edge, weights, pictures, size)
     rows = zip(
-        *(s.expand(*lead, *s.shape[s.dim() - a :]).flatten(0, len(lead) - 1) for s, a in zip(alone, own, strict=True)),
+        *(
+            site.expand(*lead, *site.shape[site.dim() - axes :]).flatten(0, len(lead) - 1)
+            for site, axes in zip(alone, own, strict=True)
+        ),
         strict=True,
     )
-    images = torch.stack([draw_appearances(*row, size=size) for row in rows])
+    images = torch.stack([draw_appearances(x, y, r, edge, w, p, size) for x, y, r, edge, w, p in rows])
     return images.reshape(*lead, 1, 1, *images.shape[1:])

@@ -88,8 +88,8 @@ class Step(NamedTuple):
 
 def data_of(channels: Tensor, scales: PriorScales, in_colour: bool) -> Data:
     """What states are held against, of an image (C, H, W), in its dtype and on its device."""
-    bases = (channels.new_tensor(spline_basis(side, scales.spacing)) for side in channels.shape[1:])
-    return Data(channels, scales, *bases, in_colour)
+    down, along = (channels.new_tensor(spline_basis(side, scales.spacing)) for side in channels.shape[1:])
+    return Data(channels, scales, down, along, in_colour)
 
 
 def picture_units(state: Look, data: Data) -> Tensor:
