@@ -162,7 +162,8 @@ def _fit_of(scene: Scene, picture: Picture, free: Mask, present: Mask, going: Ma
         made.append(windows[-1].fit(state, origin, solutions))
         begin = _with(scene, some, made[-1], window)
     pixels = [each.pixels for each in windows]
-    if picture.own_edges and all(each.all_known for each in pixels) and all(edges_differ(fit).any() for fit in made):
+    of_own = picture.own_edges and all(each.all_known for each in pixels)
+    if of_own and all(edges_differ(fit, each).any() for fit, each in zip(made, pixels, strict=True)):
         made = [with_own_edges(fit, each) for fit, each in zip(made, pixels, strict=True)]
     refitted = []
     for each, fit, some in zip(windows, made, (old, new), strict=True):
