@@ -28,7 +28,8 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "inference",
     },
-    "workflows.batch": {"images", "results", "workflows"},
+    # workflows.samples: images of a sheet, pooled by sample
+    "workflows.batch": {"images", "results", "workflows", "workflows.samples"},
     # recognition: how much doubt the droplets of all tiles share
     "workflows.tiles": {"images", "results", "workflows", "workflows.measuring", "recognition"},
     # detection: what the circles of some parts of an image say of its droplets and clutter (workflows.measuring.parts)

@@ -138,7 +138,19 @@ def _check_names(words: argparse.Namespace) -> None:
     """Raise ``SettingError`` for a name that no file has, before anything looks for it."""
     from pyrodrop.workflows.settings import SettingError
 
-    for argument in ("path", "paths", "folder", "folders", "edits", "out", "resume", "weights", "mask", "scheduler"):
+    for argument in (
+        "path",
+        "paths",
+        "folder",
+        "folders",
+        "edits",
+        "out",
+        "resume",
+        "weights",
+        "mask",
+        "sheet",
+        "scheduler",
+    ):
         value = getattr(words, argument, None)
         for name in value if isinstance(value, list) else [value]:
             if name == "" or (name is not None and "\0" in name):

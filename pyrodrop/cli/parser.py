@@ -43,6 +43,8 @@ _COMPARED = """folders that measure or batch has written: a sample each, but of 
 those that it names"""
 _NAME = "name of the sample of a folder, one for each DIR, the same for those of one sample (default: the folder's)"
 _PATHS = "image files, folders of images, and patterns such as 'run*/**/*.tif'"
+_SHEET = """in the place of PATH, a table with a column path; a column sample pools images by sample, pixel_size_um,
+channel, mask and others are settings of that image, and all else is carried into the tables"""
 _SCHEDULER = "a Dask scheduler, as tcp://host:8786 or the file that it writes (default: workers of its own)"
 _WORKERS_PER_GPU = "worker processes that share one GPU (default 1)"
 _TOGETHER = "with --job fit, fit N images side by side in a worker (default 1, on a GPU up to 64)"
@@ -111,7 +113,8 @@ def command_parser() -> argparse.ArgumentParser:
     _common(compare, "pyrodrop-compare", seed=True)
 
     batch = commands.add_parser("batch", help="measure or fit many images, here or on a cluster", description=_BATCH)
-    batch.add_argument("paths", nargs="+", metavar="PATH", help=_PATHS)
+    batch.add_argument("paths", nargs="*", metavar="PATH", help=_PATHS)
+    batch.add_argument("--sheet", metavar="FILE.CSV", help=_SHEET)
     batch.add_argument("--job", choices=tuple(JOBS), default=DEFAULT_JOB, help=f"what to do (default {DEFAULT_JOB})")
     batch.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
     batch.add_argument("--workers", type=whole, metavar="N", help="local worker processes (default: one a core or GPU)")

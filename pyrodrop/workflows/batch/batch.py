@@ -13,13 +13,15 @@ from typing import Any
 
 import pyrodrop
 from pyrodrop.workflows.batch.ledger import Ledger
+from pyrodrop.workflows.batch.pooled_samples import pool_samples
 from pyrodrop.workflows.batch.result_keys import FILES
 from pyrodrop.workflows.batch.run_folders import clear_dead_runs, run_folder
 from pyrodrop.workflows.batch.scheduler_address import check_scheduler
-from pyrodrop.workflows.batch.sources import find_sources
+from pyrodrop.workflows.batch.sheet import check_rows, read_sheet
+from pyrodrop.workflows.batch.sources import Source, find_sources
 from pyrodrop.workflows.batch.tables import put_together
 from pyrodrop.workflows.output_folder import open_folder
-from pyrodrop.workflows.settings import positive_whole
+from pyrodrop.workflows.settings import SettingError, positive_whole
 from pyrodrop.workflows.termination import Terminated
 
 
@@ -33,6 +35,7 @@ def batch(
     workers_per_gpu: int | None = None,
     together: int | None = None,
     progress: bool = True,
+    sheet: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Do a job to every image, and put the results together; what has been done before is not done again.
@@ -55,11 +58,13 @@ def batch(
         together: how many images a worker fits side by side, those of one size as one batch; where not given, one, and
             on a GPU up to 64. With ``n_droplets="auto"``, and to measure, it is one.
         progress: show a bar and the failures on standard error.
+        sheet: a table of images in the place of ``paths``, see ``read_sheet``: which sample each is of, its own
+            settings, and whatever else is to be in the tables.
         settings: of the job, for all images; None stands for the job's default.
 
     Returns:
         The summary: how many images are done and failed, why (``failures``), how many of them had results from
-        an earlier run (``done_before``), and where the results are.
+        an earlier run (``done_before``), where the results are and, of a sheet with samples, where these are pooled.
 
     Raises:
         SettingError, ImageError: for settings out of their range, paths that lead to no image, a folder that
@@ -70,7 +75,9 @@ def batch(
     settings = {name: value for name, value in settings.items() if value is not None}
     for name in settings.keys() & FILES:  # workers have folders of their own
         settings[name] = os.path.abspath(settings[name])
-    sources = find_sources(paths, Path(out))
+    sources = _sources(paths, sheet, out, job)
+    if together is None and any(source.settings for source in sources):
+        together = 1  # side by side are images of one setting
     if scheduler is not None:
         check_scheduler(scheduler)
     folder = open_folder(out)
@@ -88,8 +95,24 @@ def batch(
     about = {"version": pyrodrop.__version__, "job": job, "settings": settings}
     summary = put_together(ledger.entries(), folder, about)
     public = {name: value for name, value in summary.items() if name not in ("tables", "state")}
+    if job == "measure":
+        public |= pool_samples(ledger.entries(), folder, summary["state"])
     seconds = round(time.monotonic() - begun, 3)
     return public | {"done_before": ledger.done_before, "seconds": seconds, "results": str(folder)}
+
+
+def _sources(
+    paths: Sequence[str | os.PathLike[str]],
+    sheet: str | os.PathLike[str] | None,
+    out: str | os.PathLike[str],
+    job: str,
+) -> list[Source]:
+    """The images that are named, in one of two ways."""
+    if sheet is None:
+        return find_sources(paths, Path(out))
+    if paths:
+        raise SettingError("paths and a sheet are given; name images in one of them", "sheet")
+    return read_sheet(sheet, job)
 
 
 def _do_what_is_missing(
@@ -108,6 +131,7 @@ def _do_what_is_missing(
     from pyrodrop.workflows.batch.jobs import JOBS, check_job, together_most
 
     check_job(ledger.job, ledger.settings)
+    check_rows(ledger.sources, lambda settings: check_job(ledger.job, settings), ledger.settings)
     most = together_most(ledger.job, ledger.settings, together)
 
     def images_of_a_worker(workers: int, on_gpu: bool) -> int:

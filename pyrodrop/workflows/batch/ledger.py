@@ -42,6 +42,7 @@ class Ledger:
         self.job = job
         self.settings = dict(settings)
         self._settings_of_key = settings_of_key(settings)
+        self._masks: dict[str, dict[str, Any]] = {}
         self.images = len(sources)
         self.done_before = self.finished = 0
         self._progress = BatchProgress(len(sources), progress)
@@ -58,7 +59,7 @@ class Ledger:
                 content = self._contents.of(source.path)
             except OSError as error:
                 reason = f"{source.path} cannot be read ({error.strerror})"
-                self._entries.append(Entry(source.name, None, "", Path(), reason))
+                self._entries.append(Entry(source.name, None, "", Path(), reason, source.columns))
                 self._count(source.name, reason)
                 continue
             self.images += content.frames - 1
@@ -70,9 +71,9 @@ class Ledger:
     def _ask(self, source: Source, content: Content, frame: int | None) -> Task | None:
         """Note an image, and give its task if its results are not there."""
         version = pyrodrop.__version__
-        key = key_of(content.hash, frame, self.job, self._settings_of_key, version)
+        key = key_of(content.hash, frame, self.job, self._for_key(source), version)
         folder = self.folder / folder_name(source.path, frame, key)
-        self._entries.append(Entry(source.name, frame, key, folder))
+        self._entries.append(Entry(source.name, frame, key, folder, None, source.columns))
         if folder in self._asked:
             self._count()
             return None
@@ -87,12 +88,22 @@ class Ledger:
             frame,
             content.mark,
             self.job,
-            self.settings,
+            {**self.settings, **source.settings},
             key,
             str(folder),
             run="",
             version=version,
         )
+
+    def _for_key(self, source: Source) -> dict[str, Any]:
+        """The settings of an image as keys have them."""
+        if not source.settings:
+            return self._settings_of_key
+        mask = source.settings.get("mask")
+        if mask is not None and mask not in self._masks:
+            self._masks[mask] = settings_of_key({"mask": mask})
+        of_mask = {} if mask is None else self._masks[mask]
+        return {**self._settings_of_key, **source.settings, **of_mask}
 
     def note(self, task: Task, outcome: Outcome) -> None:
         """Note what has become of an image."""

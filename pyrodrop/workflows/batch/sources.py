@@ -2,9 +2,10 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pyrodrop.workflows.settings import SettingError
 
@@ -18,10 +19,16 @@ class Source(NamedTuple):
     Attributes:
         path: the file, absolute.
         name: the file as it was asked for.
+        settings: its own, before those of the batch.
+        columns: what a sheet says of it, for the tables.
+        where: the row of the sheet, for messages.
     """
 
     path: str
     name: str
+    settings: Mapping[str, Any] = MappingProxyType({})
+    columns: Mapping[str, str] = MappingProxyType({})
+    where: str = ""
 
 
 def find_sources(paths: Sequence[str | os.PathLike[str]], out: Path) -> list[Source]:

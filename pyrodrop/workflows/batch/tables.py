@@ -6,6 +6,7 @@ import importlib.util
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyrodrop.results.storage.atomic_write import atomic_write
@@ -27,6 +28,7 @@ class Entry(NamedTuple):
         key: of the result; "" for a file that could not be read.
         folder: of the results.
         reason: one line on why it failed; None if it did not.
+        columns: what a sheet says of it.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Entry(NamedTuple):
     key: str
     folder: Path
     reason: str | None = None
+    columns: Mapping[str, str] = MappingProxyType({})
 
 
 def put_together(entries: Sequence[Entry], out: Path, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def put_together(entries: Sequence[Entry], out: Path, about: Mapping[str, Any]) 
 
 
 def _state_of(entries: Iterable[Entry], about: Mapping[str, Any]) -> str:
-    parts = [[e.name, e.frame, e.key, e.folder.name, e.reason] for e in entries]
+    parts = [[e.name, e.frame, e.key, e.folder.name, e.reason, *sorted(e.columns.items())] for e in entries]
     content = json.dumps([about, _has_parquet(), parts], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -117,13 +120,15 @@ def _write_droplets(entries: Sequence[Entry], path: Path) -> None:
     """One row a droplet, whatever their number: no more than one image's are ever in memory."""
     frames = any(entry.frame is not None for entry in entries)
     columns = dict.fromkeys(name for _, header, _ in _rows(entries) for name in header)
+    said = dict.fromkeys(name for entry in entries for name in entry.columns)
     with path.open("w", newline="", encoding="utf-8", errors=_ERRORS) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image", *(["frame"] if frames else []), *columns])
+        writer.writerow(["image", *(["frame"] if frames else []), *said, *columns])
         for entry, header, rows in _rows(entries):
             at = {name: number for number, name in enumerate(header)}
             places = [at.get(name) for name in columns]
             own = [entry.name, *(["" if entry.frame is None else str(entry.frame)] if frames else [])]
+            own += [entry.columns.get(name, "") for name in said]
             writer.writerows([*own, *("" if p is None else row[p] for p in places)] for row in rows)
 
 
@@ -142,7 +147,7 @@ def _kinds(path: Path) -> tuple[int, dict[str, str]]:
                 except ValueError:
                     numbers.discard(column)
     kinds = {name: "number" if column in numbers else "text" for column, name in enumerate(header)}
-    return rows, kinds | {"image": "text", "flags": "text"}
+    return rows, kinds | {"image": "text", "sample": "text", "flags": "text"}
 
 
 def _write_parquet(table: Path, kinds: Mapping[str, str], path: Path) -> None:
@@ -169,7 +174,8 @@ def _write_images(entries: Sequence[Entry], path: Path) -> None:
     """One row an image: what has become of it, and the numbers of its summary."""
     rows: list[dict[str, Any]] = []
     for entry in entries:
-        row = {"image": entry.name, "frame": "" if entry.frame is None else entry.frame}
+        row: dict[str, Any] = {"image": entry.name, "frame": "" if entry.frame is None else entry.frame}
+        row |= entry.columns
         if entry.reason is None:
             summary = json.loads((entry.folder / SUMMARY).read_text())
             row |= {"state": "done", "folder": entry.folder.name, "reason": ""}

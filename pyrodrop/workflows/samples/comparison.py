@@ -114,12 +114,19 @@ class Comparison:
             "warnings": list(self.warnings),
         }
 
-    def save(self, folder: str | os.PathLike[str], figures: Sequence[str] = ("png",)) -> Path:
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        figures: Sequence[str] = ("png",),
+        *,
+        more: Mapping[str, Any] | None = None,
+    ) -> Path:
         """Write tables, figures, words and ``summary.json`` into a folder; return the folder.
 
         Args:
             folder: made where it is missing. What an earlier comparison wrote there is taken away.
             figures: formats of the figures: png, svg, pdf.
+            more: what else the summary is to say.
 
         Raises:
             SettingError: if the folder cannot be written to.
@@ -134,7 +141,7 @@ class Comparison:
         for name, figure in drawn.items():
             for suffix in figures:
                 write_figure(figure, path / f"{name}.{suffix}")
-        finish_run(path, self.summary())
+        finish_run(path, self.summary() | dict(more or {}))
         return path
 
     def _tables(self) -> "tuple[pd.DataFrame, ...]":
