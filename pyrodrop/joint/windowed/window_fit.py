@@ -7,8 +7,7 @@ background of its own, which corrects the first. What all droplets of the image 
 - the numbers of the profile have, beside their prior, the information of the held droplets: of the precision that the
   whole image had added to the prior, their share, which is that of a^2 r^2, what a droplet adds to such a precision.
 
-With all droplets free in a window that is the whole image, this is the joint fit itself, but for the prior of the
-background, which is wide.
+With all droplets free in a window that is the whole image, this is the joint fit itself.
 """
 
 from dataclasses import dataclass, replace
@@ -58,20 +57,24 @@ class WindowProblem(Problem):
     """A problem of a window: what is left of its channels when background and held droplets are taken off.
 
     Attributes:
+        corrected: background that is corrected, (C, h, w).
         shape_prior: of the numbers of the profile, with what the held droplets say.
         squares: sum of the squared residual of the whole image without the window, (C,).
         freedom: by which the sum of squares of the whole image is divided to make the variance of the noise, (C,).
     """
 
+    corrected: Array
     shape_prior: Normal
     squares: Array
     freedom: Array
 
     @cached_property
     def priors(self) -> Priors:
-        """Those of the model, but for the profile's numbers; the background is a correction, around 0."""
+        """Those of the model, but for the profile's numbers; of the background's correction, that of their sum."""
         size = (self.pixels.count, *self.pixels.size)
-        return priors_of(size, self.scales, self.profile)._replace(shape=self.shape_prior)
+        priors = priors_of(size, self.scales, self.profile)
+        before = control_points(self.corrected, self.scales.spacing).reshape(priors.bg.mean.shape)
+        return priors._replace(shape=self.shape_prior, bg=Normal(priors.bg.mean - before, priors.bg.sd))
 
     def noise_of(self, squares: Array, freedom: float) -> Array:
         """Standard deviation of the noise of the whole image, (C,), with this sum of squares in the window."""
@@ -122,7 +125,8 @@ class Window:
         problem = WindowProblem(
             self.pixels,
             self.profile,
-            replace(self.scales, level=np.zeros_like(self.scales.level)),
+            self.scales,
+            self.background,
             self.shape_prior,
             self.squares,
             self.freedom,
@@ -145,6 +149,12 @@ class Window:
         return residual_everywhere(fit, np.nan_to_num(self.seen) - self.held)
 
 
+def control_points(background: Array, spacing: float) -> Array:
+    """Control points of a background, (C, H, W), as nearly as splines make it up, (C, rows, columns)."""
+    down, along = (np.linalg.pinv(spline_basis(side, spacing)) for side in background.shape[1:])
+    return np.asarray(down @ background @ along.T)
+
+
 def shape_prior_of(prior: Normal, mode: Array, sd: Array, share: float) -> Normal:
     """The prior of the profile's numbers with the information of the held droplets.
 
@@ -161,11 +171,17 @@ def shape_prior_of(prior: Normal, mode: Array, sd: Array, share: float) -> Norma
 def window_around(
     low: NDArray[np.float64], high: NDArray[np.float64], margin: float, size: tuple[int, int]
 ) -> tuple[slice, slice]:
-    """Rows and columns of an image of this size around boxes in px, from ``low`` to ``high``, x and y, (n, 2) each."""
+    """Rows and columns of an image of this size around boxes in px, from ``low`` to ``high``, x and y, (n, 2) each.
+
+    All of it where that is not even twice as much, since the splines of the background are then those of the image.
+    """
     left, top = np.floor(low.min(0) - margin).astype(int)
     right, bottom = np.ceil(high.max(0) + margin).astype(int) + 1
     height, width = size
-    return slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+    rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+    if 2 * (rows.stop - rows.start) * (columns.stop - columns.start) > height * width:
+        return slice(0, height), slice(0, width)
+    return rows, columns
 
 
 def held_image(background: Array, profile: str, scales: PriorScales, held: State, rows: slice, columns: slice) -> Array:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 from pyrodrop.results.figures.table_figures import size_figure
+from pyrodrop.results.page.by_hand import can_be_edited, counting
 from pyrodrop.results.page.droplet_rows import first_rows, flag_counts, page_columns
 from pyrodrop.results.page.embedded_pictures import data_uri
 from pyrodrop.results.page.headline import facts, sizes_of, unit_of, warnings
@@ -98,11 +100,15 @@ def report_text(run: ResultFolder) -> str:
     data = {
         "columns": [{name: getattr(c, name) for name in ("name", "label", "unit", "decimals")} for c in columns],
         "values": [c.values for c in columns],
+        "counting": counting(run),
     }
     return page(
         "report.html.j2",
-        ("table.js", "droplets.js"),
+        ("table.js", "count.js", "droplets.js", "editing.js"),
         run=run,
+        editable=bool(seen) and data["counting"] is not None and can_be_edited(run),
+        folder=quote(run.path.resolve().name),
+        largest=f"{2 * float(run.table['radius_px'].max()) * (run.pixel_size_um or 1.0) if len(run.table) else 1:.4g}",
         subtitle=subtitle(run),
         facts=facts(run),
         warnings=warnings(run),

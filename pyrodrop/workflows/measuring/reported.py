@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.recognition.learnt import shared_sd
+from pyrodrop.recognition.learnt import shared_sd as shared_sd
 from pyrodrop.results.checks.residuals import droplet_residuals
 from pyrodrop.results.statistics.counts import counted
 from pyrodrop.results.statistics.kinds import Kinds

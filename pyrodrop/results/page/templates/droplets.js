@@ -3,7 +3,7 @@
 (() => {
   const source = document.getElementById("droplets-data");
   if (!source) return;
-  const { columns, values } = JSON.parse(source.textContent);
+  const { columns, values, counting } = JSON.parse(source.textContent);
   const total = values[0].length;
   const perPage = 100;
   const at = (name) => columns.findIndex((column) => column.name === name);
@@ -31,15 +31,24 @@
     return columns[column].decimals === null ? value : value.toFixed(columns[column].decimals);
   };
 
-  function passes(row) {
+  /** Whether a droplet passes the filters, by its flags, presence and diameter. */
+  function passes(flagged, sure, wide) {
     const flag = field("flag").value;
-    const own = values[flags][row] ? values[flags][row].split(" ") : [];
+    const own = flagged ? flagged.split(" ") : [];
     if (flag === "none" ? own.length : flag && !own.includes(flag)) return false;
-    const limits = [["presence", presence, 1], ["from", diameter, 1], ["to", diameter, -1]];
-    return limits.every(([name, column, sign]) => {
+    return [["presence", sure, 1], ["from", wide, 1], ["to", wide, -1]].every(([name, value, sign]) => {
       const limit = field(name).value;
-      return limit === "" || sign * values[column][row] >= sign * Number(limit);
+      return limit === "" || sign * value >= sign * Number(limit);
     });
+  }
+  /** How many of those that pass are there, by their presences: also candidates that no row is of. */
+  function tellCount() {
+    const say = document.getElementById("kept-count");
+    if (!counting) return;
+    const { flags: flagged, presence: sure, diameter: wide } = counting.others;
+    const others = wide.map((_, k) => k).filter((k) => passes(flagged[k], sure[k], wide[k]));
+    const drawn = corrections.added.filter((each) => passes("", 1, each.place[2] * counting.scale)).length;
+    say.textContent = `count: ${countInWords(counting, shown, others, drawn)}`;
   }
 
   function draw() {
@@ -73,7 +82,8 @@
 
   function arrange() {
     const every = [...Array(total).keys()];
-    shown = every.filter(passes);
+    shown = every.filter((row) => passes(values[flags][row], values[presence][row], values[diameter][row]));
+    tellCount();
     const kept = new Set(shown);
     circles.forEach((circle, row) => circle.classList.toggle("out", !kept.has(row)));
     if (order.column !== null) shown = sortRows(shown, (row) => values[order.column][row], order.falling);
@@ -226,8 +236,18 @@
     choose(Number(line.dataset.row), event.target.closest("button") ? "button" : "table");
   });
   for (const name of ["flag", "presence", "from", "to"]) field(name).addEventListener("input", arrange);
+  const sliders = ["presence", "from"].map((name) => [field(name), document.getElementById(`slide-${name}`)]);
+  for (const [number, slider] of sliders) {
+    slider.addEventListener("input", () => {
+      number.value = Number(slider.value) > 0 ? Number(Number(slider.value).toPrecision(3)) : "";
+      arrange();
+    });
+    number.addEventListener("input", () => { slider.value = number.value || 0; });
+  }
+  document.addEventListener("corrected", tellCount);
   document.getElementById("clear").addEventListener("click", () => {
     for (const name of ["flag", "presence", "from", "to"]) field(name).value = "";
+    for (const [, slider] of sliders) slider.value = 0;
     arrange();
   });
   document.getElementById("previous").addEventListener("click", () => { page -= 1; draw(); });

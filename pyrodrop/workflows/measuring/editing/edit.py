@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from pyrodrop.joint.pyro_sites import background_of
+from pyrodrop.joint.windowed.window_fit import control_points
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.changes import changed_presence, moved_draws, new_draws
@@ -14,7 +15,7 @@ from pyrodrop.recognition.completion import LEAST
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, FoundDroplets, MeasuredImage
 from pyrodrop.workflows.measuring.editing.plan import Plan, planned
 from pyrodrop.workflows.measuring.editing.record import Edit
-from pyrodrop.workflows.measuring.editing.refit import After, Again, Picture, control_points, fit_again
+from pyrodrop.workflows.measuring.editing.refit import After, Again, Picture, fit_again
 from pyrodrop.workflows.measuring.editing.request import Request, check_request
 from pyrodrop.workflows.measuring.editing.scene import Scene
 from pyrodrop.workflows.measuring.looked_at import checked_mask

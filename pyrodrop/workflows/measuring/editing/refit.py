@@ -10,8 +10,8 @@ from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.one_by_one.own_edges import edges_differ, with_own_edges
 from pyrodrop.joint.priors import priors_of
 from pyrodrop.joint.windowed.window_fit import Window, held_image, shape_prior_of, window_around
-from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.prior_scales import PriorScales
+from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.changes import Change, Refitted, change_of
 from pyrodrop.workflows.measuring.editing.scene import Scene
 
@@ -22,6 +22,8 @@ Indices = NDArray[np.intp]
 # Those that meet what is edited are fitted again, and those that meet them; then others, as long as one that meets them
 # has changed by more than its draws tell.
 _FIRST_MEETINGS = 2
+# So many times a drawn circle may go on from where it was held.
+_STROKES = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Again(NamedTuple):
 
     new: numbers in the scene of those that are there now, in the order of the fit ``now``; ``before`` is the other fit.
     stayed: numbers in the scene of those in both, and change: by how much they did. window: rows and columns of the
-    image that were fitted. background: what it is there now, (C, h, w). residual: of the window, (C, h, w).
+    image that were fitted. background: what it is there now, (C, h, w). residual: of the window, (C, h, w). found:
+    where all droplets of the scene were found, those that a hand has drawn where that was nearer.
     """
 
     new: Indices
@@ -63,6 +66,7 @@ class Again(NamedTuple):
     window: tuple[slice, slice]
     background: Array
     residual: Array
+    found: Candidates
 
 
 class After(NamedTuple):
@@ -121,7 +125,7 @@ def _advanced(after: After, again: Again) -> After:
     background[within], residual[within] = again.background, again.residual
     picture = replace(picture, background=background, residual=residual, noise=again.now.fit.noise)
     scene = _with(after.scene, again.new, again.now.fit, again.window)
-    return After([*after.fits, again], replace(scene, shape=again.now.fit.shape), picture)
+    return After([*after.fits, again], replace(scene, shape=again.now.fit.shape, found=again.found), picture)
 
 
 def _matters_to_all(scene: Scene, picture: Picture, after: After) -> bool:
@@ -155,21 +159,29 @@ def _fit_of(scene: Scene, picture: Picture, free: Mask, present: Mask, going: Ma
     begin = scene
     for looked_at, some, solutions in zip(picture.looked_at, (old, new), (0, 1), strict=True):
         windows.append(_window(scene, picture, looked_at, (image, background), window, share))
-        state = windows[-1].state(begin.x[some], begin.y[some], begin.r[some], begin.amplitude[:, some])
-        found = scene.found.those(some)
-        radii = found.radius / scene.profile.half_share
-        origin = windows[-1].state(found.x, found.y, radii, np.zeros_like(state.amplitude))
-        made.append(windows[-1].fit(state, origin, solutions))
-        begin = _with(scene, some, made[-1], window)
+        fit = _fit_in(windows[-1], begin, some, solutions)
+        begin = _with(begin, some, fit, window)
+        for _ in range(_STROKES):
+            # A hand may be further off than a network: a circle that wants to go on does so from where it is.
+            off = some[fit.convergence.at_bounds & coming[some]]
+            if not len(off):
+                break
+            begin = begin.found_where_it_is(off)
+            fit = _fit_in(windows[-1], begin, some, solutions)
+            begin = _with(begin, some, fit, window)
+        made.append(fit)
     pixels = [each.pixels for each in windows]
     of_own = picture.own_edges and all(each.all_known for each in pixels)
     if of_own and all(edges_differ(fit, each).any() for fit, each in zip(made, pixels, strict=True)):
         made = [with_own_edges(fit, each) for fit, each in zip(made, pixels, strict=True)]
     refitted = []
     for each, fit, some in zip(windows, made, (old, new), strict=True):
-        found = scene.found.those(some)
+        found = begin.found.those(some)
         moved = found._replace(x=found.x - each.left, y=found.y - each.top)
         refitted.append(Refitted.of(fit, moved, each.pixels.white_noise))
+    residual = windows[1].residual(made[1])
+    if picture.own_edges:  # which those that are held are not drawn with
+        residual = picture.residual[within] + residual - windows[0].residual(made[0])
     stayed, in_old, in_new = np.intersect1d(old, new, return_indices=True)
     return Again(
         new,
@@ -179,8 +191,18 @@ def _fit_of(scene: Scene, picture: Picture, free: Mask, present: Mask, going: Ma
         change_of(refitted[0], refitted[1], in_old, in_new),
         window,
         made[1].background.astype(np.float64),
-        picture.residual[within] + windows[1].residual(made[1]) - windows[0].residual(made[0]),
+        residual,
+        begin.found,
     )
+
+
+def _fit_in(window: Window, scene: Scene, some: Indices, solutions: int) -> JointFit:
+    """A fit of some droplets of the scene in a window, from where they are, and not far from where they were found."""
+    state = window.state(scene.x[some], scene.y[some], scene.r[some], scene.amplitude[:, some])
+    found = scene.found.those(some)
+    radii = found.radius / scene.profile.half_share
+    origin = window.state(found.x, found.y, radii, np.zeros_like(state.amplitude))
+    return window.fit(state, origin, solutions)
 
 
 def _reaches(scene: Scene, some: Indices, window: tuple[slice, slice]) -> Mask:
@@ -231,9 +253,3 @@ def _with(scene: Scene, some: Indices, fit: JointFit, window: tuple[slice, slice
     x[some], y[some], r[some] = fit.x + window[1].start, fit.y + window[0].start, fit.r
     amplitude[:, some] = fit.amplitude
     return replace(scene, x=x, y=y, r=r, amplitude=amplitude)
-
-
-def control_points(change: Array, spacing: float) -> Array:
-    """Control points of a change of the background, (C, H, W), as nearly as splines make it up, (C, rows, columns)."""
-    down, along = (np.linalg.pinv(spline_basis(side, spacing)) for side in change.shape[1:])
-    return np.asarray(down @ change @ along.T)

@@ -1,6 +1,6 @@
 """All droplets that the model of a measurement has, as arrays: where they are, and what was said of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -56,6 +56,12 @@ class Scene:
             np.concatenate([self.amplitude, np.zeros((len(self.amplitude), len(x)))], 1),
             self.found.and_those(Candidates.of_residual(x, y, radius)),
         )
+
+    def found_where_it_is(self, some: NDArray[np.intp]) -> "Scene":
+        """With some droplets found where they are now."""
+        x, y, radius, proposed, sd = (values.copy() for values in self.found)
+        x[some], y[some], radius[some] = self.x[some], self.y[some], self.r[some] * self.profile.half_share
+        return replace(self, found=Candidates(x, y, radius, proposed, sd))
 
     @cached_property
     def reach(self) -> Array:
