@@ -22,6 +22,9 @@ from pyrodrop.joint.sparse_solver import factorised
 
 # How nearly a step solves its equations: the quadratic that they are of is itself no better.
 _NEARLY = 1e-3
+# Of the diagonal: the droplets' pictures have single precision, and two droplets that are all but one have a pivot that
+# is no larger than what that leaves; below 0 it would have no logarithm.
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -207,4 +210,4 @@ def _factor_droplets(
     )
     values = np.concatenate([blocks.ravel(), blocks[~own].ravel()]) * scale[where[0]] * scale[where[1]]
     matrix = scipy.sparse.csc_matrix((values, where), shape=(n * width, n * width))
-    return scale, factorised(matrix)
+    return scale, factorised(matrix + _ROUNDING * scipy.sparse.identity(n * width, format="csc"))

@@ -30,3 +30,24 @@ def test_what_the_image_does_not_tell_is_as_the_priors_say_at_most(told: float) 
     # By Sherman and Morrison, the variance along the direction is p / (1 + told p), p that of the priors.
     along = float(direction @ (direction / prior))
     assert direction @ covariance @ direction == pytest.approx(along / (1 + told * along), rel=1e-3, abs=1e-15)
+
+
+def test_two_droplets_that_are_one_up_to_rounding_have_a_determinant_and_draws() -> None:
+    """Between them a precision that is singular, less what single precision leaves of the pictures it is made of."""
+    root = np.random.default_rng(1).normal(size=(4, 6))
+    own = root @ root.T
+    equations = Equations(
+        pairs=np.array([[0, 0], [1, 1], [0, 1]]),
+        blocks=np.array([own, own, own * (1 + 1e-7)]),
+        coupling=np.zeros((2, 4, 1)),
+        shared=np.eye(1),
+        shared_prior=np.ones(1),
+        droplet_gradient=np.zeros((2, 4)),
+        shared_gradient=np.zeros(1),
+    )
+    made = factor(equations)
+    assert np.isfinite(made.log_determinant)
+    assert np.isfinite(made.draws(np.ones((3, 9)))).all()
+    # What both together are is known as well as of one.
+    total = made.draws(np.random.default_rng(2).normal(size=(4000, 9)))[:, :8].reshape(-1, 2, 4).sum(1)
+    assert np.cov(total.T) == pytest.approx(np.linalg.inv(own), rel=0.15, abs=0.02)
