@@ -34,7 +34,7 @@ def show(results: dict[str, Any], as_json: bool) -> None:
 
 
 def _short(value: object) -> str:
-    """A result in a few characters; an estimate as its mean and its 90 % interval."""
+    """A result in a few characters; an estimate as its mean and its 90 % interval; one that has a sentence, as that."""
     if isinstance(value, dict) and value.keys() == {"mean", "q05", "q95"}:
         mean, low, high = (_rounded(value[part]) for part in ("mean", "q05", "q95"))
         return f"{mean} ({low} to {high})"
@@ -42,6 +42,8 @@ def _short(value: object) -> str:
         middle, low, high = (_rounded(value[part]) for part in ("median", "q05", "q95"))
         more = {key: item for key, item in value.items() if key not in ("median", "q05", "q95")}
         return f"{middle} ({low} to {high})" + (f", {_short(more)}" if more else "")
+    if isinstance(value, dict) and "sentence" in value:
+        return str(value["sentence"])
     if isinstance(value, dict):
         return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
     return f"{value:.6g}" if isinstance(value, float) else str(value)

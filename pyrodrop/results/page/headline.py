@@ -55,6 +55,15 @@ def median_fact(run: ResultFolder) -> Fact:
     return Fact("Median diameter", show(value, decimals_for(None, value)), unit_of(run), note=note)
 
 
+def trust(run: ResultFolder) -> Mapping[str, Any] | None:
+    """How far the result is to be trusted, ``level`` and ``sentence``; None where nobody has asked, or of a table that
+    was altered since.
+    """
+    stated = run.summary.get("trust")
+    known = isinstance(stated, dict) and {"level", "sentence"} <= stated.keys()
+    return stated if known and not run.table_altered else None
+
+
 def warnings(run: ResultFolder) -> list[str] | None:
     """What to be wary of; None where nobody has looked."""
     stated = run.summary.get("warnings")

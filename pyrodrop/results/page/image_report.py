@@ -9,7 +9,7 @@ from pyrodrop.results.figures.table_figures import size_figure
 from pyrodrop.results.page.by_hand import can_be_edited, counting
 from pyrodrop.results.page.droplet_rows import first_rows, flag_counts, page_columns
 from pyrodrop.results.page.embedded_pictures import data_uri
-from pyrodrop.results.page.headline import facts, sizes_of, unit_of, warnings
+from pyrodrop.results.page.headline import facts, sizes_of, trust, unit_of, warnings
 from pyrodrop.results.page.html_page import as_data, page
 from pyrodrop.results.page.image_view import views
 from pyrodrop.results.page.kind_rows import kind_rows
@@ -111,6 +111,7 @@ def report_text(run: ResultFolder) -> str:
         largest=f"{2 * float(run.table['radius_px'].max()) * (run.pixel_size_um or 1.0) if len(run.table) else 1:.4g}",
         subtitle=subtitle(run),
         facts=facts(run),
+        trust=trust(run),
         warnings=warnings(run),
         views=seen,
         overlay_figure=None if seen else figure(run, *_OVERLAY),
@@ -166,7 +167,8 @@ def statistics(run: ResultFolder) -> list[dict[str, str]]:
 
 def settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All that the summary says and the page has not said yet."""
-    said = {name: value for name, value in summary.items() if name not in ("count", "kinds", "sizes", "warnings")}
+    told = ("count", "kinds", "sizes", "trust", "warnings")
+    said = {name: value for name, value in summary.items() if name not in told}
     if isinstance(said.get("edits"), Mapping):  # which edits.csv lists
         said["edits"] = {kind: number for kind, number in said["edits"].items() if kind != "list"}
     return flattened(said)

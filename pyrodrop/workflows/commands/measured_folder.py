@@ -99,7 +99,7 @@ def summarise(
         "efficiency": measurement.efficiency.as_dict(),
         "warnings": list(measurement.warnings),
     }
-    return run_summary(
+    return {"trust": measurement.trust.as_dict()} | run_summary(
         SummarisedImage(name, measurement.size, channel, measurement.pixel_size_um),
         SummarisedRun(measurement.seed, device_name(device), measurement.seconds, measurement.losses),
         measurement.n_droplets,

@@ -28,10 +28,11 @@ def facts_of(
     return facts
 
 
-def in_two_lines(facts: Mapping[str, str], warnings: int) -> str:
-    """The facts, and how many warnings there are."""
+def in_two_lines(facts: Mapping[str, str], trust: str, warnings: int) -> str:
+    """How far it is to be trusted, the facts, and how many warnings there are."""
     doubts = f"{warnings} warnings, see .warnings" if warnings else "no warnings"
     return (
         f"Measurement: {facts['droplets']} droplets, median diameter {facts['median diameter']}\n"
-        f"  of {facts['image']}, profile {facts['profile']}; {doubts}"
+        f"  of {facts['image']}, profile {facts['profile']}; {doubts}\n"
+        f"  {trust}"
     )

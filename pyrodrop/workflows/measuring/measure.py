@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.images import ImageError, Micrograph, as_channel
+from pyrodrop.images import ImageError, Micrograph, as_channel, read_image
 from pyrodrop.images.gap_fill import filled_smoothly
 from pyrodrop.images.hot_pixels import hot_pixels, without_hot_pixels
 from pyrodrop.recognition.recognise import recognise
@@ -54,9 +54,9 @@ def measure(
 
     Args:
         image: a channel, an array or tensor of shape (H, W) as for ``fit``; several of them, (C, H, W), which then
-            share centres and radii while each has its own amplitude; or a ``Micrograph``, which is measured in all
-            its channels and brings its pixel size. Pixels that are NaN, or masked in a ``numpy.ma`` array, are missing:
-            in one channel, and so in all.
+            share centres and radii while each has its own amplitude; a ``Micrograph``, which is measured in all its
+            channels and brings its pixel size; or the name of a file, as for ``read_image``. Pixels that are NaN, or
+            masked in a ``numpy.ma`` array, are missing: in one channel, and so in all.
         mask: truth values (H, W), true where the image is to be looked at; None for everywhere. What is not looked at
             is missing data: it speaks neither for nor against droplets, and none whose centre lies in it counts.
         radius_px: least and greatest radius in px, where the height has fallen to half, of the droplets that count;
@@ -97,6 +97,8 @@ def measure(
     where = pick_device(device)
     network = weights_file(weights)
     rules = checked_rules(radius_px, polarity, border)
+    if isinstance(image, str | os.PathLike):
+        image = read_image(image)
     whole_image, known = without_missing(image)
     names, channels = channels_of(whole_image)
     looked_at = checked_mask(mask, (channels.shape[1], channels.shape[2]), known)

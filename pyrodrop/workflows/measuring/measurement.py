@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.droplet_kinds import kinds_of_droplets
 from pyrodrop.recognition.learnt import shared_sd
@@ -19,15 +18,17 @@ from pyrodrop.rendering import profile_named
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
 from pyrodrop.results.checks.meetings import Meetings, meetings_of
 from pyrodrop.results.checks.residuals import ImageFit, image_fit
+from pyrodrop.results.checks.trust import Trust
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.results.statistics.kinds import Kinds
 from pyrodrop.results.statistics.sizes import Sizes
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
+from pyrodrop.workflows.measuring.doubts import trust_in, warnings_of
 from pyrodrop.workflows.measuring.editing.record import Edit
 from pyrodrop.workflows.measuring.editing.request import checked_request
 from pyrodrop.workflows.measuring.facts import facts_of, in_two_lines
-from pyrodrop.workflows.measuring.pixel_warnings import compressed_in_blocks, warnings_of_pixels
+from pyrodrop.workflows.measuring.pixel_warnings import compressed_in_blocks
 from pyrodrop.workflows.measuring.reported import candidate_table, in_one_map, size_distribution
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules
 from pyrodrop.workflows.measuring.saved import save_measurement
@@ -227,9 +228,12 @@ class Measurement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
-        of_pixels = warnings_of_hot_pixels(len(self.hot_pixels)) + warnings_of_pixels(self.channels)
-        of_fit = self.image_fit.warnings + self.meetings.warnings + self.efficiency.warnings
-        return of_pixels + of_fit + self.sizes.warnings
+        return warnings_of(self)
+
+    @cached_property
+    def trust(self) -> Trust:
+        """How far all this is to be trusted, in a word, and why."""
+        return trust_in(self)
 
     @cached_property
     def efficiency(self) -> Efficiency:
@@ -285,7 +289,7 @@ class Measurement:
         return self.draws, self.channels
 
     def __repr__(self) -> str:
-        return in_two_lines(self._facts(), len(self.warnings))
+        return in_two_lines(self._facts(), self.trust.sentence, len(self.warnings))
 
     def _repr_html_(self) -> str:
         return notebook_html("pyrodrop measurement", self._facts(), self.channels[0].numpy(), self.table, self.warnings)

@@ -15,6 +15,7 @@ from pyrodrop.images import CHANNELS, ImageError
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
 from pyrodrop.results.checks.efficiency import efficiency_of
+from pyrodrop.results.checks.trust import trust_of
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.sealed_files import read_sealed, write_sealed
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
@@ -138,6 +139,7 @@ def measure_tiles(
     x, y, presence = (whole_image.table[name].to_numpy() for name in ("x_px", "y_px", "presence"))
     efficiency = efficiency_of(x, y, presence, image.size)
     hot = int(sum(facts.hot_pixels for facts in whole_image.facts))
+    of_pixels = warnings_of_hot_pixels(hot)
     results = {
         "count": sizes.count.as_dict(),
         "sizes": sizes.as_dict() | {"unit": sizes.unit},
@@ -156,7 +158,7 @@ def measure_tiles(
         "hot_pixels": hot,
         "efficiency": efficiency.as_dict(),
         **about_weights,
-        "warnings": [*warnings_of_hot_pixels(hot), *efficiency.warnings, *sizes.warnings],
+        "warnings": [*of_pixels, *efficiency.warnings, *sizes.warnings],
     }
     summary = run_summary(
         SummarisedImage(image.path or "array", image.size, channel, image.pixel_size_um, seen.levels.black),
@@ -164,6 +166,8 @@ def measure_tiles(
         whole_image.n_droplets,
         results,
     )
+    # Without the predictive check, which asks for the residual of the whole image at once.
+    summary = {"trust": trust_of(whole_image.n_droplets, efficiency.warnings, of_pixels).as_dict()} | summary
     finish_run(folder, summary)
     return summary | {"results": str(folder)}
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyro
 import pytest
 import torch
+from PIL import Image
 from pyro import poutine
 from pyro.infer import MCMC, NUTS, Predictive
 
@@ -253,3 +254,14 @@ def test_what_cannot_be_measured_is_refused(given: dict[str, object], error: typ
     image = given.pop("image", torch.zeros(20, 20))
     with pytest.raises(error, match=says):
         measure(image, **given)
+
+
+def test_a_file_is_measured_as_what_is_read_from_it(tmp_path: Path) -> None:
+    image, _ = simulate(6, (60, 80), seed=3, kind="gray", radius_px=(4.0, 6.0), noise=0.02)
+    path = tmp_path / "droplets.png"
+    Image.fromarray((255 * image.pixels[..., 0].clamp(0, 1)).byte().numpy()).save(path)
+    of_file, of_image = (pyrodrop.measure(each, profile="gaussian") for each in (path, pyrodrop.read_image(path)))
+    pd.testing.assert_frame_equal(of_file.table, of_image.table)
+    pd.testing.assert_frame_equal(pyrodrop.measure(str(path), profile="gaussian").table, of_image.table)
+    with pytest.raises(pyrodrop.ImageError, match=r"none\.png"):
+        pyrodrop.measure(tmp_path / "none.png")
