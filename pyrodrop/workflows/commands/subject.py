@@ -54,10 +54,16 @@ class Subject:
 
 def split_settings(settings: Mapping[str, Any]) -> tuple[FileSettings, dict[str, Any]]:
     """The settings of a command as those of reading the file and all others."""
-    file: dict[str, Any] = {name: value for name, value in settings.items() if name in FileSettings.__annotations__}
-    others = {name: value for name, value in settings.items() if name not in file}
-    # That only the names of FileSettings are left, the type checker does not see; their values are checked when used.
-    return FileSettings(**file), others  # type: ignore[typeddict-item]
+    others, file = dict(settings), FileSettings()
+    if "scale" in settings:
+        file["scale"] = others.pop("scale")
+    if "frame" in settings:
+        file["frame"] = others.pop("frame")
+    if "white" in settings:
+        file["white"] = others.pop("white")
+    if "pixel_size_um" in settings:
+        file["pixel_size_um"] = others.pop("pixel_size_um")
+    return file, others
 
 
 def check_file_settings(file: FileSettings) -> None:

@@ -34,15 +34,20 @@ class LookSettings(TypedDict, total=False):
 
 def split_look(settings: Mapping[str, Any]) -> tuple[LookSettings, dict[str, Any]]:
     """The settings of a command as those of where to look and all others."""
-    look = {name: value for name, value in settings.items() if name in LookSettings.__annotations__}
-    others = {name: value for name, value in settings.items() if name not in look}
-    return LookSettings(**look), others  # type: ignore[typeddict-item]
+    others, look = dict(settings), LookSettings()
+    if "mask" in settings:
+        look["mask"] = others.pop("mask")
+    if "region" in settings:
+        look["region"] = others.pop("region")
+    if "exclude" in settings:
+        look["exclude"] = others.pop("exclude")
+    return look, others
 
 
 def check_look(look: LookSettings) -> None:
     """Raise ``SettingError`` for rectangles that no image has, and a file that is not there."""
-    for name in ("region", "exclude"):
-        for rectangle in look.get(name) or ():  # type: ignore[attr-defined]
+    for name, rectangles in (("region", look.get("region")), ("exclude", look.get("exclude"))):
+        for rectangle in rectangles or ():
             numbers = isinstance(rectangle, Sequence) and len(rectangle) == 4
             if not numbers or any(isinstance(v, bool) or not isinstance(v, int) for v in rectangle):
                 raise SettingError(
@@ -77,16 +82,16 @@ def mask_of(look: LookSettings, size: tuple[int, int], scale: float = 1.0) -> Ma
         ImageError: the file of the mask cannot be read.
     """
     check_look(look)
-    path, regions, excluded = (look.get(name) for name in ("mask", "region", "exclude"))
+    path, regions, excluded = look.get("mask"), look.get("region"), look.get("exclude")
     if path is None and not regions and not excluded:
         return None
     looked_at = np.ones(size, bool) if path is None else _of_file(Path(str(path)), size, scale)
     if regions:
         within = np.zeros(size, bool)
-        for rectangle in regions:  # type: ignore[attr-defined]
+        for rectangle in regions:
             within[_pixels("region", rectangle, size, scale)] = True
         looked_at &= within
-    for rectangle in excluded or ():  # type: ignore[attr-defined]
+    for rectangle in excluded or ():
         looked_at[_pixels("exclude", rectangle, size, scale)] = False
     if (left := int(looked_at.sum())) < LEAST_PIXELS:
         given = [name for name in LookSettings.__annotations__ if look.get(name)]

@@ -1,4 +1,4 @@
-"""What a measurement says of itself in a line or two, as ``print`` and notebooks show it."""
+"""What a measurement says of itself in a few lines, as ``print`` and notebooks show it."""
 
 from collections.abc import Mapping
 
@@ -28,8 +28,8 @@ def facts_of(
     return facts
 
 
-def in_two_lines(facts: Mapping[str, str], trust: str, warnings: int) -> str:
-    """How far it is to be trusted, the facts, and how many warnings there are."""
+def in_three_lines(facts: Mapping[str, str], trust: str, warnings: int) -> str:
+    """The facts, how many warnings there are, and how far to trust it."""
     doubts = f"{warnings} warnings, see .warnings" if warnings else "no warnings"
     return (
         f"Measurement: {facts['droplets']} droplets, median diameter {facts['median diameter']}\n"

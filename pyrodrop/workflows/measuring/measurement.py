@@ -27,7 +27,7 @@ from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel
 from pyrodrop.workflows.measuring.doubts import trust_in, warnings_of
 from pyrodrop.workflows.measuring.editing.record import Edit
 from pyrodrop.workflows.measuring.editing.request import checked_request
-from pyrodrop.workflows.measuring.facts import facts_of, in_two_lines
+from pyrodrop.workflows.measuring.facts import facts_of, in_three_lines
 from pyrodrop.workflows.measuring.pixel_warnings import compressed_in_blocks
 from pyrodrop.workflows.measuring.reported import candidate_table, in_one_map, size_distribution
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules
@@ -289,7 +289,7 @@ class Measurement:
         return self.draws, self.channels
 
     def __repr__(self) -> str:
-        return in_two_lines(self._facts(), self.trust.sentence, len(self.warnings))
+        return in_three_lines(self._facts(), self.trust.sentence, len(self.warnings))
 
     def _repr_html_(self) -> str:
         return notebook_html("pyrodrop measurement", self._facts(), self.channels[0].numpy(), self.table, self.warnings)

@@ -196,11 +196,12 @@ def test_a_measurement_is_what_arviz_works_on(known: tuple[Measurement, pd.DataF
     assert data["observed_data"]["obs"].shape == known[0].channels.shape
 
 
-def test_its_repr_says_how_many_and_how_large(known: tuple[Measurement, pd.DataFrame]) -> None:
-    first, second = repr(known[0]).splitlines()
+def test_its_repr_says_how_many_how_large_and_how_far_to_trust_it(known: tuple[Measurement, pd.DataFrame]) -> None:
+    first, second, third = repr(known[0]).splitlines()
     assert re.match(rf"Measurement: {known[0].n_droplets} (\(\d+ to \d+\) )?droplets, median diameter ", first)
     assert "µm" in first
     assert "240 × 200 px, profile gaussian" in second
+    assert third.strip() == known[0].trust.sentence
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
