@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.rendering import profile_named
+from pyrodrop.results.checks.meetings import Meetings, meetings_of
 from pyrodrop.results.checks.trust import Trust, trust_of
 from pyrodrop.workflows.measuring.pixel_warnings import warnings_of_pixels
 
@@ -28,6 +29,15 @@ def check_of(measurement: "Measurement") -> "PredictiveCheck":
     )
     residual = measurement.residual.double().numpy()
     return predictive_check(droplets, residual, sites["noise"], sites["bg"][0].size, measurement.looked_at)
+
+
+def meetings_in(measurement: "Measurement") -> Meetings:
+    """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
+    from pyrodrop.joint.posterior import noise_correlation  # late: with it comes SciPy
+
+    x, y, radius = measurement.table[["x_px", "y_px", "radius_px"]].to_numpy(float).T
+    correlation = noise_correlation(measurement.residual.double().numpy())
+    return meetings_of(measurement.residual_map, x, y, radius, correlation)
 
 
 def trust_in(measurement: "Measurement") -> Trust:

@@ -16,7 +16,7 @@ from pyrodrop.recognition.droplet_kinds import kinds_of_droplets
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
-from pyrodrop.results.checks.meetings import Meetings, meetings_of
+from pyrodrop.results.checks.meetings import Meetings
 from pyrodrop.results.checks.residuals import ImageFit, image_fit
 from pyrodrop.results.checks.trust import Trust
 from pyrodrop.results.page.notebook import notebook_html
@@ -24,7 +24,7 @@ from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.results.statistics.kinds import Kinds
 from pyrodrop.results.statistics.sizes import Sizes
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
-from pyrodrop.workflows.measuring.doubts import trust_in, warnings_of
+from pyrodrop.workflows.measuring.doubts import meetings_in, trust_in, warnings_of
 from pyrodrop.workflows.measuring.editing.record import Edit
 from pyrodrop.workflows.measuring.editing.request import checked_request
 from pyrodrop.workflows.measuring.facts import facts_of, in_three_lines
@@ -183,10 +183,7 @@ class Measurement:
     @cached_property
     def meetings(self) -> Meetings:
         """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
-        from pyrodrop.joint.posterior import noise_correlation  # late: with it comes SciPy
-
-        x, y, radius = self.table[["x_px", "y_px", "radius_px"]].to_numpy(float).T
-        return meetings_of(self.residual_map, x, y, radius, noise_correlation(self.residual.double().numpy()))
+        return meetings_in(self)
 
     @property
     def _white_share(self) -> float:
