@@ -42,7 +42,7 @@ def rows(images: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
     said = []
     for name, pixels in images:
         measurement = pyrodrop.measure(pixels)
-        check, trust = check_of(measurement), measurement.trust
+        check, trust = check_of(measurement.fitted, measurement.looked_at), measurement.trust
         said.append(
             {
                 "image": name,

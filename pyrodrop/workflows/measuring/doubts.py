@@ -1,57 +1,76 @@
-"""What to be wary of in a measurement, and how far it is to be trusted: its model is held against its image."""
+"""What to be wary of in a measurement: pixels, how droplets meet, and whether the model would draw such an image."""
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.rendering import profile_named
+from pyrodrop.rendering.block_noise import block_noise
+from pyrodrop.rendering.pixel_noise import pixel_noise, quantisation_noise
 from pyrodrop.results.checks.meetings import Meetings, meetings_of
-from pyrodrop.results.checks.trust import Trust, trust_of
-from pyrodrop.workflows.measuring.pixel_warnings import warnings_of_pixels
+from pyrodrop.workflows.measuring.contents import FittedModel, MeasuredImage
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pyrodrop.joint.one_by_one.predictive_check import PredictiveCheck
-    from pyrodrop.workflows.measuring.measurement import Measurement
+
+Array = NDArray[np.float64]
 
 
-def check_of(measurement: "Measurement") -> "PredictiveCheck":
+def check_of(fitted: FittedModel, looked_at: NDArray[np.bool_] | None) -> "PredictiveCheck":
     """How likely the fitted model is to leave as much of an image as it has left of this one."""
     # Late: with it come SciPy and Numba, which a saved measurement is read without.
     from pyrodrop.joint.one_by_one.predictive_check import FittedDroplets, predictive_check
 
-    sites = {name: value.numpy() for name, value in measurement.sites.items()}
-    droplets = FittedDroplets(
-        profile_named(measurement.profile),
-        sites["x"],
-        sites["y"],
-        sites["r"],
-        measurement.shape.numpy(),
-        sites["amplitude"],
-    )
-    residual = measurement.residual.double().numpy()
-    return predictive_check(droplets, residual, sites["noise"], sites["bg"][0].size, measurement.looked_at)
+    profile, sites = profile_named(fitted.profile), {name: value.numpy() for name, value in fitted.sites.items()}
+    shape = np.concatenate([np.zeros(0), *(sites[parameter.name].reshape(-1) for parameter in profile.parameters)])
+    droplets = FittedDroplets(profile, sites["x"], sites["y"], sites["r"], shape, sites["amplitude"])
+    residual = fitted.residual.double().numpy()
+    return predictive_check(droplets, residual, sites["noise"], sites["bg"][0].size, looked_at)
 
 
-def meetings_in(measurement: "Measurement") -> Meetings:
-    """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
+def meetings_in(fitted: FittedModel, residual_map: Array, table: "pd.DataFrame") -> Meetings:
+    """How the droplets of a table meet: whether the image is the sum of both there, and which lie within others."""
     from pyrodrop.joint.posterior import noise_correlation  # late: with it comes SciPy
 
-    x, y, radius = measurement.table[["x_px", "y_px", "radius_px"]].to_numpy(float).T
-    correlation = noise_correlation(measurement.residual.double().numpy())
-    return meetings_of(measurement.residual_map, x, y, radius, correlation)
+    x, y, radius = table[["x_px", "y_px", "radius_px"]].to_numpy(float).T
+    return meetings_of(residual_map, x, y, radius, noise_correlation(fitted.residual.double().numpy()))
 
 
-def trust_in(measurement: "Measurement") -> Trust:
-    """How far the measurement is to be trusted, in a word, and why."""
-    check = check_of(measurement)
-    others = _of_pixels(measurement) + measurement.meetings.warnings
-    return trust_of(measurement.n_droplets, measurement.efficiency.warnings, others, check.rings, check.neighbours)
+def doubts_of_pixels(image: MeasuredImage) -> tuple[str, ...]:
+    """In words, what to be wary of in the pixels themselves: hot ones, and how they were rounded and compressed."""
+    return warnings_of_hot_pixels(len(image.hot_pixels)) + warnings_of_pixels(image.channels)
 
 
-def warnings_of(measurement: "Measurement") -> tuple[str, ...]:
-    """What to be wary of, in words; empty where nothing is."""
-    parts = measurement.image_fit, measurement.meetings, measurement.efficiency, measurement.sizes
-    return _of_pixels(measurement) + tuple(warning for part in parts for warning in part.warnings)
+def compressed_in_blocks(channels: Float[Tensor, "c h w"]) -> bool:
+    """Whether the image shows the blocks of a JPEG."""
+    return bool(block_noise(channels.double().numpy()).any())
 
 
-def _of_pixels(measurement: "Measurement") -> tuple[str, ...]:
-    return warnings_of_hot_pixels(len(measurement.hot_pixels)) + warnings_of_pixels(measurement.channels)
+def warnings_of_pixels(channels: Float[Tensor, "c h w"]) -> tuple[str, ...]:
+    """In words, what blocks and coarse levels do to intervals; empty where there is neither.
+
+    Noise of half a level and more makes the errors that rounding makes in neighbours independent, and the model counts
+    them as noise. Below that, pixels of nearly the same value are rounded the same way, all of a droplet together.
+    """
+    made = []
+    if compressed_in_blocks(channels):
+        made.append(
+            "the image was compressed in blocks, as JPEG does, which changes edges and heights of all droplets alike: "
+            "radii and amplitudes are off by more than their intervals say; save images without loss, as PNG or TIFF"
+        )
+    pixels = channels.double().numpy()
+    steps = np.sqrt(12) * quantisation_noise(pixels)
+    coarse = pixel_noise(pixels) < steps / 2
+    if coarse.any():
+        made.append(
+            f"the noise is less than half of a gray level ({float(steps[coarse].max()):.3g}): pixels of a droplet are "
+            "rounded alike, and amplitudes are off by more than their intervals say, by up to a tenth of a level; save "
+            "images with more bits"
+        )
+    return tuple(made)

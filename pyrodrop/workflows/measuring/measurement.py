@@ -18,17 +18,16 @@ from pyrodrop.rendering import profile_named
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
 from pyrodrop.results.checks.meetings import Meetings
 from pyrodrop.results.checks.residuals import ImageFit, image_fit
-from pyrodrop.results.checks.trust import Trust
+from pyrodrop.results.checks.trust import Trust, trust_of
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.results.statistics.kinds import Kinds
 from pyrodrop.results.statistics.sizes import Sizes
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
-from pyrodrop.workflows.measuring.doubts import meetings_in, trust_in, warnings_of
+from pyrodrop.workflows.measuring.doubts import check_of, compressed_in_blocks, doubts_of_pixels, meetings_in
 from pyrodrop.workflows.measuring.editing.record import Edit
 from pyrodrop.workflows.measuring.editing.request import checked_request
 from pyrodrop.workflows.measuring.facts import facts_of, in_three_lines
-from pyrodrop.workflows.measuring.pixel_warnings import compressed_in_blocks
 from pyrodrop.workflows.measuring.reported import candidate_table, in_one_map, size_distribution
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules
 from pyrodrop.workflows.measuring.saved import save_measurement
@@ -183,7 +182,7 @@ class Measurement:
     @cached_property
     def meetings(self) -> Meetings:
         """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
-        return meetings_in(self)
+        return meetings_in(self.fitted, self.residual_map, self.table)
 
     @property
     def _white_share(self) -> float:
@@ -225,12 +224,14 @@ class Measurement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
-        return warnings_of(self)
+        parts = self.image_fit, self.meetings, self.efficiency, self.sizes
+        return doubts_of_pixels(self.image) + tuple(warning for part in parts for warning in part.warnings)
 
     @cached_property
     def trust(self) -> Trust:
         """How far all this is to be trusted, in a word, and why."""
-        return trust_in(self)
+        others = doubts_of_pixels(self.image) + self.meetings.warnings
+        return trust_of(self.n_droplets, self.efficiency.warnings, others, *check_of(self.fitted, self.looked_at))
 
     @cached_property
     def efficiency(self) -> Efficiency:

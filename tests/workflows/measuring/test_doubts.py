@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pyrodrop.workflows.measuring.pixel_warnings import compressed_in_blocks, warnings_of_pixels
+from pyrodrop.workflows.measuring.doubts import compressed_in_blocks, warnings_of_pixels
 
 
 def scene(noise: float) -> np.ndarray:
