@@ -144,7 +144,8 @@ def _put_back(
 def _prior_energy(problem: Problem, state: State) -> Array:
     """Negative log density of each droplet's priors but for constants, (N,)."""
     priors = problem.priors
-    return np.asarray(-priors.log_r.log_density(state.log_r) - priors.amplitude.log_density(state.amplitude.T).sum(1))
+    density = priors.log_r.log_density(state.log_r) + priors.amplitude.log_density(state.amplitude.T).sum(1)
+    return np.asarray(-density if state.edge is None else -density - problem.own_edge(state).log_density(state.edge))
 
 
 def _around(box: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -43,8 +43,8 @@ class Equations:
 
 def columns_of(problem: Problem, state: State) -> Pictures:
     """All droplets' heights and derivatives, zero in pixels that are not known."""
-    pixels, shape = problem.pixels, problem.drawn.constrained(state.shape)
-    return pixels.engine.columns(problem.drawn, state.places, shape, pixels.size, pixels.weight)
+    pixels = problem.pixels
+    return pixels.engine.columns(problem.drawn, state.places, problem.shapes(state), pixels.size, pixels.weight)
 
 
 def residual_of(problem: Problem, state: State, columns: Pictures) -> Image:
@@ -130,12 +130,16 @@ def equations_of_droplets(
     problem: Problem, state: State, columns: Pictures, residual: Image, noise: Array
 ) -> Equations:
     """The same with all that the droplets share held, so that nothing is shared; of all droplets, or of some of them
-    while the others stay.
+    while the others stay. With own edges, these are the last of each droplet's unknowns.
     """
     engine, priors = problem.pixels.engine, problem.priors
     channels, n = problem.pixels.count, len(state.x)
     weight, a = noise**-2.0, state.amplitude
     pairs = meetings(columns.box)
+    # The height, and its derivatives by what it is curved in: the first unknowns, and an own edge, which is the last.
+    pictures, curved = np.arange(LINEAR + 1), np.arange(LINEAR)
+    if state.edge is not None:
+        pictures, curved = np.append(pictures, LINEAR + 1 + problem.edge_number), np.append(curved, LINEAR + channels)
     if problem.drawn.gaussian and problem.pixels.all_known:  # a window with gaps is no product of a row and a column
         from pyrodrop.joint.sums.separable import gram_of_gaussians
 
@@ -146,27 +150,30 @@ def equations_of_droplets(
         apart = np.hypot(np.diff(state.x[pairs], axis=1), np.diff(state.y[pairs], axis=1))[:, 0]
         products[apart > ends[pairs].sum(1)] = 0.0
     else:
-        products = engine.gram(columns, pairs, LINEAR + 1)
+        products = engine.gram(columns, pairs, 1 + int(pictures.max()))[:, pictures[:, None], pictures]
     # Windows that only touch at their corners would fill the factors in vain.
     meet = (pairs[:, 0] == pairs[:, 1]) | products.any((1, 2))
     pairs, products = pairs[meet], products[meet]
     i, j = pairs.T
     together = np.einsum("c,cp,cp->p", weight, a[:, i], a[:, j])
 
-    width = LINEAR + channels
+    width = len(curved) + channels
     blocks = np.zeros((len(pairs), width, width))
-    blocks[:, :3, :3] = together[:, None, None] * products[:, 1:, 1:]
+    blocks[:, curved[:, None], curved] = together[:, None, None] * products[:, 1:, 1:]
     for c in range(channels):
-        blocks[:, 3 + c, :3] = (weight[c] * a[c, j])[:, None] * products[:, 0, 1:]
-        blocks[:, :3, 3 + c] = (weight[c] * a[c, i])[:, None] * products[:, 1:, 0]
+        blocks[:, 3 + c, curved] = (weight[c] * a[c, j])[:, None] * products[:, 0, 1:]
+        blocks[:, curved, 3 + c] = (weight[c] * a[c, i])[:, None] * products[:, 1:, 0]
         blocks[:, 3 + c, 3 + c] = weight[c] * products[:, 0, 0]
-    blocks[i == j] += np.diag(priors.droplet_precision)
+    blocks[i == j] += np.diag(np.append(priors.droplet_precision, np.zeros(width - LINEAR - channels)))
 
-    projected = engine.project(columns, residual, LINEAR + 1)
+    projected = engine.project(columns, residual, 1 + int(pictures.max()))[:, :, pictures]
     gradient = np.zeros((n, width))
-    gradient[:, :3] = -np.einsum("c,cn,ncp->np", weight, a, projected[:, :, 1:])
+    gradient[:, curved] = -np.einsum("c,cn,ncp->np", weight, a, projected[:, :, 1:])
     gradient[:, 2] += priors.log_r.slope(state.log_r)
-    gradient[:, 3:] = -weight * projected[:, :, 0] + priors.amplitude.slope(a.T)
+    gradient[:, 3 : 3 + channels] = -weight * projected[:, :, 0] + priors.amplitude.slope(a.T)
+    if state.edge is not None:
+        blocks[i == j, -1, -1] += problem.own_edge(state).precision
+        gradient[:, -1] += problem.own_edge(state).slope(state.edge)
     none = np.zeros(0)
     return Equations(pairs, blocks, np.zeros((n, width, 0)), np.zeros((0, 0)), none, gradient, none)
 

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.pixels import Pixels
-from pyrodrop.joint.priors import Array, Priors, priors_of
+from pyrodrop.joint.priors import Array, Normal, Priors, priors_of
 from pyrodrop.joint.sums.engine import Grid, Image, Places
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.rendering import Profile, profile_named
+
+EDGE = "edge_px"  # name of the width of the edge among the numbers that droplets share
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class State:
         amplitude: heights, shape (C, N).
         shape: the renderer's shape parameters, with the logs of those that are positive, as widths are, shape (S,).
         bg: control points of the background, shape (C, points).
+        edge: logs of the widths of the droplets' own edges, shape (N,), where they have their own; else None.
     """
 
     x: Array
@@ -32,6 +35,7 @@ class State:
     amplitude: Array
     shape: Array
     bg: Array
+    edge: Array | None = None
 
     @property
     def places(self) -> Places:
@@ -39,27 +43,32 @@ class State:
         return Places(self.x, self.y, np.exp(self.log_r))
 
     def moved(self, droplets: Array, shared: Array) -> "State":
-        """The state after steps of shape (N, 3 + C) and (S + C points,)."""
-        s = len(self.shape)
+        """The state after steps of shape (N, 3 + C), and one column more with own edges, and (S + C points,)."""
+        s, count = len(self.shape), len(self.amplitude)
         return replace(
             self,
             x=self.x + droplets[:, 0],
             y=self.y + droplets[:, 1],
             log_r=self.log_r + droplets[:, 2],
-            amplitude=self.amplitude + droplets[:, 3:].T,
+            amplitude=self.amplitude + droplets[:, 3 : 3 + count].T,
+            edge=None if self.edge is None else self.edge + droplets[:, 3 + count],
             shape=self.shape + shared[:s],
             bg=self.bg + shared[s:].reshape(self.bg.shape),
         )
 
     def those(self, some: NDArray[np.intp] | NDArray[np.bool_]) -> "State":
         """Of some of the droplets; what all share is the same."""
-        return State(self.x[some], self.y[some], self.log_r[some], self.amplitude[:, some], self.shape, self.bg)
+        edge = None if self.edge is None else self.edge[some]
+        return State(self.x[some], self.y[some], self.log_r[some], self.amplitude[:, some], self.shape, self.bg, edge)
 
     def with_those(self, some: NDArray[np.intp], others: "State") -> "State":
         """The state with other values of some of the droplets."""
         x, y, log_r, amplitude = (part.copy() for part in (self.x, self.y, self.log_r, self.amplitude))
         x[some], y[some], log_r[some], amplitude[:, some] = others.x, others.y, others.log_r, others.amplitude
-        return State(x, y, log_r, amplitude, self.shape, self.bg)
+        edge = None if self.edge is None else self.edge.copy()
+        if edge is not None:
+            edge[some] = others.edge
+        return State(x, y, log_r, amplitude, self.shape, self.bg, edge)
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,23 @@ class Problem:
     def drawn(self) -> Profile:
         """The profile of that name."""
         return profile_named(self.profile)
+
+    @property
+    def edge_number(self) -> int:
+        """Which of the shared numbers is the width of the edge."""
+        return self.drawn.shape_names.index(EDGE)
+
+    def shapes(self, state: State) -> Array:
+        """The renderer's shape parameters, (S,), or with own edges those of each droplet, (N, S)."""
+        if state.edge is None:
+            return self.drawn.constrained(state.shape)
+        numbers = np.tile(state.shape, (len(state.x), 1))
+        numbers[:, self.edge_number] = state.edge
+        return self.drawn.constrained(numbers)
+
+    def own_edge(self, state: State) -> Normal:
+        """The prior of each droplet's own edge: around that of all, as wide as the prior of that."""
+        return Normal(state.shape[self.edge_number], self.priors.shape.sd[self.edge_number])
 
     @cached_property
     def priors(self) -> Priors:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.priors import Array
-from pyrodrop.joint.problem import Problem, State
+from pyrodrop.joint.problem import EDGE, Problem, State
 from pyrodrop.models.support import centre_bounds
 
 # A droplet that the image's border cuts may have its centre so many radii beyond it.
@@ -22,11 +22,14 @@ _NEXT_TO = 1e-9
 
 
 class Bounds(NamedTuple):
-    """Least and greatest x, y and log r of each droplet, shape (N, 3) each, and shape parameters, shape (S,) each."""
+    """Least and greatest x, y and log r of each droplet, shape (N, 3) each, shape parameters, shape (S,) each, and logs
+    of own edges.
+    """
 
     low: Array
     high: Array
     shape: tuple[Array, Array]
+    edge: tuple[float, float] = (-np.inf, np.inf)
 
     def those(self, some: NDArray[np.intp]) -> "Bounds":
         """Of some of the droplets."""
@@ -47,11 +50,15 @@ class Bounds(NamedTuple):
         longest = np.maximum(STEP_PX, STEP_RADII * r)
         limits = np.stack([longest, longest, np.full(len(r), STEP_LOG_R)], 1)
         excess = (np.abs(by_droplet[:, :3]) / limits).max(1, initial=1.0)
+        if state.edge is not None:
+            excess = np.maximum(excess, np.abs(by_droplet[:, -1]) / STEP_SHAPE)
         moves = by_droplet / excess[:, None]
         shared = by_shared.copy()
         shared[:shapes] /= max(1.0, np.abs(shared[:shapes]).max(initial=0.0) / STEP_SHAPE)
         geometry = _geometry(state)
         moves[:, :3] = np.clip(geometry + moves[:, :3], self.low, self.high) - geometry
+        if state.edge is not None:
+            moves[:, -1] = np.clip(state.edge + moves[:, -1], *self.edge) - state.edge
         shared[:shapes] = np.clip(state.shape + shared[:shapes], *self.shape) - state.shape
         return state.moved(moves, shared)
 
@@ -73,7 +80,11 @@ def bounds_of(problem: Problem, origin: State) -> Bounds:
         high[:, axis] += np.where(hidden[:, 2 * axis + 1], BEYOND * r, 0.0)
     low[:, 2] = np.maximum(origin.log_r - np.log(FAR_FACTOR), np.log(SMALLEST_PX))
     high[:, 2] += np.log(FAR_FACTOR)
-    return Bounds(low, high, problem.drawn.unconstrained_bounds)
+    shapes = problem.drawn.unconstrained_bounds
+    if EDGE not in problem.drawn.shape_names:
+        return Bounds(low, high, shapes)
+    least, most = (float(bound[problem.edge_number]) for bound in shapes)
+    return Bounds(low, high, shapes, (least, most))
 
 
 def start_within(problem: Problem, x: Array, y: Array, r: Array) -> tuple[Array, Array, Array]:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.one_by_one.one_droplet import EDGE, OneDroplet
+from pyrodrop.joint.one_by_one.one_droplet import OneDroplet
 from pyrodrop.joint.one_by_one.own_edges import with_own_edges
 from pyrodrop.joint.pixels import Pixels
+from pyrodrop.joint.problem import EDGE
 from pyrodrop.rendering import profile_named
 
 Array = NDArray[np.float64]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pyrodrop.detection.network.weights import SHIPPED
 from pyrodrop.detection.propose import propose
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly
-from pyrodrop.joint.one_by_one.one_droplet import EDGE
 from pyrodrop.joint.one_by_one.own_edges import edges_differ, with_own_edges
 from pyrodrop.joint.pixels import Pixels
+from pyrodrop.joint.problem import EDGE
 from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
 from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.agreement import Agreed, agreed

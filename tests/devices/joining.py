@@ -1,5 +1,6 @@
 """The joint fit on the second device: its pixels and all sums over them; the sparse factor is the host's."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from devices.second_device import NAME, SecondTensor
 
 import pyrodrop
 from pyrodrop.joint.joint_fit import JointFit, fit_jointly, refit_jointly
+from pyrodrop.joint.one_by_one.own_edges import with_own_edges
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.rendering import PROFILES
 
@@ -72,6 +74,23 @@ def a_joint_fit_of_an_image_with_gaps_and_its_refit_are_those_of_the_cpu() -> No
         refit_jointly(Pixels.of(image, d), f, kept, none, places) for d, f in zip(("cpu", NAME), fits, strict=True)
     ]
     assert_alike(*again)
+
+
+@question
+def edges_of_the_droplets_own_are_those_of_the_cpu() -> None:
+    image, truth = image_of("disc", 1, 8, (90, 100))
+    own = []
+    for device in ("cpu", NAME):
+        pixels = Pixels.of(image, device)
+        fit = fitted(device, image, truth, "disc")
+        # So sure of all that edges differ beyond chance.
+        fit = replace(fit, posterior=fit.posterior._replace(inflation=1e-3 * fit.posterior.inflation))
+        own.append(with_own_edges(fit, pixels))
+    here, there = own
+    assert here.edges is not None
+    assert there.edges is not None
+    assert np.allclose(there.edges, here.edges, rtol=1e-3)
+    assert np.allclose(there.half_radius, here.half_radius, rtol=1e-4)
 
 
 @question

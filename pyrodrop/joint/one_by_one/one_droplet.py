@@ -7,11 +7,11 @@ import numpy as np
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.posterior import far_of
 from pyrodrop.joint.priors import Array
+from pyrodrop.joint.problem import EDGE
 from pyrodrop.joint.trust_region import SMALLEST_PX, STEP_LOG_R, STEP_PX, STEP_SHAPE
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.kernels.columns import Columns, columns_of_droplets
 
-EDGE = "edge_px"  # name of the width of the edge among the numbers that droplets share
 _STEPS = 12
 _GAIN = 1e-3  # in log density, below which a step is the last
 _DAMPING = (1e-3, 10.0, 1e6)  # of the first step, by how much more after one that was worse, and at most
@@ -143,21 +143,6 @@ class OneDroplet(NamedTuple):
             if gain < _GAIN:
                 break
         return droplet
-
-    def covariance(self, own_edge: bool) -> Array:
-        """Of x, y, log r and the amplitudes, all else being known but, if it is the droplet's own, its edge, (D, D)."""
-        matrix = self.view().derivatives(self.unknowns[3:-1], self.fit.noise, self.number)
-        precision = matrix.T @ matrix + np.diag(self.prior()[1])
-        return np.asarray(np.linalg.inv(precision)[:-1, :-1] if own_edge else np.linalg.inv(precision[:-1, :-1]))
-
-    def misfit(self, residual: Array) -> float:
-        """Mean squared residual, (C, H, W) over the noise, where centre and radius are read; 1 where they are not."""
-        view = self.view()
-        energy = np.square(view.pictures[1:4])
-        if not energy.any():
-            return 1.0
-        squared = np.square(residual[(slice(None), *view.window)]).mean(0)
-        return float(((energy * squared).sum((1, 2)) / np.maximum(energy.sum((1, 2)), 1e-300)).mean())
 
 
 def _grown(window: tuple[slice, slice], size: tuple[int, ...]) -> tuple[slice, slice]:

@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.joint.normal_equations import CLEAR
-from pyrodrop.joint.one_by_one.one_droplet import EDGE, OneDroplet
+from pyrodrop.joint.local_descent import WORSE, LocalStart, descend_locally
+from pyrodrop.joint.normal_equations import CLEAR, columns_of, equations_of_droplets, squares
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.posterior import inflation_of
 from pyrodrop.joint.priors import Array
-from pyrodrop.models.bspline_background import spline_basis
+from pyrodrop.joint.problem import EDGE, Problem, State
+from pyrodrop.joint.sums.engine import Image, Pictures
+from pyrodrop.joint.trust_region import bounds_of
 from pyrodrop.rendering import profile_named
-from pyrodrop.rendering.kernels.columns import columns_of_droplets
 
 # Share of what the image tells of an edge that is rounding's.
 _SAYS_NOTHING = 1e-6
 _ROUNDS = 3  # over all droplets and the background, in turn
+_GAIN, _DAMPING = 1e-3, 1e-3  # in log density, below which a droplet rests; and of the first step
 
 
 def edges_differ(fit: JointFit, pixels: Pixels) -> NDArray[np.bool_]:
@@ -83,51 +85,56 @@ def with_own_edges(fit: JointFit, pixels: Pixels) -> JointFit:
     """
     if not edges_differ(fit, pixels).any():
         return fit
-    left = fit.residuals.image.astype(np.float64)
-    shared = [OneDroplet.of(fit, k) for k in range(len(fit.x))]
-    droplets, background = list(shared), fit.background.astype(np.float64)
+    problem, engine = Problem(pixels, fit.profile, fit.scales), pixels.engine
+    shared, all_of_them = replace(fit.state, bg=fit.state.bg.copy()), np.arange(len(fit.x))
+    state = replace(shared, edge=np.full(len(fit.x), shared.shape[problem.edge_number]))
+    left, bounds = engine.image(fit.residuals.image.astype(np.float64)), bounds_of(problem, shared)
+    before = squares(problem, left)
+    # What of an image (H, W) the background's splines make up best.
+    down, along = (
+        engine.image(np.asarray(np.linalg.pinv(basis), np.float64)) for basis in (problem.down, problem.along)
+    )
     for _ in range(_ROUNDS):
-        for k, droplet in enumerate(droplets):
-            droplet.paint(left, 1.0)
-            droplets[k] = droplet.fitted(left)
-            droplets[k].paint(left, -1.0)
+        start, damping = LocalStart(state, left, fit.noise), np.full(len(fit.x), _DAMPING)
+        end = descend_locally(problem, start, all_of_them, bounds, damping, (_GAIN, WORSE))
         # What halos the background had taken up is given back.
-        more = _smooth(left, fit.scales.spacing)
-        left, background = left - more, background + more
-    unknowns = np.array([droplet.unknowns for droplet in droplets])
-    x, y, log_r = unknowns[:, :3].T
-    state = replace(fit.state, x=x, y=y, log_r=log_r, amplitude=unknowns[:, 3:-1].T)
-    before = fit.residuals.image.astype(np.float64)
-    share = np.sqrt(np.square(left).sum((1, 2)) / np.maximum(np.square(before).sum((1, 2)), 1e-300))
+        more = engine.array(down @ end.residual @ along.T).reshape(state.bg.shape)
+        state = replace(end.state, bg=end.state.bg + more)
+        left = end.residual - problem.background(more)
+    share = np.sqrt(squares(problem, left) / np.maximum(before, 1e-300))
     noise = fit.noise * np.minimum(share, 1.0)
-    profile, size = profile_named(fit.profile), left.shape[1:]
-    columns = columns_of_droplets(profile, x, y, np.exp(log_r), fit.shape, size, profile.left_out)
+    columns = columns_of(problem, state)
     inflation = inflation_of(pixels, state, columns, left, noise)
     old = fit.posterior.inflation
     plain = fit.posterior.covariance / (old[:, :, None] * old[:, None])
-    alone = np.array([droplet.covariance(False) for droplet in shared])
+    alone = _covariance_alone(problem, shared, columns_of(problem, shared), left, fit.noise)
     wider = np.sqrt(np.maximum(np.einsum("nii->ni", plain) / np.einsum("nii->ni", alone), 1.0))
-    plain = np.array([droplet.covariance(True) for droplet in droplets]) * wider[:, :, None] * wider[:, None]
+    plain = (
+        _covariance_alone(problem, state, columns, left, fit.noise)[:, :-1, :-1] * wider[:, :, None] * wider[:, None]
+    )
     plain *= float(np.square(noise / fit.noise).mean())
     covariance = plain * inflation.factor[:, :, None] * inflation.factor[:, None]
     widened = np.sqrt(np.einsum("nii->ni", covariance) / np.einsum("nii->ni", fit.posterior.covariance))
     return replace(
         fit,
-        state=state,
+        state=replace(state, bg=fit.state.bg, edge=None),
         noise=noise,
-        background=background.astype(np.float32),
+        background=engine.array(problem.background(state.bg)).astype(np.float32),
         posterior=fit.posterior._replace(covariance=covariance, inflation=old * widened),
         residuals=fit.residuals._replace(
-            image=left.astype(np.float32),
+            image=engine.array(left).astype(np.float32),
             reduced_chi_square=fit.residuals.reduced_chi_square * np.minimum(share, 1.0) ** 2,
             noise_correlation=inflation.noise_correlation,
-            at_droplets=np.array([droplet.misfit(left / noise[:, None, None]) for droplet in droplets]),
+            at_droplets=inflation.misfit,
         ),
-        edges=np.exp(unknowns[:, -1]),
+        edges=np.exp(np.asarray(state.edge)),
     )
 
 
-def _smooth(residual: Array, spacing: float) -> Array:
-    """The part of a residual, (C, H, W), that the background's splines make up best."""
-    down, along = (spline_basis(side, spacing) for side in residual.shape[1:])
-    return np.asarray(down @ np.linalg.pinv(down) @ residual @ (along @ np.linalg.pinv(along)).T)
+def _covariance_alone(problem: Problem, state: State, columns: Pictures, residual: Image, noise: Array) -> Array:
+    """Covariance of each droplet's unknowns, all others known, (N, D, D)."""
+    equations = equations_of_droplets(problem, state, columns, residual, noise)
+    own = equations.pairs[:, 0] == equations.pairs[:, 1]
+    blocks = np.empty((len(state.x), *equations.blocks.shape[1:]))
+    blocks[equations.pairs[own, 0]] = equations.blocks[own]
+    return np.asarray(np.linalg.inv(blocks))

@@ -94,11 +94,11 @@ def columns_of_droplets(
     Args:
         profile: the droplets'; one without compiled code is differentiated by torch, slower.
         x, y, r: centres and radii in px, (N,) each.
-        shape: the numbers that the droplets share, (S,).
+        shape: the numbers that the droplets share, (S,), or those of each, (N, S).
         size: height and width of the image in px.
         left_out: share of its greatest height that a droplet has at most outside of what is computed.
     """
-    loops, number = _loops(), 4 + len(shape)
+    loops, number = _loops(), 4 + shape.shape[-1]
     support = profile.support(r, shape, left_out)
     windows = loops.windows_of(x, y, support, *size)
     if profile.compiled is None:
@@ -114,7 +114,13 @@ def columns_of_droplets(
     used = int(windows.before[-1]) * number
     room = Room(used, int(_SPARE * used))
     droplets = loops.Droplets(x, y, r, support, support)
-    loops.loops_of(profile.compiled).fill(droplets, profile.compiled.pack(shape), windows, number, room.kept)
+    fill, pack = loops.loops_of(profile.compiled).fill, profile.compiled.pack
+    if shape.ndim == 1:
+        fill(droplets, pack(shape), windows, number, room.kept)
+    else:
+        for k, own in enumerate(shape):
+            one = loops.Droplets(*(values[k : k + 1] for values in droplets))
+            fill(one, pack(own), loops.Windows(windows.box[k : k + 1], windows.before[k : k + 2]), number, room.kept)
     return Columns(room, windows.box, windows.before, number)
 
 

@@ -115,7 +115,7 @@ def pixels_of(
 def columns_by_torch(
     profile: Profile,
     droplets: Float[Tensor, "4 n"],
-    shape: Float[Tensor, " s"],
+    shape: Float[Tensor, "*n s"],
     windows: Windows,
 ) -> TorchColumns:
     """Heights and derivatives of droplets of amplitude 1, as ``columns_of_droplets`` says.
@@ -123,10 +123,10 @@ def columns_by_torch(
     Args:
         profile: the droplets'.
         droplets: x, y, r and the distance where each ends, in px.
-        shape: the numbers that they share.
+        shape: the numbers that they share, (S,), or those of each, (N, S).
         windows: of the droplets.
     """
-    number, pixels = 4 + len(shape), int((windows.box[:, 2] * windows.box[:, 3]).sum())
+    number, pixels = 4 + shape.shape[-1], int((windows.box[:, 2] * windows.box[:, 3]).sum())
     columns = TorchColumns(torch.empty(pixels * number, device=droplets.device), *windows, number)
     entries = columns.entries
     # Of the logarithm, where a number is positive.
@@ -137,10 +137,14 @@ def columns_by_torch(
         dx, dy = some.column - x, some.row - y
         squared = dx.square() + dy.square()
         q = squared / r.square()
-        height, by_q, by_r, by_shape = _derivatives(profile, q, r, shape.expand(len(q), -1))
+        own = shape.expand(len(q), -1) if shape.ndim == 1 else shape[some.droplet]
+        height, by_q, by_r, by_shape = _derivatives(profile, q, r, own)
         slope = -2 * by_q / r.square()
         values = torch.stack([height, dx * slope, dy * slope, r * by_r - 2 * q * by_q], 1)
-        values = torch.cat([values, by_shape * chain], 1) * (squared <= support.square())[:, None]
+        values = (
+            torch.cat([values, by_shape * (chain if chain.ndim == 1 else chain[some.droplet])], 1)
+            * (squared <= support.square())[:, None]
+        )
         columns.kept[some.places(0, number)] = values.float()
     return columns
 

@@ -47,7 +47,8 @@ def support_px(r: Array, shape: Array, left_out: float) -> Array:
     """The distance at which u = c with erfc(c / sqrt 2) / 2 = left_out, if A = C = 0; no nearer than where it is."""
     from scipy.special import ndtri
 
-    return np.sqrt(np.square(r - float(ndtri(left_out)) * shape[0]) - shape[0] ** 2)
+    edge = shape[..., 0]
+    return np.asarray(np.sqrt(np.square(r - float(ndtri(left_out)) * edge) - edge**2))
 
 
 def half_radius_px(r: Array, shape: Array) -> Array:

@@ -91,7 +91,7 @@ class Profile:
         left_out: share of the greatest height beyond which the joint fit takes no notice of a droplet.
         automatic: whether ``measure`` tries it when no profile is named.
         support_px: support_px(r, shape, left_out): the distance in px from which on the height is at most left_out of
-            the greatest, for r (N,) and shape (S,), shape (N,). If not given, it is searched for.
+            the greatest, for r (N,) and shape (S,) or (N, S), shape (N,). If not given, it is searched for.
         half_radius_px: half_radius_px(r, shape), shape (S,) or (N, S): what ``half_radius`` returns; if not given, it
             is searched for.
         sharp_radius_px: sharp_radius_px(r, shape): what ``sharp_radius`` returns; not given where it is no other.

@@ -65,6 +65,16 @@ def test_pictures_of_droplets(scene: Scene, gaps: bool) -> None:
     assert alike(lambda engine: _kept(scene.columns(engine, gaps)))
 
 
+def test_pictures_of_droplets_with_shapes_of_their_own(scene: Scene) -> None:
+    if not scene.profile.size:
+        return
+    shapes = scene.shape * np.linspace(1, 1.5, N)[:, None]
+    own = scene._replace(shape=shapes)
+    assert alike(lambda engine: _kept(own.columns(engine)))
+    each = [scene._replace(shape=shape).columns(COMPILED).those(np.array([k])) for k, shape in enumerate(shapes)]
+    assert np.array_equal(np.concatenate([_kept(one) for one in each]), _kept(own.columns(COMPILED)))
+
+
 def _kept(columns: Any) -> Array:
     """The pictures, one droplet after the other."""
     area = columns.box[:, 2] * columns.box[:, 3] * columns.number
