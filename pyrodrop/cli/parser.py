@@ -43,6 +43,7 @@ _COMPARED = """folders that measure or batch has written: a sample each, but of 
 those that it names"""
 _NAME = "name of the sample of a folder, one for each DIR, the same for those of one sample (default: the folder's)"
 _PATHS = "image files, folders of images, and patterns such as 'run*/**/*.tif'"
+_COMMA = "also write all tables with semicolons and decimal commas, as NAME-comma.csv"
 _SHEET = """in the place of PATH, a table with a column path; a column sample pools images by sample, pixel_size_um,
 channel, mask and others are settings of that image, and all else is carried into the tables"""
 _SCHEDULER = "a Dask scheduler, as tcp://host:8786 or the file that it writes (default: workers of its own)"
@@ -99,6 +100,7 @@ def command_parser() -> argparse.ArgumentParser:
     report.add_argument(
         "folder", metavar="DIR", help="a folder that measure, fit or batch has written, or a folder of such folders"
     )
+    _taking_home(report, "also write the figures in these formats, the image at full resolution with a scale bar")
     _printing(report)
 
     edit = commands.add_parser("edit", help="apply corrections made by hand to results", description=_EDIT)
@@ -110,6 +112,7 @@ def command_parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="pool images by sample, and compare samples", description=_COMPARE)
     compare.add_argument("folders", nargs="+", metavar="DIR", help=_COMPARED)
     compare.add_argument("--name", dest="names", action="append", metavar="NAME", help=_NAME)
+    _taking_home(compare, "formats of the figures (default png)")
     _common(compare, "pyrodrop-compare", seed=True)
 
     batch = commands.add_parser("batch", help="measure or fit many images, here or on a cluster", description=_BATCH)
@@ -189,6 +192,12 @@ def _common(
     if device:
         parser.add_argument("--device", metavar="auto|cpu|cuda", help="where to compute (default auto)")
     _printing(parser)
+
+
+def _taking_home(parser: argparse.ArgumentParser, figures: str) -> None:
+    parser.add_argument("--xlsx", action="store_true", default=None, help="also write all tables as one workbook")
+    parser.add_argument("--decimal-comma", action="store_true", default=None, help=_COMMA)
+    parser.add_argument("--figures", metavar="svg,pdf,png", help=figures)
 
 
 def _printing(parser: argparse.ArgumentParser) -> None:

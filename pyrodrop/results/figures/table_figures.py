@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
-from pyrodrop.results.statistics.histogram import size_histogram
+from pyrodrop.results.statistics.histogram import SizeHistogram, size_histogram
 
 _DRAWS, _REPLICATES = 100, 500
 # Of many droplets fewer will do; so many numbers are drawn at most, but a few of each droplet.
@@ -17,7 +17,17 @@ _LEAST_DRAWS, _LEAST_REPLICATES = 4, 50
 
 
 def size_figure(table: pd.DataFrame, pixel_size_um: float | None) -> bytes | None:
-    """The size distribution with its band, as a PNG; None without droplets or without their uncertainty.
+    """The size distribution with its band, as a PNG; None without droplets or without their uncertainty."""
+    shares = table_histogram(table, pixel_size_um)
+    if shares is None:
+        return None
+    figure, axes = plots.figure()
+    size_plots.histogram(axes[0], shares)
+    return _png(figure)
+
+
+def table_histogram(table: pd.DataFrame, pixel_size_um: float | None) -> SizeHistogram | None:
+    """Shares of the droplets by diameter with their band; None without droplets or without their uncertainty.
 
     Each radius is taken for normal, with the mean and the standard deviation of the table.
     """
@@ -34,10 +44,7 @@ def size_figure(table: pd.DataFrame, pixel_size_um: float | None) -> bytes | Non
     # A diameter that is as unsure as it is large must not be drawn below nothing.
     diameters = np.maximum(drawn, 1e-3 * mean)
     presence = np.clip(table["presence"].to_numpy(dtype=np.float64)[known], 0, 1)
-    shares = size_histogram(diameters, presence, pixel_size_um=pixel_size_um, replicates=replicates)
-    figure, axes = plots.figure()
-    size_plots.histogram(axes[0], shares)
-    return _png(figure)
+    return size_histogram(diameters, presence, pixel_size_um=pixel_size_um, replicates=replicates)
 
 
 def _png(figure: Figure) -> bytes:

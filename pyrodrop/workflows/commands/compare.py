@@ -9,8 +9,10 @@ from pyrodrop.results.statistics.image_statistics import SampledImage
 from pyrodrop.results.storage.batch_folder import images_of_batch, read_batch
 from pyrodrop.results.storage.result_folder import ResultError, is_results
 from pyrodrop.workflows.samples.compare import compare_images
+from pyrodrop.workflows.samples.comparison import TABLES
 from pyrodrop.workflows.samples.sampled_images import of_folder
 from pyrodrop.workflows.settings import SettingError
+from pyrodrop.workflows.taking_home import checked_wishes, write_tables
 
 # The column of a sheet, and so of a batch's table, that says which sample an image is of.
 SAMPLE = "sample"
@@ -22,6 +24,9 @@ def compare_folders(
     *,
     names: Sequence[str] | None = None,
     seed: int = 0,
+    xlsx: bool = False,
+    decimal_comma: bool = False,
+    figures: str | Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Compare the samples in folders of results, and write tables, figures and words into the folder ``out``.
 
@@ -31,13 +36,18 @@ def compare_folders(
         out: the folder.
         names: of the samples, one a folder; folders of one name are one sample. The folder's own where not given.
         seed: of all randomness.
+        xlsx: also write all tables as the sheets of a workbook, ``results.xlsx``.
+        decimal_comma: write each table once more, as ``NAME-comma.csv``, with semicolons and decimal commas.
+        figures: formats of the figures, png, svg or pdf; png where not given.
 
     Returns:
         The statistics that a person asks for first, by sample and by pair, warnings, and where the results are.
 
     Raises:
-        SettingError: for folders without results, a folder given twice, or another number of names than of folders.
+        SettingError: for folders without results, a folder given twice, another number of names than of folders,
+            formats that are not known, and a workbook where openpyxl is not installed.
     """
+    wishes = checked_wishes(xlsx, decimal_comma, figures or ("png",))
     if names is not None and len(names) != len(folders):
         raise SettingError(
             f"names are {len(names)} for {len(folders)} folders; give one a folder, and the same to folders of one "
@@ -60,7 +70,8 @@ def compare_folders(
         except ResultError as error:
             raise SettingError(str(error)) from error
     compared = compare_images(samples, seed)
-    written = compared.save(out)
+    written = compared.save(out, wishes.figures)
+    write_tables(written, {Path(table).stem: table for table in TABLES}, wishes)
     summary = compared.summary()
     return {
         "samples": {

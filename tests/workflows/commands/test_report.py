@@ -49,6 +49,7 @@ def test_a_fit_becomes_a_page_rois_and_labels(fitted: Path, tmp_path: Path) -> N
         "report": str(folder / "report.html"),
         "rois": str(folder / "rois.zip"),
         "labels": str(folder / "labels.tif"),
+        "histogram": str(folder / "histogram.csv"),
     }
     table = pd.read_csv(folder / "droplets.csv")
     text = (folder / "report.html").read_text(encoding="utf-8")
@@ -80,7 +81,8 @@ def test_a_run_into_a_folder_of_results_leaves_nothing_of_the_earlier_one(fitted
     report(folder)
     (folder / "notes.txt").write_text("mine")
     whole = {path.name for path in fitted.iterdir()}
-    assert {path.name for path in folder.iterdir()} == whole | {"report.html", "rois.zip", "labels.tif", "notes.txt"}
+    written = {"report.html", "rois.zip", "labels.tif", "histogram.csv"}
+    assert {path.name for path in folder.iterdir()} == whole | written | {"notes.txt"}
     assert main(["fit", str(fitted.parent / "micrograph.png"), *QUICK, "--out", str(folder)]) == 0
     assert {path.name for path in folder.iterdir()} == whole | {"notes.txt"}
 
@@ -154,4 +156,33 @@ def test_without_any_size_there_are_no_labels(fitted: Path, tmp_path: Path) -> N
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     summary.pop("width")
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
-    assert report(folder).keys() == {"report", "rois"}
+    assert report(folder).keys() == {"report", "rois", "histogram"}
+
+
+def test_what_is_asked_for_is_written_beside(fitted: Path, tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    folder = tmp_path / "result"
+    shutil.copytree(fitted, folder)
+    assert main(["report", str(folder), "--xlsx", "--decimal-comma", "--figures", "svg,pdf"]) == 0
+    table = pd.read_csv(folder / "droplets.csv")
+    again = pd.read_csv(folder / "droplets-comma.csv", sep=";", decimal=",")
+    pd.testing.assert_frame_equal(again, table)
+    book = openpyxl.load_workbook(folder / "results.xlsx")
+    assert book.sheetnames == ["droplets", "histogram"]
+    assert [cell.value for cell in book["droplets"]["B"]][1:] == pytest.approx(table["x_px"].to_list())
+    histogram = pd.read_csv(folder / "histogram.csv")
+    assert 0.5 < histogram["share"].sum() <= 1  # draws of so brief a fit lie beyond all bins, too
+    for name in ("overlay-full", "distribution"):
+        assert (folder / f"{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"), [({"figures": "svg,gif"}, "figures is 'gif'"), ({"xlsx": True}, "openpyxl")]
+)
+def test_what_cannot_be_written_is_refused(
+    fitted: Path, wish: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyrodrop.workflows.taking_home.can_write_workbooks", lambda: False)
+    with pytest.raises(SettingError, match=reason):
+        report(fitted, **wish)
