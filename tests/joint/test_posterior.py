@@ -10,7 +10,8 @@ import torch
 from joint.scenes import SHAPE, Numbers, crowd, scene
 from pyro import poutine
 
-from pyrodrop.joint.draws import draws
+from pyrodrop.images.simulation.simulate import simulate
+from pyrodrop.joint.draws import draws, half_radius_sd
 from pyrodrop.joint.joint_fit import fit_jointly
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.multichannel_fit import measured
@@ -177,3 +178,12 @@ def test_a_bump_of_one_grey_level_is_within_rounding_and_one_of_five_is_not() ->
     exact = fit_jointly(smooth + 3 * noise, [25.0, 58.0], [30.0, 30.0], [5.0, 5.0], profile="gaussian")
     assert dithered.evidence.log_bayes[1] == pytest.approx(exact.evidence.log_bayes[1], rel=0.15)
     assert fit.noise[0] >= 1 / np.sqrt(12)
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+def test_the_spread_of_a_radius_is_that_of_its_draws(profile: str) -> None:
+    image, truth = simulate(12, (90, 110), seed=3, kind="gray", profile="disc", radius_px=(4, 8), separation=0.8)
+    places = (truth[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))
+    fit = fit_jointly(image.channel("gray").double().numpy(), *places, profile=profile)
+    drawn = np.log(draws(fit, 10_000)["half_radius_px"]).std(0)
+    assert half_radius_sd(fit) == pytest.approx(drawn, rel=0.03)

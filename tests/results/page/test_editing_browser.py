@@ -161,14 +161,26 @@ def test_what_is_not_corrected_is_looked_at_as_before(page: Any, measured: Path)
 def test_the_page_counts_as_the_package_does(page: Any, measured: Path, shared: float) -> None:
     page.open(measured / "report.html")
     generator = np.random.default_rng(3)
-    for n in (0, 1, 7, 150):
+    for n in (0, 1, 7, 150, 900):
         presence = generator.beta(2, 1, n)
         odds = [round(float(v), 6) for v in central_log_odds(presence, shared)]
         u = shared_values(200).tolist() if shared else [0]
         counted = page.run(f"countOf({json.dumps(odds)}, {shared}, {json.dumps(u)}, 2)")
         expected = count_distribution(presence, shared)
         levels = {"median": 0.5, "low": 0.05, "high": 0.95}
-        assert counted == {name: expected.quantile(level) + 2 for name, level in levels.items()}
+        # Where a normal distribution stands for the sum, its last digits decide at a step.
+        near = {name: pytest.approx(expected.quantile(level) + 2, abs=n > 500) for name, level in levels.items()}
+        assert counted == near
+
+
+def test_very_many_are_counted_nearly_as_the_package_does(page: Any, measured: Path) -> None:
+    page.open(measured / "report.html")
+    presence = np.random.default_rng(4).beta(6, 1, 20_000)
+    odds, u = central_log_odds(presence, 1.5).tolist(), shared_values(200).tolist()
+    counted = page.run(f"countOf({json.dumps(odds)}, 1.5, {json.dumps(u)})")
+    expected = count_distribution(presence, 1.5)
+    levels = {"median": 0.5, "low": 0.05, "high": 0.95}
+    assert counted == {name: pytest.approx(expected.quantile(level), rel=1e-3) for name, level in levels.items()}
 
 
 def test_sliders_say_the_count_of_what_is_kept(page: Any, measured: Path) -> None:

@@ -18,17 +18,39 @@ function numberOf(chances) {
   return distribution;
 }
 
+/** The standard normal distribution function (Abramowitz and Stegun, 26.2.17, to 1e-7). */
+function normalBelow(x) {
+  const t = 1 / (1 + 0.2316419 * Math.abs(x));
+  const tail = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+  const above = (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)) * tail;
+  return x > 0 ? 1 - above : above;
+}
+
 /**
  * The number of droplets: its median, and the ends of the interval that holds it with 90 %.
  * odds: of each, given that what all share is 0; u: equally likely values of that, times shared; sure: how many more.
  */
 function countOf(odds, shared, u, sure = 0) {
   const whole = new Float64Array(odds.length + 1);
+  // A normal distribution stands for a sum that spreads widely, as in the package; on a page of very many, sooner.
+  const wide = odds.length > 2000 ? 9 : odds.length > 64 ? 100 : Infinity;
   for (const value of u) {
     const likely = [], unlikely = [];
+    let [mean, spread] = [0, 0];
     for (const own of odds) {
       const chance = 1 / (1 + Math.exp(-(own + shared * value)));
+      mean += chance;
+      spread += chance * (1 - chance);
       if (chance > 0.5) likely.push(1 - chance); else if (chance > 1e-15) unlikely.push(chance);
+    }
+    if (spread > wide) {
+      let below = 0;
+      for (let k = 0; k < whole.length; k += 1) {
+        const next = k + 1 < whole.length ? normalBelow((k + 0.5 - mean) / Math.sqrt(spread)) : 1;
+        whole[k] += (next - below) / u.length;
+        below = next;
+      }
+      continue;
     }
     const [absent, present] = [numberOf(likely.filter((q) => q > 1e-15)), numberOf(unlikely)];
     absent.forEach((p, k) => present.forEach((q, m) => { whole[likely.length - k + m] += (p * q) / u.length; }));
