@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pyrodrop.workflows.samples.compare import compare as compare
     from pyrodrop.workflows.samples.comparison import Comparison as Comparison
     from pyrodrop.workflows.settings import SettingError as SettingError
+    from pyrodrop.workflows.tracking.track import track as track
+    from pyrodrop.workflows.tracking.tracks import Tracks as Tracks
 
 _HOMES = {
     "CheckpointError": "pyrodrop.results.storage.checkpoint",
@@ -39,6 +41,7 @@ _HOMES = {
     "Measurement": "pyrodrop.workflows.measuring.measurement",
     "Micrograph": "pyrodrop.images",
     "SettingError": "pyrodrop.workflows.settings",
+    "Tracks": "pyrodrop.workflows.tracking.tracks",
     "calibrate": "pyrodrop.results.checks.calibration",
     "compare": "pyrodrop.workflows.samples.compare",
     "fit": "pyrodrop.workflows.fitting.fit",
@@ -51,6 +54,7 @@ _HOMES = {
     "simulate": "pyrodrop.images.simulation.simulate",
     "size_statistics": "pyrodrop.results.statistics.sizes",
     "to_arviz": "pyrodrop.results.exports.arviz_data",
+    "track": "pyrodrop.workflows.tracking.track",
     "write_report": "pyrodrop.results.page.image_report",
 }
 
@@ -62,6 +66,7 @@ __all__ = [
     "Measurement",
     "Micrograph",
     "SettingError",
+    "Tracks",
     "calibrate",
     "compare",
     "fit",
@@ -75,6 +80,7 @@ __all__ = [
     "simulate",
     "size_statistics",
     "to_arviz",
+    "track",
     "write_report",
 ]
 

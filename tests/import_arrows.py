@@ -25,9 +25,12 @@ ARROWS: dict[str, set[str]] = {
         "workflows.learning",
         "workflows.tiles",
         "workflows.samples",
+        "workflows.tracking",
         "models",
         "inference",
     },
+    # models, inference: how paths move is a Pyro model, learnt from the stack
+    "workflows.tracking": {"images", "results", "workflows", "workflows.measuring", "models", "inference"},
     # workflows.samples: images of a sheet, pooled by sample
     "workflows.batch": {"images", "results", "workflows", "workflows.samples"},
     # recognition: how much doubt the droplets of all tiles share

@@ -1,0 +1,207 @@
+"""Detections linked into paths, frame by frame: costs by the model of paths, the assignment by SciPy."""
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from pyrodrop.workflows.tracking.paths import path_filter as states_of
+from pyrodrop.workflows.tracking.paths.detections import Detections
+from pyrodrop.workflows.tracking.paths.link_weights import (
+    chances,
+    edge_weights,
+    first_states,
+    log_population,
+    pair_weights,
+    predict_many,
+    seen_of,
+    spurious_odds,
+)
+from pyrodrop.workflows.tracking.paths.path_filter import STATE, filter_paths
+from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+# A link that is e^-12 times as probable as its absence, 6 in a million, is not looked at.
+_MARGIN = 12.0
+# A path that was not detected for so long that the chance of it is e^-_MARGIN is over; and never longer than this.
+_MOST_MISSED = 50
+
+
+class Links(NamedTuple):
+    """Which detections follow which, N of them.
+
+    Attributes:
+        before, after: the detection before and after each in its path, -1 for none, (N,).
+        heads, tails: pairs of detections that may be linked, E of them, sorted by the first, then the second.
+    """
+
+    before: Int[Numbers, " n"]
+    after: Int[Numbers, " n"]
+    heads: Int[Numbers, " e"]
+    tails: Int[Numbers, " e"]
+
+    @property
+    def path(self) -> Int[Numbers, " n"]:
+        """Number of each detection's path, in the order in which paths begin, (N,)."""
+        return path_numbers(self.before)
+
+
+def path_numbers(before: Int[Numbers, " n"]) -> Int[Numbers, " n"]:
+    """Number of each detection's path, in the order in which paths begin, (N,); a detection follows a smaller one."""
+    begins = before < 0
+    number = np.where(begins, np.cumsum(begins) - 1, -1)
+    root = np.where(begins, np.arange(len(before)), before)
+    while (root != root[root]).any():
+        root = root[root]
+    return np.asarray(number[root])
+
+
+def link(detections: Detections, process: PathProcess, lives: Lives) -> Links:
+    """Link detections into paths.
+
+    Each frame's detections are assigned to the paths that there are by then, so that the product of the weights is
+    greatest (``link_weights``): of links, of beginnings and of ends. No radius of search is asked for: a pair is
+    looked at where its link is not e^12 times less probable than that both are unlinked.
+    """
+    n = len(detections.frame)
+    forward = _Forward(detections, process, lives)
+    before = np.full(n, -1, dtype=np.int64)
+    after = np.full(n, -1, dtype=np.int64)
+    starts, heads = detections.starts, np.zeros(0, dtype=np.int64)
+    found: list[tuple[Numbers, Numbers]] = []
+    for place in range(len(detections.readable)):
+        tails = np.arange(starts[place], starts[place + 1])
+        if len(tails) and len(heads):
+            first, second, gain = forward.candidates(heads, tails)
+            found.append((first, second))
+            chosen = _assigned(first, second, gain)
+            before[second[chosen]] = first[chosen]
+            after[first[chosen]] = second[chosen]
+        forward.take_in(tails, before)
+        unseen = place + 1 - detections.ordinal[heads] if len(heads) else heads
+        heads = np.concatenate([heads[(after[heads] < 0) & (unseen <= forward.most_missed)], tails])
+    first = np.concatenate([pair[0] for pair in found]) if found else np.zeros(0, dtype=np.int64)
+    second = np.concatenate([pair[1] for pair in found]) if found else np.zeros(0, dtype=np.int64)
+    order = np.lexsort((second, first))
+    return Links(before, after, first[order], second[order])
+
+
+class _Forward:
+    """What is known of all detections up to a frame."""
+
+    def __init__(self, detections: Detections, process: PathProcess, lives: Lives) -> None:
+        n = len(detections.frame)
+        self.detections, self.lives = detections, chances(lives)
+        self.process, self.drifted = process.numbers(), process.drifted
+        self.ordinal = detections.ordinal
+        self.seen = seen_of(detections, process)
+        self.states = np.empty((n, STATE))
+        self.first = np.empty((n, STATE))
+        first_states(self.seen, self.process, self.first)
+        self.log_density = log_population(detections)
+        self.size = np.array(detections.size, dtype=np.float64)
+        self.begin = self.edges(self.first, np.arange(n), backwards=True)
+        odds = spurious_odds(detections, lives)
+        self.alone = np.logaddexp(self.begin, np.log(odds))
+        self.spurious = np.log(odds)
+        self.end = np.empty(n)
+        missing = -math.log(max(1.0 - lives.detected, 1e-9))
+        self.most_missed = min(1 + math.ceil(_MARGIN / missing), _MOST_MISSED)
+
+    def edges(self, states: Array, which: Numbers, backwards: bool) -> Array:
+        """Log weights of beginnings or ends of detections."""
+        number = len(self.detections.readable)
+        further = self.ordinal[which] if backwards else number - 1 - self.ordinal[which]
+        out = np.empty(len(which))
+        rate = self.lives[2] if backwards else self.lives[1]
+        times = self.detections.frame[which]
+        edge_weights(states, times, self.drifted, self.size, rate, self.lives[0], further, backwards, self.process, out)
+        return out
+
+    def take_in(self, tails: Numbers, before: Numbers) -> None:
+        """Write states and weights of an end of the detections of a frame, after those before them are known."""
+        linked = before[tails] >= 0
+        if len(tails):
+            frame = self.detections.frame
+            filter_paths(tails[0], tails[-1] + 1, self.seen, before, frame, self.process, self.states)
+        end = self.edges(self.states[tails], tails, backwards=False)
+        begin, spurious = self.begin[tails], self.spurious[tails]
+        self.end[tails] = np.where(linked, end, np.logaddexp(begin + end, spurious) - begin)
+
+    def candidates(self, heads: Numbers, tails: Numbers) -> tuple[Numbers, Numbers, Array]:
+        """Pairs that may be linked, and the log weight of a link over that of none, for each."""
+        frame = self.detections.frame
+        frames = (frame[tails[0]] - frame[heads]).astype(np.float64)
+        ahead = np.empty((len(heads), STATE))
+        predict_many(self.states[heads], frames, self.process, ahead)
+        reach = self._reach(ahead, heads, tails)
+        tree = cKDTree(self.seen[tails][:, :2])
+        near = tree.query_ball_point(ahead[:, [states_of.X, states_of.Y]], reach)
+        lengths = np.array([len(each) for each in near], dtype=np.int64)
+        which = np.repeat(np.arange(len(heads)), lengths)
+        chained = [number for each in near for number in each]
+        first, second = heads[which], tails[np.array(chained, dtype=np.int64)]
+        missed = self.ordinal[tails[0]] - self.ordinal[first] - 1
+        weight = np.empty(len(first))
+        pairs = (first, second, frames[which], missed)
+        known = (self.log_density, self.process, self.lives, self.detections.knows_look)
+        pair_weights(pairs, self.states, self.first, *known, weight)
+        gain = weight - self.end[first] - self.alone[second]
+        kept = gain > -_MARGIN
+        return first[kept], second[kept], gain[kept]
+
+    def _reach(self, ahead: Array, heads: Numbers, tails: Numbers) -> Array:
+        """How far from where each head is expected a tail may be for its link to be within the margin, (H,), px."""
+        seen = self.seen[tails]
+        spread = np.maximum(ahead[:, states_of.X_VAR], ahead[:, states_of.Y_VAR]) + seen[:, 4:6].max()
+        # the best that radius and look could say, and the worst that the alternative could
+        best = -0.5 * np.log(2 * math.pi * (ahead[:, states_of.R_VAR] + seen[:, 6].min()))
+        if self.detections.knows_look:
+            best -= 0.5 * np.log(2 * math.pi * (ahead[:, states_of.LOOK_VAR] + seen[:, 7].min()))
+        best -= self.log_density[tails].min() + np.log(2 * math.pi * spread)
+        best -= self.end[heads] + self.alone[tails].min()
+        return np.asarray(np.sqrt(2 * spread * np.maximum(best + _MARGIN, 0.0)))
+
+
+def _assigned(first: Numbers, second: Numbers, gain: Array) -> Bool[NDArray[np.bool_], " p"]:
+    """Which pairs an assignment takes whose sum of gains is greatest, (P,)."""
+    chosen = np.zeros(len(gain), bool)
+    good = np.flatnonzero(gain > 0)
+    if not len(good):
+        return chosen
+    rows, row = np.unique(first[good], return_inverse=True)
+    columns, column = np.unique(second[good], return_inverse=True)
+    # rows and columns as the nodes of one graph, whose parts are assigned each by itself
+    nodes = len(rows) + len(columns)
+    graph = coo_array((np.ones(len(good)), (row, column + len(rows))), shape=(nodes, nodes))
+    _, part = connected_components(graph, directed=False)
+    part_of = part[row]
+    size = np.bincount(part_of)
+    chosen[good[size[part_of] == 1]] = True
+    order = np.argsort(part_of, kind="stable")
+    bounds = np.flatnonzero(np.diff(part_of[order], prepend=-1, append=-2))
+    for low, high in pairwise(bounds):
+        if high - low > 1:
+            pairs = order[low:high]
+            chosen[good[pairs[_best(row[pairs], column[pairs], gain[good[pairs]])]]] = True
+    return chosen
+
+
+def _best(row: Numbers, column: Numbers, gain: Array) -> Bool[NDArray[np.bool_], " p"]:
+    """The pairs of one part that its assignment takes."""
+    _, r = np.unique(row, return_inverse=True)
+    _, c = np.unique(column, return_inverse=True)
+    cost: Float[Array, "r c"] = np.zeros((r.max() + 1, c.max() + 1))
+    cost[r, c] = -gain
+    taken = np.zeros(cost.shape, bool)
+    taken[linear_sum_assignment(cost)] = True
+    return np.asarray(taken[r, c])
