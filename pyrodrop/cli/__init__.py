@@ -28,6 +28,7 @@ _INTERRUPTED, _TERMINATED = 130, 143
 _WORKFLOWS = {
     "fit": ("pyrodrop.workflows.commands.fit", "fit_image"),
     "measure": ("pyrodrop.workflows.commands.measure", "measure_images"),
+    "track": ("pyrodrop.workflows.commands.track", "track_stack"),
     "prior": ("pyrodrop.workflows.commands.prior", "prior"),
     "channels": ("pyrodrop.workflows.commands.channels", "channels"),
     "simulate": ("pyrodrop.workflows.commands.simulate", "simulate_image"),
@@ -38,7 +39,7 @@ _WORKFLOWS = {
     "batch": ("pyrodrop.workflows.batch.batch", "batch"),
 }
 # They show how far they are.
-_LONG = ("fit", "measure", "learn", "prior", "batch")
+_LONG = ("fit", "measure", "track", "learn", "prior", "batch")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

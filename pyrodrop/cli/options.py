@@ -228,3 +228,5 @@ JOBS: dict[str, tuple[Setting, ...]] = {
     ),
 }
 DEFAULT_JOB = "measure"
+# Of the settings of measure, those that track has for each of its frames.
+TRACKED = ("channel", "scale", "white", "pixel_size_um", "polarity", "profile", "weights")

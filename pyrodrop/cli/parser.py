@@ -4,7 +4,7 @@ import argparse
 import itertools
 from typing import Any, NoReturn
 
-from pyrodrop.cli.options import DEFAULT_JOB, JOBS, number, whole
+from pyrodrop.cli.options import DEFAULT_JOB, JOBS, TRACKED, number, whole
 from pyrodrop.cli.printing import one_line
 
 _START = """To begin, no image is needed: run pyrodrop measure, then pyrodrop report pyrodrop-measure, and open
@@ -24,6 +24,10 @@ _EDITS = """a JSON object of lists: remove and keep with ids of droplets.csv, ad
 merge, move, split and mask"""
 _BATCH = """Does one job to many images, one at a time on every core or GPU, and puts the results into one table. Images
 that were done before, with the same content, settings and version, are not done again."""
+_TRACK = """Follows droplets through the frames of a stack, with no radius of search to give. Writes tracks.csv (a row a
+droplet and frame), events.csv (what entered, left, merged, split, dissolved), rates.csv (how fast each grows and
+moves), population.csv, figures, and report.html with a slider over the frames; look at that first. A run that was ended
+goes on with the frames that are left."""
 _PRIOR = """Samples one of the three priors of the post that pyrodrop grew from, with NUTS, and draws what it says of
 images: where centres are and how large radii (centres), with a colour for each droplet (colours), or as an image
 (rendered)."""
@@ -86,6 +90,16 @@ def command_parser() -> argparse.ArgumentParser:
     for setting in JOBS["measure"]:
         setting.add_to(measure)
     _common(measure, "pyrodrop-measure", seed=True, device=True)
+
+    track = commands.add_parser("track", help="follow droplets through the frames of a stack", description=_TRACK)
+    track.add_argument("path", metavar="STACK", help="a TIFF, OME-TIFF or ND2 stack, or a folder of frames")
+    track.add_argument(
+        "--interval", dest="interval_s", type=number, metavar="S", help="seconds between frames (default: the file's)"
+    )
+    for setting in JOBS["measure"]:
+        if setting.keyword in TRACKED:
+            setting.add_to(track)
+    _common(track, "pyrodrop-track", seed=True, device=True)
 
     learn = commands.add_parser("learn", help="let the network learn how your droplets look", description=_LEARN)
     learn.add_argument("folder", metavar="FOLDER", help=_LEARN_FOLDER)
