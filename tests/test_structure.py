@@ -17,7 +17,7 @@ MANY_ARGUMENTS = {
     "pyrodrop.images.simulation.simulate.simulate": "settings of a picture, each with a default and most by name",
     "pyrodrop.inference.nuts.sample_nuts": "settings of a sampler, each with a default and by name",
     "pyrodrop.workflows.commands.measure.measure_image": "settings of a command, each with a default and by name",
-    "pyrodrop.workflows.commands.track.track_stack": "settings of a command, each with a default and by name",
+    "pyrodrop.workflows.commands.stacks.track.track_stack": "settings of a command, each with a default and by name",
     "pyrodrop.workflows.fitting.fit.fit": "settings of a fit, each with a default and by name",
     "pyrodrop.workflows.tiles.measure_tiles.measure_tiles": "settings of a command, each with a default and by name",
 }

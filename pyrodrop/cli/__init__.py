@@ -28,7 +28,7 @@ _INTERRUPTED, _TERMINATED = 130, 143
 _WORKFLOWS = {
     "fit": ("pyrodrop.workflows.commands.fit", "fit_image"),
     "measure": ("pyrodrop.workflows.commands.measure", "measure_images"),
-    "track": ("pyrodrop.workflows.commands.track", "track_stack"),
+    "track": ("pyrodrop.workflows.commands.stacks.track", "track_stack"),
     "prior": ("pyrodrop.workflows.commands.prior", "prior"),
     "channels": ("pyrodrop.workflows.commands.channels", "channels"),
     "simulate": ("pyrodrop.workflows.commands.simulate", "simulate_image"),

@@ -1,0 +1,1 @@
+"""Commands that take a stack of frames: read, follow, write a folder of results."""
