@@ -92,7 +92,7 @@ def calibration(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> d
     return {"ece": error(np.ones(len(right), bool)), "ece_unsure": error(unsure), "unsure": int(unsure.sum())}
 
 
-def ours(settings: Scene) -> dict[str, Any]:
+def ours(settings: Scene, with_peers: bool) -> dict[str, Any]:
     """All that is said of one scene."""
     table, truth = scene(settings)
     detections = detections_of(table, truth.size, settings.frames, truth.missing)
@@ -118,7 +118,8 @@ def ours(settings: Scene) -> dict[str, Any]:
         coarse = tracks.coarsening
         said |= {"exponent": coarse.exponent, "exponent_q05": coarse.q05, "exponent_q95": coarse.q95}
         said["log_evidence_cubic"] = coarse.log_evidence
-    said["peers"] = peers(table, truth, detections.rows, true, droplet, joined, settings)
+    if with_peers:
+        said["peers"] = peers(table, truth, detections.rows, true, droplet, joined, settings)
     return said
 
 
@@ -211,6 +212,7 @@ def _trackpy(ordered: pd.DataFrame, reach: float) -> Numbers:
     import trackpy
 
     trackpy.quiet()
+    trackpy.linking.Linker.MAX_SUB_NET_SIZE = 14  # its default of 30 may take hours
     linked = trackpy.link(ordered[["frame", "x", "y"]].copy(), search_range=reach, memory=3)
     return linked.sort_index()["particle"].to_numpy().astype(np.int64)
 
@@ -242,6 +244,7 @@ def main() -> None:
     parser.add_argument("--scenes", nargs="+", choices=tuple(SCENES), default=tuple(SCENES))
     parser.add_argument("--droplets", type=int, default=1000)
     parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--no-peers", action="store_true", help="without trackpy and laptrack")
     parser.add_argument("--save", metavar="FILE.JSON")
     words = parser.parse_args()
     from dataclasses import replace
@@ -252,7 +255,7 @@ def main() -> None:
     print(machine_lines(machine))
     results: dict[str, Any] = {"machine": machine, "droplets": words.droplets, "frames": words.frames, "scenes": {}}
     for name in words.scenes:
-        said = ours(replace(SCENES[name], droplets=words.droplets, frames=words.frames))
+        said = ours(replace(SCENES[name], droplets=words.droplets, frames=words.frames), not words.no_peers)
         results["scenes"][name] = said
         print(name, json.dumps(said, indent=1), flush=True)
         if words.save:

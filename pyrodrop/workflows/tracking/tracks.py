@@ -57,9 +57,11 @@ class Tracks:
 
     @cached_property
     def _kept(self) -> NDArray[np.bool_]:
-        """Detections that are rather droplets than not, (N,): all that are linked, and of single ones the probable."""
+        """Detections that are rather droplets than not, (N,): linked, merged or split, and the probable others."""
         links = self.followed.links
         linked = (links.before >= 0) | (links.after >= 0)
+        for found in (self.followed.joined, self.followed.parted):
+            linked[np.concatenate([found.first, found.second, found.product])] = True
         return np.asarray(linked | (self.followed.posterior.spurious < 0.5))
 
     @cached_property

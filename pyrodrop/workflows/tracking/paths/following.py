@@ -60,8 +60,9 @@ def follow(detections: Detections, seed: int = 0, sweeps: int = 40) -> Followed:
     for turn in range(_TURNS):
         links = link(detections, process, lives)
         process = with_drift(detections, links, process)
-        process, posterior_of_process = learnt(detections, links, process, seed, rounds=1 if turn < _TURNS - 1 else 4)
+        # before the process is learnt: a radius that jumps in a merger is no growth
         links, lives, _ = _with_events(detections, process, lives, links)
+        process, posterior_of_process = learnt(detections, links, process, seed, rounds=1 if turn < _TURNS - 1 else 4)
     links = link(detections, process, lives)
     posterior = link_posterior(detections, process, lives, links, sweeps, seed)
     links, lives, (joined, parted) = _with_events(detections, process, lives, most_probable(links, posterior))
