@@ -169,15 +169,16 @@ def windows(x: Tensor, y: Tensor, half: int, size: tuple[int, int]) -> tuple[Ten
     h, w = size
     step = torch.arange(-half, half + 1, device=x.device)
     down, along = torch.meshgrid(step, step, indexing="ij")
-    rows = y.detach().round().long()[:, None] + down.reshape(-1)
-    columns = x.detach().round().long()[:, None] + along.reshape(-1)
+    # A centre that is no number, as where a sampler diverges, lies nowhere.
+    row, column = (torch.nan_to_num(c.detach(), -1e6).round().clamp(-1e6, 1e6).long() for c in (y, x))
+    rows, columns = row[:, None] + down.reshape(-1), column[:, None] + along.reshape(-1)
     inside = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)
     return columns, rows, inside
 
 
 def half_windows(r: Tensor, edge: Tensor, size: tuple[int, int]) -> Tensor:
     """Half of the side of the window that holds each droplet, in px, (n,), whole: at least 2, at most the image's."""
-    reach = (r.detach() + REACH * edge.detach()).ceil() + 1
+    reach = torch.nan_to_num(r.detach() + REACH * edge.detach(), 0.0).clamp(0, max(size) + 1).ceil() + 1
     step = (reach / 4).floor().clamp(min=1)  # of few sizes, so that many droplets have windows of one
     return ((reach / step).ceil() * step).clamp(2, max(size) + 1).long()
 

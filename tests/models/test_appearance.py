@@ -14,7 +14,7 @@ from scipy.interpolate import BSpline
 from pyrodrop.models import appearance
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.prior_scales import PriorScales
-from pyrodrop.rendering.appearance import COEFFICIENTS, PIECES, whitening
+from pyrodrop.rendering.appearance import COEFFICIENTS, HIGHEST, PIECES, whitening
 from pyrodrop.rendering.profiles import disc
 
 Array = NDArray[np.float64]
@@ -48,9 +48,11 @@ def picture(coefficients: Array, x: float, y: float, r: float, edge: float) -> A
     u, v = (columns - x) / r, (rows - y) / r
     q, t = u**2 + v**2, np.arctan2(v, u)
     spline = BSpline(np.arange(-3.0, PIECES + 4) / PIECES, np.eye(PIECES + 3), 3)(np.minimum(q, 1))
-    a = (whitening() @ coefficients).reshape(5, PIECES + 3)
-    size = np.minimum(q, 1)
-    angular = [1, np.sqrt(size) * np.cos(t), np.sqrt(size) * np.sin(t), size * np.cos(2 * t), size * np.sin(2 * t)]
+    a = (whitening() @ coefficients).reshape(1 + 2 * HIGHEST, PIECES + 3)
+    size = np.sqrt(np.minimum(q, 1))
+    angular = [np.ones_like(q)]
+    for m in range(1, HIGHEST + 1):
+        angular += [size**m * np.cos(m * t), size**m * np.sin(m * t)]
     height = disc.height(torch.tensor(q), torch.tensor(r), torch.tensor([edge])).numpy()
     return np.asarray(height * sum(f * (spline @ row) for f, row in zip(angular, a, strict=True)))
 
