@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 Array = NDArray[np.float64]
-SIDE, FINE, SPREAD, NOISE = 160, 4, 0.8, 0.015
+SIDE, FINE, SPREAD, NOISE = 128, 4, 0.8, 0.015
 
 
 class Scene(NamedTuple):
@@ -71,7 +71,7 @@ def scatter(rng: np.random.Generator, n: int, radii: tuple[float, float], gap: f
     return tuple(np.array(kept).T)
 
 
-def scene(rng: np.random.Generator, look: str, n: int = 40, colours: int = 0) -> Scene:
+def scene(rng: np.random.Generator, look: str, n: int = 24, colours: int = 0) -> Scene:
     """A scene of one look; gray, or of as many colours, half of the droplets each."""
     x, y, r = scatter(rng, n, (4.0, 10.0))
     kind = rng.integers(0, max(colours, 1), len(x))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pyrodrop.results.page.image_report import write_report as write_report
     from pyrodrop.results.statistics.sizes import size_statistics as size_statistics
     from pyrodrop.results.storage.checkpoint import CheckpointError as CheckpointError
+    from pyrodrop.workflows.appearance.appearance import Appearance as Appearance
+    from pyrodrop.workflows.appearance.fit_appearance import fit_appearance as fit_appearance
     from pyrodrop.workflows.commands.load import load as load
     from pyrodrop.workflows.fitting.fit import fit as fit
     from pyrodrop.workflows.fitting.fit_result import Fit as Fit
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pyrodrop.workflows.tracking.tracks import Tracks as Tracks
 
 _HOMES = {
+    "Appearance": "pyrodrop.workflows.appearance.appearance",
     "CheckpointError": "pyrodrop.results.storage.checkpoint",
     "Comparison": "pyrodrop.workflows.samples.comparison",
     "Fit": "pyrodrop.workflows.fitting.fit_result",
@@ -45,6 +48,7 @@ _HOMES = {
     "calibrate": "pyrodrop.results.checks.calibration",
     "compare": "pyrodrop.workflows.samples.compare",
     "fit": "pyrodrop.workflows.fitting.fit",
+    "fit_appearance": "pyrodrop.workflows.appearance.fit_appearance",
     "inject": "pyrodrop.workflows.measuring.inject",
     "load": "pyrodrop.workflows.commands.load",
     "measure": "pyrodrop.workflows.measuring.measure",
@@ -59,6 +63,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Appearance",
     "CheckpointError",
     "Comparison",
     "Fit",
@@ -70,6 +75,7 @@ __all__ = [
     "calibrate",
     "compare",
     "fit",
+    "fit_appearance",
     "inject",
     "load",
     "measure",

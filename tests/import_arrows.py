@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
         "workflows.fitting",
         "workflows.measuring",
         "workflows.learning",
+        "workflows.appearance",
         "workflows.tiles",
         "workflows.samples",
         "workflows.tracking",
@@ -33,6 +34,8 @@ ARROWS: dict[str, set[str]] = {
     "workflows.tracking": {"images", "results", "workflows", "workflows.measuring", "models", "inference"},
     # workflows.samples: images of a sheet, pooled by sample
     "workflows.batch": {"images", "results", "workflows", "workflows.samples"},
+    # joint, models, rendering: droplets as they look are fitted by the joint engine, and drawn by the renderer
+    "workflows.appearance": {"images", "results", "workflows", "workflows.measuring", "joint", "models", "rendering"},
     # recognition: how much doubt the droplets of all tiles share
     "workflows.tiles": {"images", "results", "workflows", "workflows.measuring", "recognition"},
     # detection: what the circles of some parts of an image say of its droplets and clutter (workflows.measuring.parts)

@@ -53,24 +53,6 @@ def solved(blocks: Blocks, step: Step) -> Step:
     )
 
 
-def drawn_from(blocks: Blocks, like: Step, generator: torch.Generator) -> Step:
-    """A draw of a normal distribution whose precision the blocks are."""
-
-    def noise(factor: Tensor) -> Tensor:
-        white = torch.randn(*factor.shape[:2], 1, generator=generator, dtype=torch.float64)
-        return torch.linalg.solve_triangular(factor.mT, white.to(factor), upper=True)
-
-    own = noise(blocks.droplets)[..., 0]
-    k, d, j = like.pictures.shape
-    return Step(
-        own[:, :3],
-        own[:, 3:].reshape(like.weights.shape),
-        noise(blocks.pictures).reshape(d, k, j).movedim(0, 1),
-        noise(blocks.bg).reshape(like.bg.shape),
-        noise(blocks.edge).reshape(1),
-    )
-
-
 def _droplets(tangent: Tangent) -> Tensor:
     state, data = tangent.state, tangent.data
     n, k, e = state.weights.shape

@@ -129,7 +129,7 @@ def _products(circles: Placed, seen: Tensor, data: Data, noise: Tensor) -> tuple
         u, v = ((p - c[of][:, None]) / r[of][:, None] for p, c in ((columns, x), (rows, y)))
         place = (rows * data.size[1] + columns).clamp(0, len(flat) - 1)
         q = torch.where(inside, u * u + v * v, torch.inf)
-        nearest = nearest.index_reduce(0, place.reshape(-1), q.reshape(-1), "amin")
+        nearest = nearest.scatter_reduce(0, place.reshape(-1), q.reshape(-1), "amin")
         bins.append((of, u, v, q, place))
     for of, u, v, q, place in bins:
         own = (q <= nearest[place]) & q.isfinite()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pyrodrop.joint.appearance.blocks import Blocks, blocks_of, solved
 from pyrodrop.joint.appearance.state import Data, Look, PicturePrior, Step, moved, predicted
-from pyrodrop.joint.appearance.tangent import Tangent, backward, curvature, prior_pull, tangent_at
+from pyrodrop.joint.appearance.tangent import EVERYTHING, Free, Tangent, backward, curvature, prior_pull, tangent_at
 from pyrodrop.models.appearance import EDGE
 
 _CG_STEPS = 30
@@ -42,7 +42,7 @@ def descend(
     data: Data,
     prior: PicturePrior,
     steps: int,
-    free: tuple[bool, bool, bool, bool] = (True, True, True, True),
+    free: Free = EVERYTHING,
     tolerance: float = 1e-4,
 ) -> Mode:
     """Go down from a state.

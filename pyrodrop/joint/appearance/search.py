@@ -56,7 +56,7 @@ def best_places(state: Look, data: Data) -> Places:
         for (dx, dy), growth in product(SHIFTS, GROWTHS):
             at = (here[0] + dx * r[of], here[1] + dy * r[of], here[2] + math.log(growth))
             score, weights = _evidence(values_at(*at), seen, precision, prior, data.in_colour)
-            score = score - (at[2] - math.log(data.scales.radius_px)) ** 2 / 2 - 2 * at[2] * 0
+            score = score - (at[2] - math.log(data.scales.radius_px)) ** 2 / 2
             if (dx, dy, growth) == (0.0, 0.0, 1.0):
                 stay = score
             if best is None:

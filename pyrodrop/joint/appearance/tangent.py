@@ -24,6 +24,10 @@ from pyrodrop.rendering.appearance import (
     windows,
 )
 
+# Whether places and the edge, weights, pictures, and the background are fitted.
+Free = tuple[bool, bool, bool, bool]
+EVERYTHING: Free = (True, True, True, True)
+
 
 class Windows(NamedTuple):
     """Droplets of windows of one size.
@@ -53,12 +57,10 @@ class Tangent(NamedTuple):
     softer: Tensor
     precision: Tensor
     prior: PicturePrior
-    free: tuple[bool, bool, bool, bool]
+    free: Free
 
 
-def tangent_at(
-    state: Look, data: Data, prior: PicturePrior, free: tuple[bool, bool, bool, bool] = (True, True, True, True)
-) -> Tangent:
+def tangent_at(state: Look, data: Data, prior: PicturePrior, free: Free = EVERYTHING) -> Tangent:
     """The Jacobian at a state."""
     r, edge = state.log_r.exp(), state.log_edge.exp()
     pictures = picture_units(state, data)
@@ -182,6 +184,6 @@ def curvature(tangent: Tangent, step: Step) -> Step:
     return backward(tangent, image).plus(prior_pull(tangent, step))
 
 
-def _kept(step: Step, free: tuple[bool, bool, bool, bool]) -> Step:
+def _kept(step: Step, free: Free) -> Step:
     kept = (*free, free[0])
     return Step(*(part if is_free else torch.zeros_like(part) for part, is_free in zip(step, kept, strict=True)))

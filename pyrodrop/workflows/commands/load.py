@@ -3,20 +3,23 @@
 import os
 
 from pyrodrop.results.storage.checkpoint import load_state
+from pyrodrop.workflows.appearance import appearance
 from pyrodrop.workflows.fitting import fit
 from pyrodrop.workflows.fitting import fit_result as fitted
 from pyrodrop.workflows.measuring import measurement, saved
 
 
-def load(path: str | os.PathLike[str], device: str = "auto") -> fitted.Fit | measurement.Measurement:
-    """Read the fit that ``Fit.save`` wrote, or the measurement that ``Measurement.save`` wrote.
+def load(
+    path: str | os.PathLike[str], device: str = "auto"
+) -> fitted.Fit | measurement.Measurement | appearance.Appearance:
+    """Read what ``save`` wrote of a fit, a measurement or an appearance.
 
     Args:
         path: the file; it holds data and never code.
         device: where a fit is to go on, as for ``pyrodrop.fit``.
 
     Returns:
-        A ``Fit`` or a ``Measurement``, whichever was saved.
+        A ``Fit``, a ``Measurement`` or an ``Appearance``, whichever was saved.
 
     Raises:
         CheckpointError: if the file is missing, damaged or something else.
@@ -32,7 +35,9 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> fitted.Fit | mea
         >>> len(further.losses)
         30
     """
-    state = load_state(path, (fitted.KIND, saved.KIND), {})
+    state = load_state(path, (fitted.KIND, saved.KIND, appearance.KIND), {})
+    if state["kind"] == appearance.KIND:
+        return appearance.load_appearance(path)
     if state["kind"] == saved.KIND:
         return measurement.Measurement(*saved.parts_in(path))
     return fit.load_fit(path, device)

@@ -37,7 +37,7 @@ def test_the_table_has_the_columns_that_scripts_rely_on(known: tuple[Measurement
     quantities = ("x_px", "y_px", "radius_px", "sigma_px", "amplitude")
     expected = ["id", *(f"{name}{end}" for name in quantities for end in ends), "presence", "flags"]
     in_um = ["x_um", "y_um", "radius_um", *(f"diameter_um{end}" for end in ends)]
-    assert list(table.columns) == [*expected, *in_um]
+    assert list(table.columns) == [*expected, *in_um, "kind", "kind_probability"]
     assert table["radius_um"].to_numpy() == pytest.approx(0.5 * table["radius_px"].to_numpy())
     for end in ends:
         assert table[f"diameter_um{end}"].to_numpy() == pytest.approx(table[f"radius_px{end}"].to_numpy(), rel=1e-5)
