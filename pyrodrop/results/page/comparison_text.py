@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 import pyrodrop
 from pyrodrop.results.page.number_format import decimals_for, show
 from pyrodrop.results.statistics.image_statistics import NUMBER
-from pyrodrop.results.statistics.pooled import Difference, Interval, PooledSample
+from pyrodrop.results.statistics.pooled import ENOUGH_IMAGES, Difference, Interval, PooledSample
 
 _UNITS = {"um": "µm", "px": "px"}
 _AREAS = {"um": "mm²", "px": "million pixels"}
 _SAID = {"dn50": "median diameter by number", "d_3_2": "Sauter mean diameter"}
+_FEW = "Its images are too few to tell how far they differ, for which a half-Cauchy prior stands."
 # Beyond these a probability from some thousand draws is not told apart from certainty.
 _CERTAIN = 0.999
 
@@ -40,9 +41,10 @@ def _sample(sample: PooledSample) -> str:
     ]
     number = _with(sample.values[NUMBER], "")
     sizes = f", with {' and '.join(said)}" if said else ""
+    few = "" if sample.images >= ENOUGH_IMAGES else f" {_FEW}"
     return (
         f"Sample {sample.name} ({sample.droplets} droplets in {images}) had {number} droplets per "
-        f"{_AREAS[sample.unit]}{sizes}."
+        f"{_AREAS[sample.unit]}{sizes}.{few}"
     )
 
 

@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 
 # The unit of areas that goes with one of lengths.
 AREAS = {"um": "mm2", "px": "Mpx"}
+# From so many images on, how far they differ is mostly what the images say, and not what was thought before.
+ENOUGH_IMAGES = 3
 
 
 class Interval(NamedTuple):

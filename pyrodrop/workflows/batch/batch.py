@@ -96,7 +96,7 @@ def batch(
     summary = put_together(ledger.entries(), folder, about)
     public = {name: value for name, value in summary.items() if name not in ("tables", "state")}
     if job == "measure":
-        public |= pool_samples(ledger.entries(), folder, summary["state"])
+        public |= pool_samples(ledger.entries(), folder, summary["state"], progress)
     seconds = round(time.monotonic() - begun, 3)
     return public | {"done_before": ledger.done_before, "seconds": seconds, "results": str(folder)}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pyrodrop.results.statistics.image_statistics import FEWEST, SampledImage
+from pyrodrop.results.statistics.pooled import ENOUGH_IMAGES
 from pyrodrop.results.storage.batch_folder import read_batch
 from pyrodrop.results.storage.result_folder import ResultError, is_results
 from pyrodrop.workflows.measuring.measurement import Measurement
@@ -14,9 +15,6 @@ from pyrodrop.workflows.samples.comparison import Comparison
 from pyrodrop.workflows.samples.pooling import pool
 from pyrodrop.workflows.samples.sampled_images import of_folder, of_measurement
 from pyrodrop.workflows.settings import SettingError, whole
-
-# From so many images on, how far they differ is mostly what the images say, and not what was thought before.
-_ENOUGH = 3
 
 Measured = Measurement | str | os.PathLike[str]
 
@@ -125,7 +123,7 @@ def _warnings(images: Mapping[str, Sequence[SampledImage]]) -> tuple[str, ...]:
     """What to be wary of, sample by sample."""
     warnings = []
     for name, own in images.items():
-        if len(own) < _ENOUGH:
+        if len(own) < ENOUGH_IMAGES:
             number = "one image" if len(own) == 1 else f"{len(own)} images"
             warnings.append(
                 f"{name} has {number}: how far its images differ is mostly what may be expected (a prior), not what "

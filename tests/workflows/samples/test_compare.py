@@ -91,6 +91,8 @@ def test_the_words_say_what_the_table_says(compared: Comparison) -> None:
     assert "Sample control" in compared.words
     assert "median diameter by number of treated was 1.5" in compared.words
     assert "the probability that it is larger is" in compared.words
+    # Of the treated, two images; of the control, three.
+    assert compared.words.count("too few to tell how far they differ") == 1
 
 
 def test_a_folder_is_written_whole(written: Path) -> None:
