@@ -38,8 +38,7 @@ def fit_appearance(
     all of them share. Circles that sit on a part of their droplets are first moved onto the whole; then pictures are
     added one at a time as long as the evidence rises, and each time centres, radii, weights, pictures, background and
     noise are fitted together (``joint.appearance``). Which circles are droplets is not asked: as many come out as went
-    in. Deviations are those of the model: where pictures fade before the outline or are finer than theirs, radii are off
-    by some per cent.
+    in. Deviations are those of the model: where pictures fade before the outline, radii are off by some per cent.
 
     Args:
         image: (H, W) or (C, H, W), an array, a tensor or a ``Micrograph``, as for ``measure``.
