@@ -72,6 +72,12 @@ def scene(settings: Scene) -> tuple[pd.DataFrame, Truth]:
     look = np.log(rng.uniform(0.3, 0.9, number))
     name = np.arange(number)
     next_name = number
+    if settings.coalescence:  # none touch at the beginning: what did has become one
+        state = (where, radius, own_rate, look, name)
+        joined: list[tuple[int, int, int, int]] = [(0, 0, 0, 0)]
+        while joined:
+            state, joined, next_name = _coalesced(rng, 1.0, state, next_name, 0)
+        where, radius, own_rate, look, name = state
     gone = sorted(rng.choice(np.arange(1, settings.frames - 1), round(settings.missing * settings.frames), False))
     rows: list[tuple[Array, ...]] = []
     paths: list[tuple[Array, ...]] = []
@@ -92,7 +98,7 @@ def scene(settings: Scene) -> tuple[pd.DataFrame, Truth]:
         where, radius, own_rate, look, name = (each[alive] for each in (where, radius, own_rate, look, name))
         if settings.coalescence:
             state = (where, radius, own_rate, look, name)
-            state, joined, next_name = _coalesced(rng, settings, state, next_name, t + 1)
+            state, joined, next_name = _coalesced(rng, settings.coalescence, state, next_name, t + 1)
             where, radius, own_rate, look, name = state
             mergers += joined
     table = pd.DataFrame(np.concatenate([np.column_stack(each) for each in rows]), columns=_COLUMNS)
@@ -175,14 +181,14 @@ def _ripened(rng: np.random.Generator, number: int) -> Array:
     return np.interp(rng.random(number), share, u)
 
 
-def _coalesced(rng: np.random.Generator, settings: Scene, state: tuple[Array, ...], next_name: int, t: int):
+def _coalesced(rng: np.random.Generator, share: float, state: tuple[Array, ...], next_name: int, t: int):
     """Droplets that have come to touch become one at their common centre of volume; each pair is asked once a frame."""
     from scipy.spatial import cKDTree
 
     where, radius, own_rate, look, name = state
     pairs = cKDTree(where).query_pairs(2 * radius.max(), output_type="ndarray")
     touching = np.linalg.norm(where[pairs[:, 0]] - where[pairs[:, 1]], axis=1) < radius[pairs].sum(1)
-    pairs = pairs[touching & (rng.random(len(pairs)) < settings.coalescence)]
+    pairs = pairs[touching & (rng.random(len(pairs)) < share)]
     used: set[int] = set()
     joined, products = [], []
     for i, j in pairs:
