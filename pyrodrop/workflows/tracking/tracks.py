@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.results.statistics.coarsening import Coarsening, coarsening
+from pyrodrop.results.statistics.counts import LIKELY
 from pyrodrop.workflows.tracking.events import events
 from pyrodrop.workflows.tracking.paths.following import Followed
 from pyrodrop.workflows.tracking.paths.learning import draws_of
@@ -57,12 +58,23 @@ class Tracks:
 
     @cached_property
     def _kept(self) -> NDArray[np.bool_]:
-        """Detections that are rather droplets than not, (N,): linked, merged or split, and the probable others."""
+        """Detections of paths that are rather droplets than not, (N,), and those that merge or split."""
         links = self.followed.links
-        linked = (links.before >= 0) | (links.after >= 0)
+        alone = (links.before < 0) & (links.after < 0)
+        linked = ~alone & (self._path_presence[links.path] >= LIKELY)
         for found in (self.followed.joined, self.followed.parted):
             linked[np.concatenate([found.first, found.second, found.product])] = True
-        return np.asarray(linked | (self.followed.posterior.spurious < 0.5))
+        return np.asarray(linked | (alone & (self.followed.posterior.spurious < 0.5)))
+
+    @cached_property
+    def _path_presence(self) -> Array:
+        """Probability that each path is a droplet's, by its number: the mean of its detections' presences.
+
+        That it is followed says that something is there, not that it is a droplet: what looks like one in a frame and
+        is none looks so in the next, too.
+        """
+        path = self.followed.links.path
+        return np.asarray(np.bincount(path, self.followed.detections.presence) / np.maximum(np.bincount(path), 1))
 
     @cached_property
     def _track(self) -> NDArray[np.int64]:

@@ -154,3 +154,13 @@ def test_what_cannot_be_followed_is_refused_in_one_line(stack: object, words: di
     with pytest.raises((pyrodrop.SettingError, pyrodrop.ImageError), match=message) as caught:
         pyrodrop.track(stack, **words)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_doubtful_in_every_frame_is_no_droplet_though_it_is_followed() -> None:
+    """One droplet's presence is set to what a look-alike has: that it stays in its place makes it none the likelier."""
+    table, droplet = walks(Walks(droplets=12, frames=10, seed=4))
+    table.loc[droplet == 3, "presence"] = 0.1
+    tracks = pyrodrop.track(table.drop(columns="droplet", errors="ignore"), size=(120, 120))
+    assert tracks.n_tracks == 11
+    assert not set(tracks.table["detection"]) & set(np.flatnonzero(droplet == 3))
+    assert len(tracks.rates) == 11
