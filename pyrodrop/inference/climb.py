@@ -86,7 +86,10 @@ def climb(slope: Slope, z: Tensor, factor: Tensor) -> Tensor:
 
     def loss(w: Any) -> tuple[float, Any]:
         position = torch.from_numpy(w).to(z)
-        value, grad = slope.at(z + (factor @ position if factor.dim() == 2 else factor * position))
+        try:
+            value, grad = slope.at(z + (factor @ position if factor.dim() == 2 else factor * position))
+        except torch.linalg.LinAlgError:  # a covariance that is none up to rounding: the density is none either
+            value, grad = -math.inf, torch.zeros_like(position)
         if not (math.isfinite(value) and bool(grad.isfinite().all())):
             return math.inf, torch.zeros_like(position).cpu().numpy()
         return -value, -(grad @ factor if factor.dim() == 2 else grad * factor).cpu().numpy()

@@ -105,10 +105,13 @@ def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
     for name, most in (("radius_px", 0.01), ("amplitude", 0.02), ("x_px_sd", 0.5)):
         apart = np.abs(tiled[name].to_numpy()[nearest] / whole[name].to_numpy() - 1)
         assert np.quantile(apart, 0.95) < most
-    assert summary["count"]["mean"] == pytest.approx(one.count.mean, abs=0.1)
+    # Of the doubtful, a second circle about a droplet, proposed with 0.1 to 0.2, may be dropped in one and not in the
+    # other: whether the one circle does without it hangs on what else is fitted.
+    assert summary["count"]["mean"] == pytest.approx(one.count.mean, abs=0.2)
     for name, most in (("dn50", 0.06), ("d_1_0", 0.02), ("d_3_2", 0.1)):  # of 40 droplets, of which one may differ
         assert summary["sizes"][name]["mean"] == pytest.approx(one.sizes[name].mean, rel=most)
-    assert list(tiled.columns) == list(one.table.columns)
+    # Kinds are of the whole image, and tiles know none.
+    assert list(tiled.columns) == [name for name in one.table.columns if not name.startswith("kind")]
 
 
 def test_ids_run_from_top_to_bottom_over_all_tiles(tmp_path: Path) -> None:
