@@ -88,7 +88,9 @@ def climb(slope: Slope, z: Tensor, factor: Tensor) -> Tensor:
         position = torch.from_numpy(w).to(z)
         try:
             value, grad = slope.at(z + (factor @ position if factor.dim() == 2 else factor * position))
-        except torch.linalg.LinAlgError:  # a covariance that is none up to rounding: the density is none either
+        # A covariance that is none up to rounding: the density is none either. (torch documents the name, but its module
+        # does not list it for the type checker.)
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             value, grad = -math.inf, torch.zeros_like(position)
         if not (math.isfinite(value) and bool(grad.isfinite().all())):
             return math.inf, torch.zeros_like(position).cpu().numpy()
