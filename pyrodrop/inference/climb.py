@@ -88,8 +88,8 @@ def climb(slope: Slope, z: Tensor, factor: Tensor) -> Tensor:
         position = torch.from_numpy(w).to(z)
         try:
             value, grad = slope.at(z + (factor @ position if factor.dim() == 2 else factor * position))
-        # A covariance that is none up to rounding: the density is none either. (torch documents the name, but its module
-        # does not list it for the type checker.)
+        # A covariance that is none up to rounding: the density is none either. That torch.linalg has the error is
+        # documented, but not told to the type checker.
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             value, grad = -math.inf, torch.zeros_like(position)
         if not (math.isfinite(value) and bool(grad.isfinite().all())):

@@ -163,21 +163,3 @@ def test_an_approximation_is_what_its_factor_says() -> None:
     found = laplace(correlated)
     assert isinstance(found, Laplace)
     torch.testing.assert_close(found.factor @ found.factor.T @ found.precision, torch.eye(3, dtype=torch.float64))
-
-
-def pair(y: Tensor) -> None:
-    """Pairs whose correlation is a quarter of a site, which beyond 4 is none."""
-    correlation = pyro.sample("site", dist.Normal(torch.zeros((), dtype=torch.float64), 5.0)) / 4
-    ones = torch.ones((), dtype=torch.float64)
-    covariance = torch.stack([torch.stack([ones, correlation]), torch.stack([correlation, ones])])
-    with pyro.plate("pairs", len(y)):
-        normal = dist.MultivariateNormal(torch.zeros(2, dtype=torch.float64), covariance, validate_args=False)
-        pyro.sample("y", normal, obs=y)
-
-
-def test_where_a_covariance_is_none_the_density_is_none() -> None:
-    """On the way to a mode near the edge of what can be computed the climb looks beyond it."""
-    first, other = torch.randn(2, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    y = torch.stack([first, 0.99 * first + (1 - 0.99**2) ** 0.5 * other], 1)
-    found = laplace(pair, y)
-    assert float(found.mode) / 4 == pytest.approx(0.99, abs=0.005)
