@@ -84,6 +84,9 @@ def climb(slope: Slope, z: Tensor, factor: Tensor) -> Tensor:
     """
     from scipy.optimize import minimize  # slow to import, and it changes which warnings are shown
 
+    # The last place with a density, that density and its slope, both downhill.
+    last: list[Any] = [torch.zeros_like(z).cpu().numpy(), math.inf, torch.zeros_like(z).cpu().numpy()]
+
     def loss(w: Any) -> tuple[float, Any]:
         position = torch.from_numpy(w).to(z)
         try:
@@ -92,9 +95,15 @@ def climb(slope: Slope, z: Tensor, factor: Tensor) -> Tensor:
         # documented, but not told to the type checker.
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             value, grad = -math.inf, torch.zeros_like(position)
-        if not (math.isfinite(value) and bool(grad.isfinite().all())):
-            return math.inf, torch.zeros_like(position).cpu().numpy()
-        return -value, -(grad @ factor if factor.dim() == 2 else grad * factor).cpu().numpy()
+        if math.isfinite(value) and bool(grad.isfinite().all()):
+            last[:] = w.copy(), -value, -(grad @ factor if factor.dim() == 2 else grad * factor).cpu().numpy()
+            return last[1], last[2]
+        # Where there is none, a slope that leads back: of an infinite value a line search makes nothing.
+        away, steep = w - last[0], float((last[2] ** 2).sum() ** 0.5)
+        far = float((away**2).sum() ** 0.5)
+        if not (math.isfinite(last[1]) and far > 0 and steep > 0):
+            return math.inf, 0.0 * w
+        return last[1] + steep * far, steep * away / far
 
     options = {"maxiter": 2_000, "maxfun": 4_000, "maxcor": _MEMORY, "ftol": 0.0, "gtol": 1e-4}
     end = minimize(loss, torch.zeros_like(z).cpu().numpy(), jac=True, method="L-BFGS-B", options=options)
