@@ -1,8 +1,12 @@
 """Sphinx settings. The pages that hold code run it when they are built."""
 
+import os
 import re
 from importlib.metadata import version as version_of
 from typing import Any
+
+# Pyro's progress bars would have widgets, which the pages have not, and each page would say so.
+os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:IProgress not found"]))
 
 project = "pyrodrop"
 author = "The pyrodrop developers"

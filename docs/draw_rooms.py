@@ -10,6 +10,8 @@ from matplotlib.text import Text
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from import_arrows import ARROWS, room_imports
 
+from pyrodrop.results.figures.shown_figure import ShownFigure
+
 Arrows = dict[str, set[str]]
 # How far to the right a room stands; its height follows from the arrows. Rooms that are not named here come last.
 COLUMN = {
@@ -96,7 +98,7 @@ def draw(axes: Axes, arrows: Arrows) -> None:
 
 def figure() -> Figure:
     """The picture of the rooms as they are."""
-    picture = Figure(figsize=(8.2, 7.4), layout="constrained")
+    picture = ShownFigure(figsize=(8.2, 7.4), layout="constrained")
     draw(picture.subplots(), real_arrows())
     return picture
 

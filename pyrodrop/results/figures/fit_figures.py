@@ -15,6 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pyrodrop.results.figures.shown_figure import ShownFigure
+
 # Above this the unit of a loss axis is the million.
 _MILLION = 1e6
 # Red, green, blue and opacity over what was not looked at.
@@ -24,7 +26,7 @@ _VEIL = (0.15, 0.25, 0.55, 0.6)
 def figure(rows: int = 1, columns: int = 1, panel: tuple[float, float] = (5.0, 3.75)) -> tuple[Figure, list[Axes]]:
     """A figure of rows * columns panels of the given size in inches, and its axes row by row."""
     # Compressed: constrained alone cuts off the tick labels of images whose panel is narrower than they are.
-    drawn = Figure(figsize=(panel[0] * columns, panel[1] * rows), layout="compressed", dpi=150)
+    drawn = ShownFigure(figsize=(panel[0] * columns, panel[1] * rows), layout="compressed", dpi=150)
     axes = drawn.subplots(rows, columns, squeeze=False)
     return drawn, list(axes.flat)
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator, PercentFormatter
 from matplotlib.transforms import blended_transform_factory
 
+from pyrodrop.results.figures.shown_figure import ShownFigure
 from pyrodrop.results.figures.size_figures import BLUE, GRAY, GREEN, ORANGE, plain
 from pyrodrop.results.statistics.distributions import SampleDistributions
 from pyrodrop.results.statistics.pooled import Difference, Interval, PooledSample
@@ -29,7 +30,7 @@ def distributions(binned: SampleDistributions, pooled: Mapping[str, PooledSample
     the 90 % intervals that hold differences between images.
     """
     rows = len(binned.pooled)
-    figure = Figure(figsize=(6.0, 0.7 + 1.5 * rows), layout="constrained", dpi=150)
+    figure = ShownFigure(figsize=(6.0, 0.7 + 1.5 * rows), layout="constrained", dpi=150)
     panels = figure.subplots(rows, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     highest = max(
         [share.max() for share in binned.pooled.values()]
@@ -71,7 +72,7 @@ def ratios(differences: Sequence[Difference]) -> Figure:
     """
     pairs = list(dict.fromkeys((d.of, d.to) for d in differences))
     names = list(dict.fromkeys(d.statistic for d in differences))
-    figure = Figure(
+    figure = ShownFigure(
         figsize=(5.6, 1.2 + 0.28 * len(names) * (1 + 0.4 * (len(pairs) - 1))), layout="constrained", dpi=150
     )
     ax = figure.subplots()
