@@ -78,7 +78,7 @@ def size_histogram(
     if logarithmic is None:
         low, high = np.quantile(likely, [0.05, 0.95]) if len(likely) else (1.0, 1.0)
         logarithmic = bool(high / low > _WIDE)
-    edges = _edges(likely, logarithmic) if bins is None else np.asarray(bins, dtype=np.float64)
+    edges = _edges(likely, d[:, p >= LIKELY], logarithmic) if bins is None else np.asarray(bins, dtype=np.float64)
     if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise ValueError("bins do not rise: give at least two edges, each above the one before.")
     generator = np.random.default_rng(seed)
@@ -99,12 +99,15 @@ def size_histogram(
     return SizeHistogram(edges, share, q05, q95, logarithmic, "px" if pixel_size_um is None else "um", float(p.sum()))
 
 
-def _edges(diameters: Array, logarithmic: bool) -> Array:
-    """Edges of equal bins around the diameters, one diameter each; a bin is 2 IQR / n^(1/3) wide."""
+def _edges(diameters: Array, draws: Array, logarithmic: bool) -> Array:
+    """Edges of equal bins around the diameters, one of each droplet, (n,), and nine tenths of the draws of all, (draws,
+    n): droplets that are alike are less apart than each is unsure. A bin is 2 IQR / n^(1/3) wide.
+    """
     if len(diameters) == 0:
         return np.linspace(0.0, 1.0, _FEWEST + 1)
     values = np.log(diameters) if logarithmic else diameters
-    low, high = float(values.min()), float(values.max())
+    reach = np.quantile(np.log(draws) if logarithmic else draws, [0.05, 0.95])
+    low, high = min(float(values.min()), float(reach[0])), max(float(values.max()), float(reach[1]))
     spread = float(np.subtract(*np.quantile(values, [0.75, 0.25])))
     if high - low <= 1e-9 * max(abs(high), 1.0):
         low, high = (low - 0.1, high + 0.1) if logarithmic else (0.9 * low, 1.1 * high)
