@@ -45,7 +45,9 @@ def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None, e
             continue
         points = [estimate.mean] if np.isnan(estimate.q05) else [estimate.q05, estimate.mean, estimate.q95]
         ax.plot(points, [height] * len(points), color=colour, linewidth=1.6, transform=above)
-        ax.plot([estimate.mean], [height], "o", color=colour, markersize=5, transform=above, label=words, clip_on=False)
+        (dot,) = ax.plot([estimate.mean], [height], "o", color=colour, markersize=5, transform=above, label=words)
+        dot.set_clip_on(False)
+        dot.set_in_layout(False)  # one far beyond the bins, as of a few large droplets, would leave the axes no room
     if sizes.logarithmic:
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
