@@ -28,9 +28,20 @@ def show(results: dict[str, Any], as_json: bool) -> None:
         elif isinstance(value, list):
             print(f"{name}: {'none' if not value else ''}".rstrip())
             for item in value:
-                print(f"  {item}")
+                print(f"  {_short(_without_tables(item))}")
         else:
             print(f"{name}: {_short(value)}")
+
+
+def _without_tables(value: object) -> object:
+    """A result of several, as one kind of droplets, without its parts that hold many results each."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: item
+        for key, item in value.items()
+        if not (isinstance(item, dict) and any(isinstance(part, dict) for part in item.values()))
+    }
 
 
 def _short(value: object) -> str:

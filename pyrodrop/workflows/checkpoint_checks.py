@@ -164,6 +164,12 @@ def check_measurement(state: Mapping[str, Any]) -> None:
         _numbers("looked_at", looked_at, (torch.bool,), 2, (height, width))
         if not bool(looked_at.any()):
             raise DamagedError("'looked_at' is nowhere")
+    if not isinstance(state["others"], dict) or not all(isinstance(name, str) for name in state["others"]):
+        raise DamagedError("'others' are no channels")
+    for count in state["others"].values():
+        _numbers("others", count, (torch.int64,), 1, (3,))
+        if not bool((count >= 0).all() and (count.diff() >= 0).all()):
+            raise DamagedError("'others' are no counts")
     if state["pixel_size_um"] is not None:
         _check_number("pixel_size_um", state["pixel_size_um"], 0)
         if not state["pixel_size_um"]:

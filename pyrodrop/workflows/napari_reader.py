@@ -12,6 +12,8 @@ from pyrodrop.results.storage.result_folder import ResultError, ResultFolder, is
 if TYPE_CHECKING:
     import pandas as pd
 
+# Where a layer notes which folder it is of.
+FOLDER = "pyrodrop_folder"
 # What napari makes a layer from: its data, its properties, and its kind.
 Layer = tuple[Any, dict[str, Any], str]
 
@@ -29,9 +31,8 @@ def read_layers(path: str | Sequence[str]) -> list[Layer]:
     """The layers of one or several folders of results, or of the ``droplets.csv`` in them.
 
     Of each folder, where it has them: the image, of several channels as a stack, and, hidden at first, the residual
-    in units of the noise; above them a point of its diameter for each droplet, with the whole table as its features,
-    and those of a presence below one half hidden. With a known size of a pixel the scale is
-    micrometres.
+    in units of the noise; above them a point of its diameter for each droplet, with the whole table as its features.
+    With a known size of a pixel the scale is micrometres.
 
     Raises:
         ResultError: if a folder holds no results, or damaged ones.
@@ -46,7 +47,7 @@ def _layers_of(folder: Path) -> list[Layer]:
     run = read_results(folder)
     side = run.pixel_size_um or 1.0
     channels, residual, table = run.channels(), run.residual(), run.table
-    common = {"scale": (side, side), "metadata": {"pyrodrop": dict(run.summary)}}
+    common = {"scale": (side, side), "metadata": {"pyrodrop": dict(run.summary), FOLDER: str(folder.absolute())}}
     layers: list[Layer] = []
     if channels is not None:
         layers.append((_plain(channels), {**common, "name": run.name, "colormap": "gray"}, "image"))

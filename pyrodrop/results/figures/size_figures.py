@@ -38,9 +38,8 @@ def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None, e
     ax.stairs(sizes.share, edges, color=BLUE, linewidth=1.6, label="droplets")
     above = blended_transform_factory(ax.transData, ax.transAxes)
     medians = (("dn50", GREEN, "median by number, dn50"), ("dv50", ORANGE, "median by volume, dv50"))
-    for number, (name, colour, words) in enumerate(medians if statistics is not None else ()):
-        # There are no medians without statistics, which the type checker does not see.
-        estimate, height = statistics[name], _LINES[number]  # type: ignore[index]
+    known = [] if statistics is None else [(statistics[name], colour, words) for name, colour, words in medians]
+    for (estimate, colour, words), height in zip(known, _LINES, strict=False):
         if np.isnan(estimate.mean):
             continue
         points = [estimate.mean] if np.isnan(estimate.q05) else [estimate.q05, estimate.mean, estimate.q95]

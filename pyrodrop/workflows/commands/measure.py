@@ -23,6 +23,7 @@ from pyrodrop.workflows.commands.where_to_look import (
     radius_in_px,
     split_look,
 )
+from pyrodrop.workflows.measuring.channels.other_channels import with_other_channels
 from pyrodrop.workflows.measuring.looked_at import checked_mask
 from pyrodrop.workflows.measuring.measure import channels_of, measure
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules, checked_rules
@@ -136,6 +137,8 @@ def measure_image(
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
     how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device, **limits._asdict()}
     measurement = measure(subject_pixels, mask, profile=profile, **how)
+    if subject.channel != "all":
+        measurement = with_other_channels(measurement, subject.image, subject.channel, network, pick_device(where))
     more = weights_in_summary(network)
     return write_measurement(measurement, subject, folder, more, look, where) | {"results": str(folder)}
 

@@ -97,6 +97,7 @@ def summarise(
         "reduced_chi_square": float(measurement.reduced_chi_square.mean()),
         "hot_pixels": len(measurement.hot_pixels),
         "efficiency": measurement.efficiency.as_dict(),
+        **({"other_channels": others} if (others := measurement.other_channels.as_dict()) else {}),
         "warnings": list(measurement.warnings),
     }
     return {"trust": measurement.trust.as_dict()} | run_summary(

@@ -1,6 +1,6 @@
 """What to be wary of in a measurement: pixels, how droplets meet, and whether the model would draw such an image."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
+from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.block_noise import block_noise
 from pyrodrop.rendering.pixel_noise import pixel_noise, quantisation_noise
 from pyrodrop.results.checks.meetings import Meetings, meetings_of
+from pyrodrop.results.checks.other_channels import INTERVAL, OtherChannels, other_channels_of
+from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.workflows.measuring.contents import FittedModel, MeasuredImage
 
 if TYPE_CHECKING:
@@ -42,9 +45,33 @@ def meetings_in(fitted: FittedModel, residual_map: Array, table: "pd.DataFrame")
     return meetings_of(residual_map, x, y, radius, noise_correlation(fitted.residual.double().numpy()))
 
 
-def doubts_of_pixels(image: MeasuredImage) -> tuple[str, ...]:
-    """In words, what to be wary of in the pixels themselves: hot ones, and how they were rounded and compressed."""
-    return warnings_of_hot_pixels(len(image.hot_pixels)) + warnings_of_pixels(image.channels)
+class PixelDoubts(NamedTuple):
+    """What to be wary of in the pixels: whether they show the blocks of a JPEG, and in words all that there is."""
+
+    in_blocks: bool
+    warnings: tuple[str, ...]
+
+
+def doubts_of_pixels(image: MeasuredImage) -> PixelDoubts:
+    """What hot pixels, blocks and coarse levels do to a measurement."""
+    in_blocks = compressed_in_blocks(image.channels)
+    hot = warnings_of_hot_pixels(len(image.hot_pixels))
+    return PixelDoubts(in_blocks, hot + warnings_of_pixels(image.channels, in_blocks))
+
+
+def doubts_of_channels(image: MeasuredImage, fitted: FittedModel, count: Count) -> OtherChannels:
+    """What the network counts in the other channels of the file, where it was asked, and whether that says otherwise.
+
+    Args:
+        image, fitted: what was measured, and the model of it.
+        count: of its droplets.
+    """
+    proposed = np.zeros(0) if fitted.found is None else fitted.found.proposed.numpy()
+    here = count_distribution(proposed, shared_sd()) if image.others else count
+    return other_channels_of(
+        {name: numbers.tolist() for name, numbers in image.others.items()},
+        *([each.quantile(level) for level in INTERVAL] for each in (here, count)),
+    )
 
 
 def compressed_in_blocks(channels: Float[Tensor, "c h w"]) -> bool:
@@ -52,14 +79,14 @@ def compressed_in_blocks(channels: Float[Tensor, "c h w"]) -> bool:
     return bool(block_noise(channels.double().numpy()).any())
 
 
-def warnings_of_pixels(channels: Float[Tensor, "c h w"]) -> tuple[str, ...]:
+def warnings_of_pixels(channels: Float[Tensor, "c h w"], in_blocks: bool) -> tuple[str, ...]:
     """In words, what blocks and coarse levels do to intervals; empty where there is neither.
 
     Noise of half a level and more makes the errors that rounding makes in neighbours independent, and the model counts
     them as noise. Below that, pixels of nearly the same value are rounded the same way, all of a droplet together.
     """
     made = []
-    if compressed_in_blocks(channels):
+    if in_blocks:
         made.append(
             "the image was compressed in blocks, as JPEG does, which changes edges and heights of all droplets alike: "
             "radii and amplitudes are off by more than their intervals say; save images without loss, as PNG or TIFF"

@@ -16,6 +16,7 @@ from pyrodrop.images.hot_pixels import hot_pixels, without_hot_pixels
 from pyrodrop.recognition.recognise import recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.workflows.measuring.assembly import measurement_of
+from pyrodrop.workflows.measuring.channels.other_channels import with_other_channels
 from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.looked_at import checked_mask, sight_of, without_missing
 from pyrodrop.workflows.measuring.measurement import Measurement
@@ -110,7 +111,10 @@ def measure(
     image_measured = measured_image(channels, names, pixel_size_um, looked_at, known)
     sight = sight_of(image_measured)
     seen = recognise(sight.known, in_one(sight.whole), profiles, weights=network, device=where)
-    return measurement_of(image_measured, seen, seed, started, rules)
+    measurement = measurement_of(image_measured, seen, seed, started, rules)
+    return (
+        with_other_channels(measurement, image, None, network, where) if isinstance(image, Micrograph) else measurement
+    )
 
 
 def measured_image(

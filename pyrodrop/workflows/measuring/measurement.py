@@ -15,27 +15,26 @@ from pyrodrop.joint.pyro_sites import background_of, model_of
 from pyrodrop.recognition.droplet_kinds import kinds_of_droplets
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
-from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
+from pyrodrop.results.checks.efficiency import Efficiency
 from pyrodrop.results.checks.meetings import Meetings
+from pyrodrop.results.checks.other_channels import OtherChannels
 from pyrodrop.results.checks.residuals import ImageFit, image_fit
 from pyrodrop.results.checks.trust import Trust, trust_of
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.results.statistics.kinds import Kinds
 from pyrodrop.results.statistics.sizes import Sizes
+from pyrodrop.workflows.measuring import reported
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
-from pyrodrop.workflows.measuring.doubts import check_of, compressed_in_blocks, doubts_of_pixels, meetings_in
+from pyrodrop.workflows.measuring.doubts import PixelDoubts, check_of, doubts_of_channels, doubts_of_pixels, meetings_in
 from pyrodrop.workflows.measuring.editing.record import Edit
 from pyrodrop.workflows.measuring.editing.request import checked_request
 from pyrodrop.workflows.measuring.facts import facts_of, in_three_lines
-from pyrodrop.workflows.measuring.reported import candidate_table, in_one_map, size_distribution
 from pyrodrop.workflows.measuring.rules import EVERYTHING, Rules
 from pyrodrop.workflows.measuring.saved import save_measurement
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,13 +42,9 @@ class Measurement:
     """The droplets of one image, as ``pyrodrop.measure`` returns them.
 
     Attributes:
-        image: what was measured.
-        droplets: the candidates and how probable each is.
-        fitted: the model that was fitted.
-        seed: of the draws.
-        seconds: time it took.
-        rules: which droplets count by the caller's word.
-        edits: what a person has corrected since, one after the other.
+        image, droplets, fitted: what was measured, its candidates and how probable each is, the model of it all.
+        seed, seconds: of the draws; time it took.
+        rules, edits: which droplets count by the caller's word, and what a person has corrected since, in order.
     """
 
     image: MeasuredImage
@@ -168,16 +163,16 @@ class Measurement:
         return residual if self.image.looked_at is None else residual * self.image.looked_at
 
     @cached_property
-    def residual_map(self) -> Array:
+    def residual_map(self) -> NDArray[np.float64]:
         """Residual in units of the noise, root mean square over the channels with the sign of their sum, (H, W)."""
-        return in_one_map(self.residual_in_noise.double().numpy())
+        return reported.in_one_map(self.residual_in_noise.double().numpy())
 
     @cached_property
     def image_fit(self) -> ImageFit:
         """Whether the model fits the image, and if not, why."""
-        parameters = len(self.presence) * (3 + len(self.channels)) // len(self.channels)
-        blocks, parameters = compressed_in_blocks(self.channels), min(parameters, self.area_px - 1)
-        return image_fit(self.residual_map * self._white_share, parameters, self.looked_at, blocks)
+        parameters = min(len(self.presence) * (3 + len(self.channels)) // len(self.channels), self.area_px - 1)
+        residual = self.residual_map * self._white_share
+        return image_fit(residual, parameters, self.looked_at, self.pixel_doubts.in_blocks)
 
     @cached_property
     def meetings(self) -> Meetings:
@@ -186,9 +181,7 @@ class Measurement:
 
     @property
     def _white_share(self) -> float:
-        """Noise of the fit, which has taken up the misfit, over the white noise that the image shows."""
-        size = float(np.sqrt(np.square(self.residual_map).sum() / self.area_px))
-        return float(self.reduced_chi_square.mean().sqrt()) / size if size > 0 else 1.0
+        return reported.white_share(self.residual_map, self.area_px, float(self.reduced_chi_square.mean()))
 
     @property
     def n_droplets(self) -> int:
@@ -204,7 +197,7 @@ class Measurement:
     def candidates(self) -> "pd.DataFrame":
         """One row per candidate, as ``candidates.csv``: the rows of ``table``, and then the less probable ones."""
         residual = self.residual_map * min(self._white_share, 1.0)
-        return candidate_table(self.image, self.droplets, self.noise, residual, self.kinds)
+        return reported.candidate_table(self.image, self.droplets, self.noise, residual, self.kinds)
 
     @cached_property
     def count(self) -> Count:
@@ -214,7 +207,7 @@ class Measurement:
     @cached_property
     def sizes(self) -> Sizes:
         """The size distribution in numbers, each with its interval."""
-        return size_distribution(self.image, self.droplets, self.rules, self.n_droplets, self.seed)
+        return reported.size_distribution(self.image, self.droplets, self.rules, self.n_droplets, self.seed)
 
     @cached_property
     def kinds(self) -> Kinds:
@@ -224,20 +217,29 @@ class Measurement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to be wary of, in words; empty where nothing is."""
-        parts = self.image_fit, self.meetings, self.efficiency, self.sizes
-        return doubts_of_pixels(self.image) + tuple(warning for part in parts for warning in part.warnings)
+        parts = (self.pixel_doubts, self.image_fit, self.meetings, self.efficiency, self.sizes, self.other_channels)
+        return tuple(warning for part in parts for warning in part.warnings)
+
+    @cached_property
+    def pixel_doubts(self) -> PixelDoubts:
+        """What to be wary of in the pixels themselves: hot ones, blocks of a JPEG, coarse levels."""
+        return doubts_of_pixels(self.image)
+
+    @cached_property
+    def other_channels(self) -> OtherChannels:
+        """What the network alone counts in the file's other channels, and which would give another answer."""
+        return doubts_of_channels(self.image, self.fitted, self.count)
 
     @cached_property
     def trust(self) -> Trust:
         """How far all this is to be trusted, in a word, and why."""
-        others = doubts_of_pixels(self.image) + self.meetings.warnings
+        others = self.pixel_doubts.warnings + self.meetings.warnings
         return trust_of(self.n_droplets, self.efficiency.warnings, others, *check_of(self.fitted, self.looked_at))
 
     @cached_property
     def efficiency(self) -> Efficiency:
         """How much of what looks like a droplet is one, and where in the image little is: unlike anything known."""
-        x, y = (self.draws[name].double().mean(0).numpy() for name in ("x_px", "y_px"))
-        return efficiency_of(x, y, self.presence.double().numpy(), self.size)
+        return reported.efficiency_in(self.droplets, self.size)
 
     @property
     def hot_pixels(self) -> Tensor:
@@ -287,13 +289,11 @@ class Measurement:
         return self.draws, self.channels
 
     def __repr__(self) -> str:
-        return in_three_lines(self._facts(), self.trust.sentence, len(self.warnings))
+        return in_three_lines(facts_of(self), self.trust.sentence, len(self.warnings))
 
     def _repr_html_(self) -> str:
-        return notebook_html("pyrodrop measurement", self._facts(), self.channels[0].numpy(), self.table, self.warnings)
-
-    def _facts(self) -> dict[str, str]:
-        return facts_of(self.size, self.profile, self.pixel_size_um, self.count, self.sizes)
+        pixels = self.channels[0].numpy()
+        return notebook_html("pyrodrop measurement", facts_of(self), pixels, self.table, self.warnings)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as one file of plain tensors, which ``pyrodrop.load`` reads."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.recognition.learnt import shared_sd as shared_sd
+from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
 from pyrodrop.results.checks.residuals import droplet_residuals
 from pyrodrop.results.statistics.counts import counted
 from pyrodrop.results.statistics.kinds import Kinds
@@ -42,6 +43,18 @@ def in_one_map(residual: Array) -> Array:
     if len(residual) == 1:
         return np.asarray(residual[0])
     return np.asarray(np.sqrt(np.square(residual).mean(0)) * np.where(residual.sum(0) < 0, -1.0, 1.0))
+
+
+def white_share(residual_map: Array, area_px: int, reduced_chi_square: float) -> float:
+    """Noise of the fit, which has taken up the misfit, over the white noise that the image shows."""
+    size = float(np.sqrt(np.square(residual_map).sum() / area_px))
+    return reduced_chi_square**0.5 / size if size > 0 else 1.0
+
+
+def efficiency_in(droplets: CandidateDroplets, size: tuple[int, int]) -> Efficiency:
+    """How much of what looks like a droplet is one, by parts of an image of this height and width."""
+    x, y = (droplets.draws[name].double().mean(0).numpy() for name in ("x_px", "y_px"))
+    return efficiency_of(x, y, droplets.presence.double().numpy(), size)
 
 
 def candidate_table(

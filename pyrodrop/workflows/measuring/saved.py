@@ -41,6 +41,7 @@ def save_measurement(
         "kind": KIND,
         **image._asdict(),
         "names": list(image.names),
+        "others": dict(image.others),
         **droplets._asdict(),
         **{name: value for name, value in fitted._asdict().items() if name != "found"},
         **found,
@@ -75,7 +76,12 @@ def _parts_of(state: dict[str, Any]) -> Parts:
         KeyError, DamagedError: the state is not that of a measurement.
     """
     # Files from before had none of these.
-    before = {"hot_pixels": torch.zeros((0, 3), dtype=torch.int64), "looked_at": None, **EVERYTHING._asdict()}
+    before = {
+        "hot_pixels": torch.zeros((0, 3), dtype=torch.int64),
+        "looked_at": None,
+        "others": {},
+        **EVERYTHING._asdict(),
+    }
     before |= {"edits": []}
     if isinstance(state.get("presence"), torch.Tensor):
         n = state["presence"].numel()

@@ -161,4 +161,4 @@ class Comparison:
         return "\n".join([*lines, f"  {doubts}"])
 
     def _repr_html_(self) -> str:
-        return str(self.samples.to_html(index=False, float_format="%.4g"))  # type: ignore[call-overload]
+        return str(self.samples.to_html(index=False, float_format="{:.4g}".format))

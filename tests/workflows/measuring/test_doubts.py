@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pyrodrop.workflows.measuring.doubts import compressed_in_blocks, warnings_of_pixels
+from pyrodrop.workflows.measuring.contents import MeasuredImage
+from pyrodrop.workflows.measuring.doubts import compressed_in_blocks, doubts_of_pixels, warnings_of_pixels
 
 
 def scene(noise: float) -> np.ndarray:
@@ -21,12 +22,12 @@ def as_channels(pixels: np.ndarray) -> torch.Tensor:
 
 def test_nothing_is_said_of_an_image_without_loss() -> None:
     for noise in (0.25 / 255, 0.01):
-        assert warnings_of_pixels(as_channels(scene(noise))) == ()
-    assert warnings_of_pixels(as_channels(np.round(255 * scene(0.01)) / 255)) == ()
+        assert warnings_of_pixels(as_channels(scene(noise)), False) == ()
+    assert warnings_of_pixels(as_channels(np.round(255 * scene(0.01)) / 255), False) == ()
 
 
 def test_levels_that_are_coarser_than_the_noise_are_told() -> None:
-    (warning,) = warnings_of_pixels(as_channels(np.round(255 * scene(0.25 / 255)) / 255))
+    (warning,) = warnings_of_pixels(as_channels(np.round(255 * scene(0.25 / 255)) / 255), False)
     assert "half of a gray level (0.00392)" in warning
 
 
@@ -35,5 +36,7 @@ def test_a_jpeg_is_told() -> None:
     Image.fromarray((255 * scene(0.01)).round().astype(np.uint8)).save(file, "JPEG", quality=60)
     channels = as_channels(np.asarray(Image.open(file), np.float64) / 255)
     assert compressed_in_blocks(channels)
-    assert "compressed in blocks" in warnings_of_pixels(channels)[0]
+    doubts = doubts_of_pixels(MeasuredImage(channels, ("gray",), None))
+    assert doubts.in_blocks
+    assert "compressed in blocks" in doubts.warnings[0]
     assert not compressed_in_blocks(as_channels(scene(0.01)))

@@ -1,0 +1,1 @@
+"""The channels of an image beside those that were measured. Nothing here is fitted."""

@@ -1,0 +1,190 @@
+"""The widget that corrects opened results in napari: filters, edits, undo, and a file for ``pyrodrop edit``.
+
+napari's own tools do the drawing: its points are added, deleted, dragged and resized as always, and the widget counts,
+takes back and saves. Only magicgui is imported, which comes with napari, and only when the widget is made.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyrodrop.results.page.by_hand import can_be_edited
+from pyrodrop.results.storage.result_folder import ResultError, read_results
+from pyrodrop.workflows.napari_edits import NEW, Kept, Points, count_of, edits_between, number_of, write_edits
+from pyrodrop.workflows.napari_reader import FOLDER
+
+_HELP = "Open a folder of pyrodrop's results, and choose its droplets in the list of layers."
+
+
+def by_hand(napari_viewer: Any) -> Any:
+    """The widget, as napari asks for it: a container of magicgui."""
+    return ByHand(napari_viewer).container
+
+
+class ByHand:
+    """Corrects the droplets of the layer that is chosen in a viewer.
+
+    Attributes:
+        container: what is shown.
+        presence, least, greatest: the filters; radii are in px.
+        buttons: "remove", "keep", "add", "undo" and "save".
+        said: the number of droplets that are kept, with its 90 % interval, and of edits.
+        file: where the edits are saved.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        from magicgui.widgets import Container, FileEdit, FloatSlider, FloatSpinBox, Label, PushButton
+
+        self._viewer, self._layer, self._busy = viewer, None, False
+        self._past: list[dict[str, Any]] = []
+        self.said = Label(value=_HELP)
+        self.presence = FloatSlider(value=0, min=0, max=1, step=0.01, label="least presence")
+        self.least = FloatSpinBox(value=0, min=0, max=1e6, step=0.5, label="least radius, px")
+        self.greatest = FloatSpinBox(value=1e6, min=0, max=1e6, step=0.5, label="greatest radius, px")
+        words = {
+            "remove": "no droplet: remove what is selected",
+            "keep": "a droplet: keep what is selected",
+            "add": "add circles, by clicking",
+            "undo": "undo",
+            "save": "save the edits",
+        }
+        acts = {"remove": self.remove, "keep": self.keep, "add": self.add, "undo": self.undo, "save": self.save}
+        self.buttons = {name: PushButton(text=text) for name, text in words.items()}
+        self.file = FileEdit(mode="w", filter="*.json", label="file", value="edits.json")
+        for name, button in self.buttons.items():
+            button.changed.connect(lambda _, act=acts[name]: act())
+        for control in (self.presence, self.least, self.greatest):
+            control.changed.connect(lambda _: self.show())
+        filters = [self.said, self.presence, self.least, self.greatest]
+        self.container = Container(widgets=[*filters, *self.buttons.values(), self.file])
+        viewer.layers.selection.events.active.connect(lambda _: self._choose())
+        self._choose()
+
+    def remove(self) -> None:
+        """Take away the selected points: what they circle is no droplet."""
+        if self._layer is not None:
+            self._layer.remove_selected()
+
+    def keep(self) -> None:
+        """Make the selected points certain: they are droplets."""
+        if self._layer is not None and len(self._layer.selected_data):
+            self._note()
+            features = self._layer.features.copy()
+            features.loc[list(self._layer.selected_data), "presence"] = 1.0
+            self._layer.features = features
+            self._now = self._state()
+            self.show()
+
+    def add(self) -> None:
+        """Let clicks draw circles, of the size that the layer's controls say."""
+        if self._layer is not None:
+            self._layer.mode = "add"
+
+    def undo(self) -> None:
+        """Take back the last change of the points."""
+        if self._layer is not None and self._past:
+            self._restore(self._past.pop())
+            self._now = self._state()
+            self.show()
+
+    def save(self) -> None:
+        """Write the edits as a file, and say how to apply them."""
+        if self._layer is None:
+            return
+        edits, path = edits_between(self._before, self._points()), Path(self.file.value)
+        if not edits:
+            self.said.value = "Nothing was changed, so there is nothing to save."
+            return
+        try:
+            write_edits(edits, self._folder, path)
+        except OSError as error:
+            self.said.value = f"{path} cannot be written ({error.strerror}); name another file."
+            return
+        self.said.value = f"{number_of(edits)} edits are saved; apply them with: pyrodrop edit {self._folder} {path}"
+
+    def show(self) -> None:
+        """Show the points that the filters keep, and say how many droplets they are."""
+        if self._layer is None:
+            return
+        points = self._points()
+        kept = Kept(self.presence.value, self.least.value, self.greatest.value).of(points)
+        self._layer.shown = kept
+        count = count_of(self._before, points, kept, self._shared_doubt)
+        low, middle, high = (count.quantile(level) for level in (0.05, 0.5, 0.95))
+        interval = f" ({low} to {high})" if low < high else ""
+        number = number_of(edits_between(self._before, points))
+        hidden = f", {int((~kept).sum())} hidden" if not kept.all() else ""
+        self.said.value = f"{middle}{interval} droplets{hidden}; {number} edit{'' if number == 1 else 's'}"
+
+    def _choose(self) -> None:
+        """Take up the layer that is active now, if it is one of droplets; else stay with the last one."""
+        layer = self._viewer.layers.selection.active
+        folder = getattr(layer, "metadata", {}).get(FOLDER)
+        if layer is None or layer is self._layer or folder is None or "id" not in getattr(layer, "features", ()):
+            return
+        try:
+            run = read_results(Path(folder))
+        except ResultError as error:
+            self.said.value = str(error)
+            return
+        if not can_be_edited(run):
+            self.said.value = f"{run.name} cannot be edited: it is not what pyrodrop measure wrote of a whole image."
+            return
+        if self._layer is not None:
+            self._layer.events.data.disconnect(self._changed)
+        self._layer, self._folder, self._before = layer, Path(folder), Points.of_table(run.table)
+        doubt = run.summary.get("shared_doubt")
+        self._shared_doubt = float(doubt) if isinstance(doubt, int | float) and doubt >= 0 else 0.0
+        defaults = dict.fromkeys(layer.features, np.nan) | {"id": NEW, "presence": 1.0, "flags": "", "kind": 0}
+        layer.feature_defaults = {name: defaults[name] for name in layer.features}
+        largest = float(np.ceil(self._before.diameters.max(initial=2.0)))
+        self.greatest.value = largest
+        self.file.value = self._folder / "edits.json"
+        self._past, self._now = [], self._state()
+        layer.events.data.connect(self._changed)
+        self.show()
+
+    def _changed(self, event: Any) -> None:
+        """Points were added, deleted or moved, by whichever tool; napari says it before it does it and after."""
+        if not self._busy and len(self._layer.features) == len(self._layer.data) == len(self._layer.size):
+            now = self._state()
+            if not _same(now, self._now):
+                self._note()
+                self._now = now
+                self.show()
+
+    def _note(self) -> None:
+        """Remember the points as they were before the change."""
+        self._past.append(self._now)
+
+    def _state(self) -> dict[str, Any]:
+        layer = self._layer
+        looks = {name: np.array(getattr(layer, name)) for name in ("size", "border_width", "border_color", "symbol")}
+        return {"data": np.array(layer.data), "features": layer.features.copy(), **looks}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        layer = self._layer
+        self._busy = True
+        try:
+            layer.selected_data = set()
+            layer.data = state["data"]
+            for name in ("features", "size", "border_width", "border_color", "symbol"):
+                setattr(layer, name, state[name])
+        finally:
+            self._busy = False
+
+    def _points(self) -> Points:
+        layer = self._layer
+        features = layer.features
+        return Points(
+            np.asarray(layer.data, np.float64)[:, -2:],
+            np.asarray(layer.size, np.float64),
+            features["id"].fillna(NEW).to_numpy(np.int64),
+            features["presence"].fillna(1.0).to_numpy(np.float64),
+        )
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    alike = all(np.array_equal(one[name], other[name]) for name in ("data", "size"))
+    return alike and bool(one["features"]["id"].equals(other["features"]["id"]))
