@@ -39,12 +39,12 @@ class Points(NamedTuple):
     @classmethod
     def of_table(cls, table: pd.DataFrame) -> "Points":
         """Of a table of droplets."""
-        presence = table["presence"] if "presence" in table else pd.Series(1.0, table.index)
+        presence = table["presence"].to_numpy(np.float64) if "presence" in table else np.ones(len(table))
         return cls(
             table[["y_px", "x_px"]].to_numpy(np.float64),
             2 * table["radius_px"].to_numpy(np.float64),
             table["id"].to_numpy(np.int64),
-            presence.to_numpy(np.float64),
+            presence,
         )
 
 

@@ -36,8 +36,10 @@ class ByHand:
     def __init__(self, viewer: Any) -> None:
         from magicgui.widgets import Container, FileEdit, FloatSlider, FloatSpinBox, Label, PushButton
 
-        self._viewer, self._layer, self._busy = viewer, None, False
+        self._viewer, self._busy = viewer, False
+        self._layer: Any = None
         self._past: list[dict[str, Any]] = []
+        self._now: dict[str, Any] = {}
         self.said = Label(value=_HELP)
         self.presence = FloatSlider(value=0, min=0, max=1, step=0.01, label="least presence")
         self.least = FloatSpinBox(value=0, min=0, max=1e6, step=0.5, label="least radius, px")
@@ -136,10 +138,8 @@ class ByHand:
         self._layer, self._folder, self._before = layer, Path(folder), Points.of_table(run.table)
         doubt = run.summary.get("shared_doubt")
         self._shared_doubt = float(doubt) if isinstance(doubt, int | float) and doubt >= 0 else 0.0
-        defaults = dict.fromkeys(layer.features, np.nan) | {"id": NEW, "presence": 1.0, "flags": "", "kind": 0}
-        layer.feature_defaults = {name: defaults[name] for name in layer.features}
-        largest = float(np.ceil(self._before.diameters.max(initial=2.0)))
-        self.greatest.value = largest
+        # No droplet is larger than the image.
+        self.greatest.value = float(max(run.size or (self._before.diameters.max(initial=2.0),)))
         self.file.value = self._folder / "edits.json"
         self._past, self._now = [], self._state()
         layer.events.data.connect(self._changed)
@@ -148,11 +148,19 @@ class ByHand:
     def _changed(self, event: Any) -> None:
         """Points were added, deleted or moved, by whichever tool; napari says it before it does it and after."""
         if not self._busy and len(self._layer.features) == len(self._layer.data) == len(self._layer.size):
+            self._mark_new()
             now = self._state()
             if not _same(now, self._now):
                 self._note()
                 self._now = now
                 self.show()
+
+    def _mark_new(self) -> None:
+        """Give points that were drawn or pasted, which come last, no id: napari copies that of another one."""
+        features = self._layer.features.copy()
+        if len(features) > (before := len(self._now["data"])):
+            features.loc[before:, ["id", "presence"]] = NEW, 1.0
+            self._layer.features = features
 
     def _note(self) -> None:
         """Remember the points as they were before the change."""

@@ -1,15 +1,38 @@
 """What a measurement says of itself in a few lines, as ``print`` and notebooks show it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pyrodrop.results.page.number_format import with_interval
+from pyrodrop.results.statistics.counts import Count
+from pyrodrop.results.statistics.sizes import Sizes
 
-if TYPE_CHECKING:
-    from pyrodrop.workflows.measuring.measurement import Measurement
+
+class Measured(Protocol):
+    """What the facts are of: a measurement, as ``Measurement`` explains it."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in px."""
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Side of a pixel in micrometres, or None."""
+
+    @property
+    def profile(self) -> str:
+        """The profile's name."""
+
+    @property
+    def count(self) -> Count:
+        """Of the droplets."""
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the droplets."""
 
 
-def facts_of(measurement: "Measurement") -> dict[str, str]:
+def facts_of(measurement: Measured) -> dict[str, str]:
     """By name: image, profile, number of droplets and median diameter, the last two with their intervals."""
     height, width = measurement.size
     unit = "px" if measurement.pixel_size_um is None else "µm"
