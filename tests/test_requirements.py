@@ -10,8 +10,8 @@ import pytest
 from import_arrows import imported, sources
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-# triton compiles for a GPU and comes with the torch that has one.
-BROUGHT_BY_TORCH = {"triton"}
+# triton compiles for a GPU and comes with the torch that has one; magicgui with napari, which asks for the widget.
+BROUGHT = {"triton", "magicgui"}
 # Asked for by others: arviz writes NetCDF through h5netcdf and h5py, pyro.render_model draws with graphviz.
 USED_BY_NAME = {"h5netcdf", "h5py", "graphviz"}
 
@@ -47,12 +47,12 @@ EXTRAS = distributions(
 
 
 def test_every_import_is_declared() -> None:
-    assert undeclared(third_party() - BROUGHT_BY_TORCH, ALWAYS | EXTRAS) == set()
+    assert undeclared(third_party() - BROUGHT, ALWAYS | EXTRAS) == set()
 
 
 def test_what_only_an_extra_brings_is_imported_late() -> None:
     """The package can be imported without any extra: such a module is named inside of functions only."""
-    extras = {name for name in third_party() if undeclared({name}, ALWAYS) and name not in BROUGHT_BY_TORCH}
+    extras = {name for name in third_party() if undeclared({name}, ALWAYS) and name not in BROUGHT}
     assert extras == {"nd2", "arviz", "xarray", "pyarrow", "zarr", "openpyxl"}
     for path in sources().values():
         for line in path.read_text(encoding="utf-8").splitlines():

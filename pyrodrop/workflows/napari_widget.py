@@ -103,7 +103,7 @@ class ByHand:
         except OSError as error:
             self.said.value = f"{path} cannot be written ({error.strerror}); name another file."
             return
-        self.said.value = f"{number_of(edits)} edits are saved; apply them with: pyrodrop edit {self._folder} {path}"
+        self.said.value = f"{number_of(edits)} edits are saved; apply them with:\npyrodrop edit\n{self._folder}\n{path}"
 
     def show(self) -> None:
         """Show the points that the filters keep, and say how many droplets they are."""

@@ -78,7 +78,7 @@ def test_what_a_person_does_is_counted_taken_back_and_saved(tmp_path: Path) -> N
     assert added == undone == f"{n} droplets; 2 edits"
     assert again == f"{n - 1} droplets; 3 edits"
     assert seen["left"] == n
-    assert "apply them with: pyrodrop edit" in saved
+    assert "apply them with:\npyrodrop edit" in saved
     edits = json.loads((folder / "edits.json").read_text())
     assert edits["add"] == [[30.0, 20.0, 4.5]]
     assert len(edits["remove"]) == 1

@@ -13,6 +13,7 @@ from pyrodrop.results.page.headline import Fact, count_fact, median_fact, sizes_
 from pyrodrop.results.page.html_page import page
 from pyrodrop.results.page.image_report import REPORT, Figure
 from pyrodrop.results.page.number_format import UNKNOWN, digits, parts_of, show, with_interval
+from pyrodrop.results.storage.alterations import with_alterations
 from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.results.storage.batch_folder import read_batch
 from pyrodrop.results.storage.result_folder import ResultError, ResultFolder, read_results
@@ -68,7 +69,7 @@ def write_batch_report(folder: str | Path, failed: Mapping[str, str] | None = No
         if name in reasons:
             continue
         try:
-            runs.append((image, read_results(batch.path / name)))
+            runs.append((image, with_alterations(read_results(batch.path / name))))
         except ResultError as error:
             reasons[name] = str(error)
     if not runs and not batch.failed:

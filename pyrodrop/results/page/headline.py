@@ -67,11 +67,10 @@ def trust(run: ResultFolder) -> Mapping[str, Any] | None:
 def warnings(run: ResultFolder) -> list[str] | None:
     """What to be wary of; None where nobody has looked."""
     stated = run.summary.get("warnings")
-    if isinstance(stated, list):
-        return [str(line) for line in stated] + _misfit(run, stated)
+    lines = [str(line) for line in stated] + _misfit(run, stated) if isinstance(stated, list) else None
     if run.summary.get("converged") is False:
-        return ["the loss had not stopped falling when the steps were over: resume the fit for more"]
-    return None
+        return [*(lines or []), "the loss had not stopped falling when the steps were over: resume the fit for more"]
+    return lines
 
 
 def _misfit(run: ResultFolder, stated: list[Any]) -> list[str]:

@@ -16,6 +16,7 @@ from pyrodrop.results.page.kind_rows import kind_rows
 from pyrodrop.results.page.method_text import method_text, radius_meaning
 from pyrodrop.results.page.number_format import decimals_for, flattened, parts_of, show
 from pyrodrop.results.statistics.sizes import STATISTICS
+from pyrodrop.results.storage.alterations import with_alterations
 from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.results.storage.result_folder import ResultFolder, read_results
 from pyrodrop.results.storage.run_files import add_to_run
@@ -85,7 +86,11 @@ def write_report(folder: str | Path) -> Path:
         >>> page.name
         'report.html'
     """
-    run = read_results(folder)
+    return write_page(with_alterations(read_results(folder)))
+
+
+def write_page(run: ResultFolder) -> Path:
+    """Write ``report.html`` of results that were read; return its path."""
     text = report_text(run)
     path = run.path / REPORT
     atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))

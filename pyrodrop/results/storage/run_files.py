@@ -88,6 +88,11 @@ def digest_of(folder: Path, name: str) -> str | None:
     return _digests_of_run(folder).get(name)
 
 
+def noted_files(folder: Path) -> tuple[str, ...]:
+    """The files whose digests the folder's run has noted."""
+    return tuple(name for name, digest in _digests_of_run(folder).items() if digest is not None)
+
+
 def _digests_of_run(folder: Path) -> Digests:
     """The files of the folder's run with their digests; None for a digest that is not known."""
     try:

@@ -8,10 +8,11 @@ from typing import Any
 from pyrodrop.results.exports.label_image import write_labels
 from pyrodrop.results.exports.rois import write_rois
 from pyrodrop.results.page.batch_report import write_batch_report
-from pyrodrop.results.page.image_report import write_report
+from pyrodrop.results.page.image_report import write_page
+from pyrodrop.results.storage.alterations import alterations, with_alterations
 from pyrodrop.results.storage.batch_folder import read_batch
 from pyrodrop.results.storage.result_folder import ResultError, is_results, read_results
-from pyrodrop.results.storage.run_files import add_to_run
+from pyrodrop.results.storage.run_files import add_to_run, is_altered
 from pyrodrop.workflows.settings import SettingError
 from pyrodrop.workflows.taking_home import NOTHING_MORE, Wishes, checked_wishes, write_of_image, write_tables
 
@@ -46,7 +47,7 @@ def report(
     Returns:
         Where the files are. Of a batch: the page, how many images it shows and, by name of the folder, why
         something ``failed``. ``labels`` is left out where the size of the image is not known. ``warnings``
-        says that the table is not the one that the run wrote.
+        says what another program has changed in the folder since the run wrote it.
 
     Raises:
         SettingError: if the folder holds no results, or cannot be written to, for formats that are not known, and for
@@ -64,6 +65,7 @@ def report(
                 take_home(path / name, wishes._replace(xlsx=False, decimal_comma=False))
             except (ResultError, OSError) as error:
                 failed[name] = str(error)
+        changed = alterations(path)
         page = write_batch_report(path, failed)
         tables = write_tables(path, _OF_A_BATCH, wishes)
     except ResultError as error:
@@ -72,13 +74,15 @@ def report(
         raise SettingError(f"{path} cannot be written to ({error.strerror}); change its permissions") from error
     told: dict[str, Any] = {"report": str(page), "images": len(batch.names) - len(failed)}
     told |= {name: str(table) for name, table in tables.items()}
+    told |= {"warnings": changed} if changed else {}
     return told | ({"failed": failed} if failed else {})
 
 
 def take_home(folder: Path, wishes: Wishes = NOTHING_MORE) -> dict[str, Any]:
     """Write the files of one image; return where they are."""
-    run = read_results(folder)
-    paths = {"report": write_report(folder), "rois": folder / ROIS}
+    as_read = read_results(folder)
+    run = with_alterations(as_read)
+    paths = {"report": write_page(run), "rois": folder / ROIS}
     write_rois(run.table, folder / ROIS)
     if run.size is not None:
         write_labels(run.table, run.size, folder / LABELS, run.pixel_size_um)
@@ -86,4 +90,5 @@ def take_home(folder: Path, wishes: Wishes = NOTHING_MORE) -> dict[str, Any]:
     add_to_run(folder, [path.name for path in paths.values()])
     paths |= write_of_image(run, wishes)
     said: dict[str, Any] = {name: str(path) for name, path in paths.items()}
-    return said | {"warnings": run.summary["warnings"]} if run.table_altered else said
+    altered = run.table_altered or is_altered(folder, "summary.json") or run is not as_read
+    return said | {"warnings": run.summary["warnings"]} if altered else said

@@ -74,6 +74,32 @@ def test_a_table_that_was_altered_is_said(fitted: Path, tmp_path: Path) -> None:
     assert "Gaussian spots" not in text
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_whatever_another_program_changed_is_said(fitted: Path, tmp_path: Path, batch: bool) -> None:
+    folder = tmp_path / "all" / "result"
+    shutil.copytree(fitted, folder)
+    page = folder.parent if batch else folder
+    assert "warnings" not in report(page)
+    untouched = (page / "report.html").read_text(encoding="utf-8")
+    assert "as the run wrote" not in untouched
+    with (folder / "overlay.png").open("ab") as file:
+        file.write(b"edited")
+    (folder / "losses.csv").unlink()
+    (folder / "report.html").write_text("mine", encoding="utf-8")  # which is made anew
+    said = report(page)
+    lines = (
+        "the file overlay.png is not as the run wrote it: what is shown of it is not the run's",
+        "the file losses.csv is missing, which the run wrote: what is made of it is left out",
+    )
+    text = (page / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
+    assert all(line in text for line in lines)
+    if not batch:
+        assert said["warnings"][:2] == list(lines)
+        manifest = folder / "manifest.json"
+        manifest.write_text(manifest.read_text().replace("overlay", "underlay"))
+        assert "manifest.json is not as the run wrote it" in report(folder)["warnings"][0]
+
+
 def test_a_run_into_a_folder_of_results_leaves_nothing_of_the_earlier_one(fitted: Path, tmp_path: Path) -> None:
     """A page, regions and labels of the earlier image would lie beside the table of the new one."""
     folder = tmp_path / "result"
