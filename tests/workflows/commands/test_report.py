@@ -182,7 +182,7 @@ def test_without_any_size_there_are_no_labels(fitted: Path, tmp_path: Path) -> N
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     summary.pop("width")
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
-    assert report(folder).keys() == {"report", "rois", "histogram"}
+    assert report(folder).keys() == {"report", "rois", "histogram", "warnings"}  # that files are gone
 
 
 def test_what_is_asked_for_is_written_beside(fitted: Path, tmp_path: Path) -> None:
