@@ -19,6 +19,7 @@ MANY_ARGUMENTS = {
     "pyrodrop.workflows.commands.measure.measure_image": "settings of a command, each with a default and by name",
     "pyrodrop.workflows.commands.stacks.track.track_stack": "settings of a command, each with a default and by name",
     "pyrodrop.workflows.fitting.fit.fit": "settings of a fit, each with a default and by name",
+    "pyrodrop.workflows.measuring.measure.measure": "settings of a measurement, each with a default and by name",
     "pyrodrop.workflows.tiles.measure_tiles.measure_tiles": "settings of a command, each with a default and by name",
 }
 MANY_ARGUMENTS |= {

@@ -213,9 +213,8 @@ JOBS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "--tiles",
             "tiles",
-            "measure one TIFF or Zarr that is larger than memory in tiles of at most PX pixels a side (default 1024)",
+            "measure TIFF or Zarr that are larger than memory in tiles of at most PX pixels a side (default 1024)",
             (("type", whole), ("nargs", "?"), ("const", 1024), ("metavar", "PX")),
-            of_many=False,
         ),
         # Not called workers: batch has an option of that name, which says how many images are done at once.
         Setting(

@@ -1,6 +1,6 @@
 """Which candidates are droplets: proposed, fitted together, weighed, thinned out, and sought again in the residual."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,14 @@ from pyrodrop.results.statistics.counts import LIKELY
 
 Array = NDArray[np.float64]
 
+# What a recognition goes through, one after the other; those that an image does not need are left out.
+STAGES = (
+    "proposing circles",
+    "fitting each profile",
+    "looking into the residual",
+    "choosing the profile",
+    "weighing the droplets",
+)
 # A proposal less likely than this is not looked at.
 LEAST_PROPOSED = 0.1
 
@@ -56,6 +64,7 @@ def recognise(
     weights: Path = SHIPPED,
     least_of_residual: float = LIKELY,
     device: str | torch.device = "cpu",
+    watch: Callable[[str], None] = lambda stage: None,
 ) -> Recognised:
     """Find the droplets of an image, fit them jointly, and say of each how likely it is a droplet.
 
@@ -72,7 +81,10 @@ def recognise(
         weights: the file of the network.
         least_of_residual: what stands out of the residual is left out if it is less likely than this.
         device: where the network looks at the image, and where the joint fit sums over its pixels.
+        watch: is told which of ``STAGES`` begins.
     """
+    proposing, fitting, looking, choosing, weighing = STAGES
+    watch(proposing)
     pixels = Pixels.of(channels, device)
     candidates, scales = whole.candidates, whole.scales
     if candidates is None:
@@ -84,14 +96,17 @@ def recognise(
         usual = likely if len(likely) else candidates.radius
         scales = image_scales(pixels.channels, float(np.median(usual)) if len(usual) else 8.0)
     rough: dict[str, Any] = {"scales": scales, "max_steps": 2 * ROUGH, "tolerance": ROUGH_TOLERANCE}
+    watch(fitting)
     first = first_words(candidates)
     afterthoughts, candidates = candidates.those(~first), candidates.those(first)
     fit, evidence = fit_best_profile(pixels, *candidates[:3], profiles=profiles, weight=candidates.proposed, **rough)
+    watch(looking)
     if len(afterthoughts.x):
         fit, candidates = with_more(pixels, fit, candidates, afterthoughts)
     fit, candidates = completed(pixels, fit, candidates)
     if len(profiles) > 1 and len(candidates.x) and explains(pixels, fit, candidates):
         # With all droplets in place, what was taken for the profile may have been what was missing.
+        watch(choosing)
         places = fit.x, fit.y, fit.half_radius
         better, evidence = choose_profile(
             pixels,
@@ -107,6 +122,7 @@ def recognise(
             contest = (fit, candidates), completed(pixels, again, candidates)
             # The one may do with fewer droplets than the other.
             fit, candidates = max(contest, key=lambda each: each[0].evidence.log_evidence)
+    watch(weighing)
     fit, candidates = _focused(pixels, fit, candidates, profiles)
     # Not before: as long as droplets are missing or the profile is another, such corrections lead to them.
     presence = presence_of(fit, candidates, pixels.white_noise)

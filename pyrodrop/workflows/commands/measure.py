@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def measure_image(
         profile, seed, device: as for ``pyrodrop.measure``.
         tiles: longest side in px of the tiles that the image is measured in, where it does not fit into memory; see
             ``measure_tiles``.
-        tile_workers: processes that measure the tiles; one a core where not given.
+        tile_workers: processes that measure the tiles; where not given one a core, and in a batch one an image.
         weights: as for ``pyrodrop.measure``.
         progress: say on standard error what is being done.
         further: scale, frame, white and pixel_size_um, as for ``pyrodrop.read_image``; white is "brightest" where not
@@ -109,12 +110,10 @@ def measure_image(
     read, look, rules = _further(further)
     where = str(pick_device(device))
     if tiles is not None:
-        if path is None or read.pop("scale", 1.0) != 1.0:
-            raise SettingError("tiles are for an IMAGE, without scale; give one, or leave tiles out", "tiles", "scale")
-        if asked := [*look, *rules]:
-            raise SettingError(f"{', '.join(asked)}: not in tiles yet; crop the image, or leave that out", *asked)
-        if positive_whole("tiles", tiles) < LEAST_TILE:
-            raise SettingError(f"tiles is {tiles}, expected at least {LEAST_TILE} px, to hold droplets", "tiles")
+        if path is None:
+            raise SettingError("tiles are for an IMAGE; give one, or leave tiles out", "tiles")
+        _check_tiles(tiles, read, look, rules)
+        read.pop("scale", None)
         how: dict[str, Any] = {"profile": profile, "channel": channel, "seed": seed, "progress": progress, **read}
         how |= {"weights": weights, "device": device}
         workers = _cores() if tile_workers is None else positive_whole("tile_workers", tile_workers)
@@ -136,7 +135,7 @@ def measure_image(
     if progress:
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
     how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device, **limits._asdict()}
-    measurement = measure(subject_pixels, mask, profile=profile, **how)
+    measurement = measure(subject_pixels, mask, profile=profile, progress=progress, **how)
     if subject.channel != "all":
         measurement = with_other_channels(measurement, subject.image, subject.channel, network, pick_device(where))
     more = weights_in_summary(network)
@@ -154,8 +153,6 @@ def check_measure_image(
     **further: Any,
 ) -> None:
     """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with, one of many."""
-    if tiles is not None:
-        raise SettingError("tiles are for one image, on all cores; measure each large image by itself", "tiles")
     profiles_to_try(profile)
     whole("seed", seed)
     if not device.startswith("cuda"):  # needed where the measuring will be done, which need not be here
@@ -165,6 +162,8 @@ def check_measure_image(
     check_file_settings(read)
     check_look(look)
     _limits(rules, read.get("pixel_size_um") or 1.0)  # a file may say its own
+    if tiles is not None:
+        _check_tiles(tiles, read, look, rules)
 
 
 def _further(settings: Mapping[str, Any]) -> tuple[FileSettings, LookSettings, dict[str, Any]]:
@@ -174,6 +173,16 @@ def _further(settings: Mapping[str, Any]) -> tuple[FileSettings, LookSettings, d
     if unknown := rules.keys() - set(RULES):
         raise TypeError(f"measure_image() got unexpected arguments: {', '.join(sorted(unknown))}")
     return read, look, rules
+
+
+def _check_tiles(tiles: int, read: FileSettings, look: LookSettings, rules: Mapping[str, Any]) -> None:
+    """Raise ``SettingError`` for tiles that no image can be measured in, and for what is not done in tiles."""
+    if read.get("scale", 1.0) != 1.0:
+        raise SettingError("tiles are without scale; leave one of them out", "tiles", "scale")
+    if asked := [*look, *rules]:
+        raise SettingError(f"{', '.join(asked)}: not in tiles yet; crop the image, or leave that out", *asked)
+    if positive_whole("tiles", tiles) < LEAST_TILE:
+        raise SettingError(f"tiles is {tiles}, expected at least {LEAST_TILE} px, to hold droplets", "tiles")
 
 
 def _limits(rules: Mapping[str, Any], pixel_size_um: float | None) -> Rules:
@@ -197,5 +206,7 @@ def _usual_channel(image: Micrograph) -> str:
 
 
 def _cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use: one, where it was started by another, as by a batch, and is one of several."""
+    if parent_process() is not None:
+        return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -20,6 +20,7 @@ from pyrodrop.workflows.measuring.channels.other_channels import with_other_chan
 from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.looked_at import checked_mask, sight_of, without_missing
 from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.measuring.progress.measure_progress import MeasureProgress
 from pyrodrop.workflows.measuring.rules import checked_rules
 from pyrodrop.workflows.measuring.weights_file import weights_file
 from pyrodrop.workflows.settings import pick_device, positive, profiles_to_try, whole
@@ -42,6 +43,7 @@ def measure(
     device: str = "auto",
     seed: int = 0,
     weights: str | os.PathLike[str] | None = None,
+    progress: bool = False,
 ) -> Measurement:
     """Find the droplets of an image, and measure how large they are and how sure all of it is.
 
@@ -76,6 +78,7 @@ def measure(
         seed: of the posterior draws, not negative.
         weights: a file that ``pyrodrop learn`` wrote, of a network that has learnt from a laboratory's own images; None
             for the network that ships.
+        progress: show how far it is, and the time left, on a terminal and in notebooks.
 
     Returns:
         A ``Measurement``: ``table`` has a row for each droplet, ``count`` how many there are, ``sizes`` how large
@@ -110,7 +113,8 @@ def measure(
 
     image_measured = measured_image(channels, names, pixel_size_um, looked_at, known)
     sight = sight_of(image_measured)
-    seen = recognise(sight.known, in_one(sight.whole), profiles, weights=network, device=where)
+    with MeasureProgress(progress) as watch:
+        seen = recognise(sight.known, in_one(sight.whole), profiles, weights=network, device=where, watch=watch)
     measurement = measurement_of(image_measured, seen, seed, started, rules)
     return (
         with_other_channels(measurement, image, None, network, where) if isinstance(image, Micrograph) else measurement

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import tifffile
 
 import pyrodrop
 from pyrodrop.images import write_png
 from pyrodrop.workflows.batch.batch import batch
 from pyrodrop.workflows.commands.measure import measure_image
+from pyrodrop.workflows.settings import SettingError
 
 DROPLETS = (5, 8)
 SETTINGS = {"channel": "saturation", "profile": "gaussian", "pixel_size_um": 0.5}
@@ -59,3 +61,29 @@ def test_the_summary_has_the_count_and_the_sizes_of_every_image(images: Path, ou
         assert (row["count_mean"], row["sizes_unit"]) == (pytest.approx(own["count"]["mean"]), "um")
         for name in ("dn50", "dv50", "d_3_2"):
             assert row[f"sizes_{name}_mean"] == pytest.approx(own["sizes"][name]["mean"])
+
+
+@pytest.mark.slow
+def test_images_larger_than_memory_are_measured_in_tiles(tmp_path: Path) -> None:
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    for number in (1, 2):
+        image, _ = pyrodrop.simulate(12, (150, 200), seed=number, kind="gray", radius_px=(4.0, 7.0), noise=0.02)
+        tifffile.imwrite(folder / f"{number}.tif", (65535 * image.pixels[..., 0].clamp(0, 1)).numpy().astype("uint16"))
+    told = batch([folder], tmp_path / "out", workers=1, progress=False, tiles=120, profile="gaussian")
+    assert (told["done"], told["failed"]) == (2, 0)
+    again = batch([folder], tmp_path / "out", workers=1, progress=False, tiles=120, profile="gaussian")
+    assert again["done_before"] == 2
+    several = pd.read_csv(tmp_path / "out" / "droplets.csv")
+    how = {"tiles": 120, "tile_workers": 1, "profile": "gaussian", "progress": False}
+    said = measure_image(str(folder / "1.tif"), str(tmp_path / "one"), **how)
+    assert said["tiles"]["number"] == 4
+    rows = several[several["image"] == str(folder / "1.tif")].drop(columns="image").reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows, pd.read_csv(tmp_path / "one" / "droplets.csv"), rtol=1e-4, check_dtype=False)
+
+
+def test_tiles_that_hold_no_droplets_are_refused_before_anything_is_started(images: Path, tmp_path: Path) -> None:
+    for settings in ({"tiles": 5}, {"tiles": 128, "scale": 0.5}, {"tiles": 128, "border": "drop"}):
+        with pytest.raises(SettingError, match="tiles"):
+            batch([images], tmp_path / "out", progress=False, **settings)
+    assert not (tmp_path / "out").exists()

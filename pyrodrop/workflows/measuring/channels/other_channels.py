@@ -7,6 +7,7 @@ import torch
 
 from pyrodrop.detection.propose import propose
 from pyrodrop.images import Micrograph
+from pyrodrop.images.channels.colours import HSV
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.recognition.recognise import LEAST_PROPOSED
 from pyrodrop.results.checks.other_channels import INTERVAL
@@ -19,7 +20,9 @@ def with_other_channels(
 ) -> Measurement:
     """The measurement with what the network counts in the image's other channels.
 
-    Channels without contrast, and copies of others, as those of a gray image that was saved in colours, are left out.
+    Of colours they are hue, saturation and value, which hold all that three numbers a pixel can say; else those of the
+    file. Channels without contrast, and copies of others, as those of a gray image that was saved in colours, are left
+    out.
 
     Args:
         measurement: of one of the image's channels, or of several at once.
@@ -28,11 +31,9 @@ def with_other_channels(
         weights: the file of the network.
         device: where it looks.
     """
-    names = [name for name in image.channels if name != measured] if len(image.channels) > 1 else []
     seen = [] if measured is None else [image.channel(measured)]
     counts: dict[str, torch.Tensor] = {}
-    for name in names:
-        pixels = image.channel(name)
+    for name, pixels in _to_look_at(image).items():
         if pixels.min() == pixels.max() or any(torch.equal(pixels, other) for other in seen):
             continue
         seen.append(pixels)
@@ -42,3 +43,12 @@ def with_other_channels(
         count = count_distribution(found.numpy(), shared_sd())
         counts[name] = torch.tensor([count.quantile(level) for level in INTERVAL])
     return replace(measurement, image=measurement.image._replace(others=counts)) if counts else measurement
+
+
+def _to_look_at(image: Micrograph) -> dict[str, torch.Tensor]:
+    """The channels to look at by name; those that a file calls alike have their numbers behind it."""
+    own = image.channel_names
+    if not own and image.pixels.shape[-1] == 3:
+        return {name: image.channel(name) for name in HSV}
+    names = [name if own.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(own)]
+    return {name: image.pixels[..., number] for number, name in enumerate(names)} if len(own) > 1 else {}
