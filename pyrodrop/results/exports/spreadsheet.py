@@ -12,6 +12,7 @@ from pyrodrop.results.storage.result_folder import ResultError
 
 # Rows of a sheet, its header included, and characters of a cell, by the specification of Excel.
 _MOST_ROWS, _LONGEST = 1_048_576, 32_767
+_WIDEST = 60  # characters of a column, as it is shown first
 # Characters that XML, and so a workbook, cannot hold.
 _NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -32,6 +33,7 @@ def write_workbook(tables: Mapping[str, Path], path: Path) -> None:
         ResultError: for a table with more rows than a sheet can have.
     """
     import openpyxl
+    from openpyxl.utils import get_column_letter
 
     for table in tables.values():
         if sum(1 for _ in _rows(table)) > _MOST_ROWS:
@@ -40,6 +42,8 @@ def write_workbook(tables: Mapping[str, Path], path: Path) -> None:
     for name, table in tables.items():
         sheet = book.create_sheet(name)
         sheet.freeze_panes = "A2"
+        for number, width in enumerate(_widths(table), 1):
+            sheet.column_dimensions[get_column_letter(number)].width = width
         for row in _rows(table):
             sheet.append([_cell(sheet, text) for text in row])
     atomic_write(path, book.save)
@@ -59,6 +63,15 @@ def write_with_commas(table: Path, path: Path) -> None:
 def _rows(table: Path) -> Iterator[list[str]]:
     with table.open(newline="", encoding="utf-8") as file:
         yield from csv.reader(file)
+
+
+def _widths(table: Path) -> list[int]:
+    """How many characters wide each column is shown: as its longest text, with some room, and no wider than a page."""
+    widths: list[int] = []
+    for row in _rows(table):
+        widths += [0] * (len(row) - len(widths))
+        widths = [max(width, len(row[k]) if k < len(row) else 0) for k, width in enumerate(widths)]
+    return [min(width + 2, _WIDEST) for width in widths]
 
 
 def _is_number(text: str) -> bool:

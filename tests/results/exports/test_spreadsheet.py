@@ -27,6 +27,7 @@ def test_a_sheet_has_numbers_and_words(tmp_path: Path) -> None:
     cells = [[cell.value for cell in row] for row in book["a"].iter_rows()]
     assert cells == [["name", "n", "x"], ["=1+1", 12, 0.0015], ["007", -3, None], ["bell\ufffd", 0, 0.5]]
     assert book["a"]["A2"].data_type == "s"  # and no formula
+    assert [book["a"].column_dimensions[letter].width for letter in "ABC"] == [7, 4, 8]  # nothing is cut off
 
 
 def test_more_rows_than_a_sheet_has_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
