@@ -73,7 +73,7 @@ def paths(seen: Paths, scales: PathScales, reference: float, knows_look: bool = 
     position_factor = pyro.sample("position_factor", dist.LogNormal(zero, _FACTOR))
     radius_factor = pyro.sample("radius_factor", dist.LogNormal(zero, _FACTOR))
 
-    step = 2 * diffusion * (seen.around / reference) ** -exponent
+    step = step_variance(diffusion, exponent, seen.around / reference)
     with pyro.plate("paths", len(seen.x)):
         for name in ("x", "y"):
             known = _sight(position_factor * getattr(seen, f"{name}_var"), seen.detected)
@@ -86,6 +86,14 @@ def paths(seen: Paths, scales: PathScales, reference: float, knows_look: bool = 
         with pyro.plate("looks", len(seen.x)):
             known = _sight(look_factor * seen.look_var, seen.detected)
             pyro.sample("look", _seen(_walk(look_step.expand(seen.x.shape)), known), obs=seen.look)
+
+
+def step_variance(diffusion: Any, exponent: Any, relative_radius: Any) -> Any:
+    """Variance of a step along x or y in a frame, px^2: 2 D (radius / reference)^-e, of numbers or tensors.
+
+    By Einstein a walk spreads by 2 D a frame along each axis, and by Stokes D falls as the radius grows: e = 1.
+    """
+    return 2.0 * diffusion * relative_radius**-exponent
 
 
 def _walk(step: Tensor) -> Tensor:

@@ -7,9 +7,8 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 from pyrodrop.workflows.tracking.paths.following import Followed
-from pyrodrop.workflows.tracking.paths.link_weights import chances, edge_weights, seen_of
 from pyrodrop.workflows.tracking.paths.mergers import Mergers
-from pyrodrop.workflows.tracking.paths.path_filter import STATE, filter_backwards, filter_paths
+from pyrodrop.workflows.tracking.paths.unseen import ends_and_begins, unseen_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +41,7 @@ def events(followed: Followed, track: Int[Numbers, " n"], kept: Bool[NDArray[np.
 
     detections, links = followed.detections, followed.links
     real = 1 - followed.posterior.spurious
-    begins, ends = _edges(followed, backwards=True), _edges(followed, backwards=False)
+    ends, begins = _edges(followed)
     before = np.bincount(followed.posterior.tails, followed.posterior.probability, len(track))
     after = np.bincount(followed.posterior.heads, followed.posterior.probability, len(track))
     told_begin = np.concatenate([followed.joined.product, followed.parted.first, followed.parted.second])
@@ -80,24 +79,20 @@ def _kept(found: Mergers, kept: NDArray[np.bool_]) -> list[tuple[int, int, int, 
     return [(a, b, c, p) for a, b, c, p in every if kept[a] and kept[b] and kept[c]]
 
 
-def _edges(followed: Followed, backwards: bool) -> tuple[Array, Array]:
-    """Probabilities that a path which begins, or ends, at each detection does so over the edge, and within, (N,)."""
+def _edges(followed: Followed) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Probabilities that a path which ends at each detection does so over the edge, and within, (N,); and likewise of
+    one that begins.
+    """
     detections, process, lives = followed.detections, followed.process, followed.lives
-    n, numbers = len(detections.frame), process.numbers()
-    states, seen, ordinal = np.empty((n, STATE)), seen_of(detections, process), detections.ordinal
-    if backwards:
-        filter_backwards(0, n, seen, followed.links.after, detections.frame, numbers, states)
-    else:
-        filter_paths(0, n, seen, followed.links.before, detections.frame, numbers, states)
-    further = ordinal if backwards else len(detections.readable) - 1 - ordinal
-    known, size = chances(lives), np.array(detections.size, dtype=np.float64)
-    rate = known[2] if backwards else known[1]
-    at = (states, detections.frame, process.drifted, size)
-    both, edge = np.empty(n), np.empty(n)
-    edge_weights(*at, rate, known[0], further, backwards, numbers, both)
-    edge_weights(*at, 0.0, known[0], further, backwards, numbers, edge)
-    # a droplet may be there, and undetected, to the last frame
-    whole, over, never = np.exp(both), np.exp(edge), (1 - known[0]) ** further.astype(float)
-    beyond = np.clip((over - never) / whole, 0, 1)
-    within = np.clip((whole - over) / whole, 0, 1)
-    return beyond, within
+    both = ends_and_begins(detections, process, unseen_tables(detections, process, lives))
+    lasting = lives._replace(vanishing=0.0, appearing=0.0)
+    edge = ends_and_begins(detections, process, unseen_tables(detections, process, lasting))
+    number, found = len(detections.readable), []
+    for whole, over, further in zip(
+        both, edge, (number - 1 - detections.ordinal, detections.ordinal), strict=True
+    ):
+        # a droplet may be there, and undetected, to the last frame
+        never = (1 - lives.detected) ** further.astype(float)
+        beyond = np.clip((np.exp(over) - never) / np.exp(whole), 0, 1)
+        found.append((beyond, np.clip(1 - np.exp(over - whole), 0, 1)))
+    return found[0], found[1]

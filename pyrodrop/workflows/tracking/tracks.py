@@ -59,22 +59,16 @@ class Tracks:
     @cached_property
     def _kept(self) -> NDArray[np.bool_]:
         """Detections of paths that are rather droplets than not, (N,), and those that merge or split."""
-        links = self.followed.links
-        alone = (links.before < 0) & (links.after < 0)
-        linked = ~alone & (self._path_presence[links.path] >= LIKELY)
+        kept = (self._none < 1 - LIKELY)[self.followed.links.path]
         for found in (self.followed.joined, self.followed.parted):
-            linked[np.concatenate([found.first, found.second, found.product])] = True
-        return np.asarray(linked | (alone & (self.followed.posterior.spurious < 0.5)))
+            kept[np.concatenate([found.first, found.second, found.product])] = True
+        return np.asarray(kept)
 
     @cached_property
-    def _path_presence(self) -> Array:
-        """Probability that each path is a droplet's, by its number: the mean of its detections' presences.
-
-        That it is followed says that something is there, not that it is a droplet: what looks like one in a frame and
-        is none looks so in the next, too.
-        """
+    def _none(self) -> Array:
+        """Probability that each path is no droplet's, by its number."""
         path = self.followed.links.path
-        return np.asarray(np.bincount(path, self.followed.detections.presence) / np.maximum(np.bincount(path), 1))
+        return np.asarray(np.bincount(path, self.followed.posterior.spurious) / np.maximum(np.bincount(path), 1))
 
     @cached_property
     def _track(self) -> NDArray[np.int64]:
@@ -143,11 +137,8 @@ class Tracks:
 
     @cached_property
     def _population(self) -> "tuple[pd.DataFrame, Array]":
-        links = self.followed.links
-        alone = (links.before < 0) & (links.after < 0)
-        real = np.where(alone, 1 - self.followed.posterior.spurious, 1.0)[self._kept]
         of_path = np.ones(int(self._track.max()) + 1)
-        of_path[self._track[self._kept]] = real
+        of_path[self._track[self._kept]] = (1 - self._none)[self.followed.links.path[self._kept]]
         return population_table(self.paths, of_path, self.frames, self.seed)
 
     @property

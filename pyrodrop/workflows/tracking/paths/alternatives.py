@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
-    chances,
-    log_edge,
+    doubts,
     log_link,
+    log_path,
     log_population,
     seen_of,
-    spurious_odds,
 )
 from pyrodrop.workflows.tracking.paths.linking import Links, Numbers
 from pyrodrop.workflows.tracking.paths.path_filter import STATE, filter_backwards, filter_paths
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
+from pyrodrop.workflows.tracking.paths.unseen import ends_and_begins, unseen_between, unseen_tables
 
 Array = NDArray[np.float64]
 
@@ -71,17 +71,22 @@ def link_posterior(
     cut_pairs, cut_starts = _pairs_of_cuts(detections.ordinal, links.heads, links.tails, len(detections.readable))
     first_pair = np.searchsorted(links.heads, np.arange(n + 1))
     counts, alone = np.zeros(len(links.heads)), np.zeros(n)
+    unseen = unseen_tables(detections, process, lives)
+    ends, begins = ends_and_begins(detections, process, unseen)
+    noise, alike = doubts(detections, lives)
     scene = _Scene(
         seen_of(detections, process),
         detections.frame,
         detections.ordinal,
         detections.starts,
         log_population(detections),
-        np.log(spurious_odds(detections, lives)),
+        ends,
+        begins,
+        noise,
+        alike,
+        unseen_between(detections, process, unseen, links.heads, links.tails),
         process.numbers(),
-        process.drifted,
-        chances(lives),
-        np.array(detections.size, dtype=np.float64),
+        lives.detected,
         detections.knows_look,
     )
     begin = max(sweeps // 10, 1)
@@ -91,18 +96,20 @@ def link_posterior(
 
 
 class _Scene(NamedTuple):
-    """What compiled code takes of the detections and the process."""
+    """What compiled code takes of the detections, the pairs and the process; logarithms all but the first four."""
 
     seen: Array
     frame: Numbers
     ordinal: Numbers
     starts: Numbers
-    log_density: Array
-    log_spurious: Array
+    density: Array
+    ends: Array
+    begins: Array
+    noise: Array
+    alike: Array
+    unseen: Array
     process: Array
-    drifted: Array
-    lives: Array
-    size: Array
+    detected: float
     knows_look: bool
 
 
@@ -116,49 +123,42 @@ def _pairs_of_cuts(ordinal: Numbers, heads: Numbers, tails: Numbers, number: int
     return pair[order], np.searchsorted(cut[order], np.arange(number + 1))
 
 
+# Of a path up to a detection, or from it on: weight of where it begins, or ends; sum of its doubts; how many it has.
+_EDGE, _DOUBT, _LENGTH = 0, 1, 2
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _edge(scene, state, n, backwards):
-    """Log weight of the beginning or the end of a path at a detection."""
-    t = scene.frame[n]
-    other = max(t - 1, 0) if backwards else min(t + 1, len(scene.drifted) - 1)
-    further = scene.ordinal[n] if backwards else len(scene.starts) - 2 - scene.ordinal[n]
-    return log_edge(
-        state,
-        scene.drifted[other, 0] - scene.drifted[t, 0],
-        scene.drifted[other, 1] - scene.drifted[t, 1],
-        scene.drifted[t, 0],
-        scene.drifted[t, 1],
-        scene.size,
-        scene.lives[2] if backwards else scene.lives[1],
-        scene.lives[0],
-        further,
+def _carry(low, high, step, other, edges, alike, parts):
+    """Write what paths hold up to detections from low to high, forwards (step 1) or backwards (-1)."""
+    for n in range(low, high, step):
+        last = other[n]
+        parts[n, _EDGE] = edges[n] if last < 0 else parts[last, _EDGE]
+        parts[n, _DOUBT] = alike[n] + (0.0 if last < 0 else parts[last, _DOUBT])
+        parts[n, _LENGTH] = 1.0 + (0.0 if last < 0 else parts[last, _LENGTH])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _gain(scene, e, i, j, states, parts, room):
+    """Log weight of a head and a tail that are one path, over that of two."""
+    (ahead, back), (head, tail) = states, (parts[0][i], parts[1][j])
+    frames = float(scene.frame[j] - scene.frame[i])
+    gain = log_link(
+        ahead[i],
+        back[j],
+        frames,
+        scene.unseen[e],
+        scene.density[j],
         scene.process,
+        scene.detected,
+        scene.knows_look,
+        room,
     )
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _log_sum(a, b):
-    high = max(a, b)
-    return high + np.log(np.exp(a - high) + np.exp(b - high))
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _unlinked(scene, ahead, back, n, before, after, is_head):
-    """Log weight of a head that ends, or a tail that begins, relative to what it has if it is linked.
-
-    A path of one detection may be no droplet.
-    """
-    if is_head:
-        end = _edge(scene, ahead[n], n, False)
-        if before[n] >= 0:
-            return end
-        other = _edge(scene, ahead[n], n, True)
-        return _log_sum(other + end, scene.log_spurious[n]) - other
-    begin = _edge(scene, back[n], n, True)
-    if after[n] >= 0:
-        return begin
-    other = _edge(scene, back[n], n, False)
-    return _log_sum(begin + other, scene.log_spurious[n]) - other
+    length = head[_LENGTH] + tail[_LENGTH]
+    gain += log_path(head[_EDGE] + tail[_EDGE], (head[_DOUBT] + tail[_DOUBT]) / length, 0.0, length)
+    length = head[_LENGTH]
+    gain -= log_path(head[_EDGE] + scene.ends[i], head[_DOUBT] / length, scene.noise[i], length)
+    length = tail[_LENGTH]
+    return gain - log_path(scene.begins[j] + tail[_EDGE], tail[_DOUBT] / length, scene.noise[j], length)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -171,10 +171,12 @@ def _pair_of(heads, tails, first_pair, i, j):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _visit(scene, cut, before, after, states, pairs, settled, gain, counts, rng):
-    """Draw the links across a cut, but for settled pairs; count those into its frame where ``counts`` has room."""
+def _visit(scene, cut, before, after, states, parts, pairs, settled, gain, counts, rng):
+    """Draw the links across a cut, but for settled pairs; count those into its frame where ``counts`` has room.
+
+    What is counted is the probability of a link given all others, of which the link itself is one draw.
+    """
     heads, tails, first_pair, cut_pairs, cut_starts = pairs
-    ahead, back = states
     room = np.empty(STATE)
     live = np.empty(cut_starts[cut + 1] - cut_starts[cut], np.int64)
     number = 0
@@ -185,20 +187,7 @@ def _visit(scene, cut, before, after, states, pairs, settled, gain, counts, rng)
         i, j = heads[e], tails[e]
         if (after[i] >= 0 and scene.ordinal[after[i]] < cut) or (before[j] >= 0 and scene.ordinal[before[j]] >= cut):
             continue
-        frames, missed = scene.frame[j] - scene.frame[i], scene.ordinal[j] - scene.ordinal[i] - 1
-        gain[e] = log_link(
-            ahead[i],
-            back[j],
-            float(frames),
-            missed,
-            scene.log_density[j],
-            scene.process,
-            scene.lives,
-            scene.knows_look,
-            room,
-        )
-        gain[e] -= _unlinked(scene, ahead, back, i, before, after, True)
-        gain[e] -= _unlinked(scene, ahead, back, j, before, after, False)
+        gain[e] = _gain(scene, e, i, j, states, parts, room)
         live[number] = e
         number += 1
     if number == 0:
@@ -209,8 +198,10 @@ def _visit(scene, cut, before, after, states, pairs, settled, gain, counts, rng)
         if len(counts):
             for at in range(number):
                 e = live[at]
-                if after[heads[e]] == tails[e] and scene.ordinal[tails[e]] == cut:
-                    counts[e] += 1.0 / _ROUNDS
+                i, j = heads[e], tails[e]
+                free = after[i] < 0 and before[j] < 0
+                if (free or after[i] == j) and scene.ordinal[j] == cut:
+                    counts[e] += 1.0 / (1.0 + np.exp(-gain[e])) / _ROUNDS
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -249,39 +240,48 @@ def _move(e, heads, tails, first_pair, before, after, gain, rng):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _count_alone(scene, ahead, before, after, alone):
-    """Add the probability of each detection that it is no droplet, given the links."""
-    for n in range(len(before)):
-        if before[n] < 0 and after[n] < 0:
-            both = _edge(scene, ahead[n], n, True) + _edge(scene, ahead[n], n, False)
-            alone[n] += 1.0 / (1.0 + np.exp(both - scene.log_spurious[n]))
+def _count_none(scene, before, after, head, none):
+    """Add the probability of each detection that it is no droplet, which is that of its path, given the links."""
+    number = len(before)
+    _carry(0, number, 1, before, scene.begins, scene.alike, head)
+    of_path = np.empty(number)
+    for n in range(number - 1, -1, -1):
+        if after[n] >= 0:
+            of_path[n] = of_path[after[n]]
+        else:
+            edges, length = head[n, _EDGE] + scene.ends[n], head[n, _LENGTH]
+            whole = log_path(edges, head[n, _DOUBT] / length, scene.noise[n], length)
+            of_path[n] = 1.0 - np.exp(edges - whole)
+        none[n] += of_path[n]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _sample(scene, before, after, pairs, counts, alone, sweeps, rng):
+def _sample(scene, before, after, pairs, counts, none, sweeps, rng):
     n, cuts = len(before), len(scene.starts) - 1
-    ahead, back = np.empty((n, STATE)), np.empty((n, STATE))
+    states = (np.empty((n, STATE)), np.empty((n, STATE)))
+    parts = (np.empty((n, 3)), np.empty((n, 3)))
     gain, nothing = np.empty(len(pairs[0])), np.empty(0)
     settled = np.zeros(len(gain), np.bool_)
-    filter_backwards(0, n, scene.seen, after, scene.frame, scene.process, back)
+    filter_backwards(0, n, scene.seen, after, scene.frame, scene.process, states[1])
+    _carry(n - 1, -1, -1, after, scene.ends, scene.alike, parts[1])
     for sweep in range(sweeps[0] + sweeps[1]):
         if sweep == sweeps[0]:
             _settle(pairs, before, after, gain, settled)
         kept = counts if sweep >= sweeps[0] else nothing
         for cut in range(cuts):
             if cut:
-                _visit(scene, cut, before, after, (ahead, back), pairs, settled, gain, nothing, rng)
-            filter_paths(
-                scene.starts[cut], scene.starts[cut + 1], scene.seen, before, scene.frame, scene.process, ahead
-            )
+                _visit(scene, cut, before, after, states, parts, pairs, settled, gain, nothing, rng)
+            low, high = scene.starts[cut], scene.starts[cut + 1]
+            filter_paths(low, high, scene.seen, before, scene.frame, scene.process, states[0])
+            _carry(low, high, 1, before, scene.begins, scene.alike, parts[0])
         for cut in range(cuts - 1, -1, -1):
-            filter_backwards(
-                scene.starts[cut], scene.starts[cut + 1], scene.seen, after, scene.frame, scene.process, back
-            )
+            low, high = scene.starts[cut], scene.starts[cut + 1]
+            filter_backwards(low, high, scene.seen, after, scene.frame, scene.process, states[1])
+            _carry(high - 1, low - 1, -1, after, scene.ends, scene.alike, parts[1])
             if cut:
-                _visit(scene, cut, before, after, (ahead, back), pairs, settled, gain, kept, rng)
+                _visit(scene, cut, before, after, states, parts, pairs, settled, gain, kept, rng)
         if sweep >= sweeps[0]:
-            _count_alone(scene, ahead, before, after, alone)
+            _count_none(scene, before, after, parts[0], none)
     for e in range(len(gain)):
         if settled[e]:
             counts[e] = sweeps[1] / (1.0 + np.exp(-gain[e]))

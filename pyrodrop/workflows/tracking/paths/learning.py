@@ -11,10 +11,10 @@ from torch import Tensor
 from pyrodrop.inference.laplace import Laplace, laplace
 from pyrodrop.models.paths import Paths, PathScales, paths
 from pyrodrop.workflows.tracking.paths.detections import Detections
-from pyrodrop.workflows.tracking.paths.link_weights import chances, edge_weights, first_states, seen_of, spurious_odds
+from pyrodrop.workflows.tracking.paths.link_weights import doubts
 from pyrodrop.workflows.tracking.paths.linking import Links
-from pyrodrop.workflows.tracking.paths.path_filter import STATE, filter_paths
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
+from pyrodrop.workflows.tracking.paths.unseen import ends_and_begins, unseen_between, unseen_tables
 
 Array = NDArray[np.float64]
 
@@ -130,37 +130,39 @@ def counted_lives(
 
     told: detections whose beginning or end a merger or a split explains.
     """
-    ordinal, number = detections.ordinal, len(detections.readable)
+    ordinal = detections.ordinal
     has_before, has_after = links.before >= 0, links.after >= 0
     j = np.flatnonzero(has_before)
-    missed = int((ordinal[j] - ordinal[links.before[j]] - 1).sum())
+    tables = unseen_tables(detections, process, lives)
+    passed = ordinal[j] - ordinal[links.before[j]] - 1
+    # of frames that were passed over, those in which it was not beyond the edge
+    unseen = unseen_between(detections, process, tables, links.before[j], j)
+    all_missed = passed * math.log(1 - lives.detected) + (passed + 1) * math.log(1 - lives.vanishing)
+    missed = float((passed * np.exp(np.minimum(all_missed - unseen, 0))).sum())
     detected = (len(j) + 0.5) / (len(j) + missed + 1.0)
-    states = np.empty((len(ordinal), STATE))
-    numbers = process.numbers()
-    first_states(seen_of(detections, process), numbers, states)
-    odds = spurious_odds(detections, lives)
-    single = ~has_before & ~has_after
-    size, drifted, known = np.array(detections.size, dtype=float), process.drifted, chances(lives)
-    log_begin, log_end = np.empty(len(ordinal)), np.empty(len(ordinal))
-    at = (detections.frame, drifted, size)
-    edge_weights(states, *at, known[2], known[0], ordinal, True, numbers, log_begin)
-    filter_paths(0, len(ordinal), seen_of(detections, process), links.before, detections.frame, numbers, states)
-    edge_weights(states, *at, known[1], known[0], number - 1 - ordinal, False, numbers, log_end)
-    real = np.where(single, 1 / (1 + odds / np.exp(log_begin + log_end)), 1.0)
-    none_begin, none_end = np.empty(len(ordinal)), np.empty(len(ordinal))
-    edge_weights(states, *at, 0.0, known[0], ordinal, True, numbers, none_begin)
-    edge_weights(states, *at, 0.0, known[0], number - 1 - ordinal, False, numbers, none_end)
+    ends, begins = ends_and_begins(detections, process, tables)
+    lasting = unseen_tables(detections, process, lives._replace(vanishing=0.0, appearing=0.0))
+    lasting_ends, lasting_begins = ends_and_begins(detections, process, lasting)
+    noise, _ = doubts(detections, lives)
+    path = links.path
+    length = np.bincount(path)[path]
+    odds = (1 - detections.presence) / detections.presence
+    doubt = np.exp(np.bincount(path, np.log(odds)) / np.bincount(path))[path] * lives.alike
+    # what each detection is: of its frame alone, looking like a droplet in all of its frames, or one
+    weights = np.stack([np.where(length == 1, np.exp(np.minimum(noise - ends - begins, 500)), 0.0), doubt])
+    alone, _ = weights / (1 + weights.sum(0))
     unexplained = ~np.isin(np.arange(len(ordinal)), told)
-    appeared = (real * (1 - np.exp(np.minimum(none_begin - log_begin, 0))))[~has_before & unexplained].sum()
-    vanished = (real * (1 - np.exp(np.minimum(none_end - log_end, 0))))[~has_after & unexplained].sum()
+    appeared = ((1 - alone) * (1 - np.exp(np.minimum(lasting_begins - begins, 0))))[~has_before & unexplained].sum()
+    vanished = ((1 - alone) * (1 - np.exp(np.minimum(lasting_ends - ends, 0))))[~has_after & unexplained].sum()
     exposed = float(len(ordinal) + missed)
-    spurious = float((1 - real)[unexplained].sum())
     expected = float((odds / (1 + odds)).sum())
+    none = float(alone[unexplained].sum())
     return lives._replace(
         detected=float(np.clip(detected, 0.05, 1 - 1e-6)),
         vanishing=float(np.clip((vanished + 0.5) / (exposed + 1), 1e-7, 0.5)),
         appearing=float(np.clip((appeared + 0.5) / (exposed + 1), 1e-7, 0.5)),
-        spurious=float(np.clip(lives.spurious * (spurious + 0.5) / (expected + 0.5), 1e-4, 1e4)),
+        spurious=float(np.clip((none + 0.5) / (expected + 0.5), 1e-4, 1e4)),
+        alike=float((max(expected - none, 0.0) + 0.5) / (expected + 1.0)),
     )
 
 

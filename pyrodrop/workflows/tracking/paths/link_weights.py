@@ -1,9 +1,8 @@
-"""How probable a link is, and the beginning and the end of a path: the costs of the assignment, compiled.
+"""How probable a link is, and a path: the costs of the assignment, compiled.
 
 All are relative to the density of droplets in the image, n / A of them an area, with the radii and looks that there
 are: so a droplet that was there before the first frame has the weight 1, and so has one that comes in from beyond the
-edge. A droplet whose next position lies beyond it leaves. What remains are droplets that appear and vanish within,
-at rates that are learnt. A path may end some frames before its droplet does, undetected: those are summed.
+edge. What remains are droplets that appear and vanish within, at rates that are learnt, and detections that are none.
 """
 
 import math
@@ -16,14 +15,9 @@ from numpy.typing import NDArray
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.path_filter import (
     STATE,
-    X_VAR,
-    Y_VAR,
-    X,
-    Y,
     begun,
     log_same,
     predicted,
-    share_beyond,
 )
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
 
@@ -75,57 +69,43 @@ def _log_density(values: Array, detections: Detections) -> Array:
     return np.asarray(mixed - 0.5 * math.log(2 * math.pi) - math.log(spread))
 
 
-def spurious_odds(detections: Detections, lives: Lives) -> Float[Array, " n"]:
-    """Odds that each detection is none, (N,)."""
-    return lives.spurious * (1 - detections.presence) / detections.presence
+def doubts(detections: Detections, lives: Lives) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Log odds that each detection is none: one of its frame alone, and one that looks like a droplet in others too.
 
-
-def chances(lives: Lives) -> Float[Array, " 4"]:
-    """What compiled code takes of the lives: detected, vanishing, appearing."""
-    return np.array([lives.detected, lives.vanishing, lives.appearing])
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def log_edge(state, step_x, step_y, drifted_x, drifted_y, size, rate, detected, further, process):
-    """Log weight of a path's end, or of its beginning, looking backwards.
-
-    state: of its last detection, without the drift. step: the drift to the next frame. drifted: the drift so far.
-    size: height and width. rate: vanishing or appearing. further: how many readable frames follow.
+    Of the first kind is only what is linked to nothing. What the second kind looks like it does in all of its frames,
+    so its odds are those of a path: by the mean of its detections' logarithms, counted once (``log_path``).
     """
-    after = np.empty(STATE)
-    predicted(state, 1.0, process, after)
-    beyond_x = share_beyond(after[X] + drifted_x + step_x, after[X_VAR], size[1])
-    beyond_y = share_beyond(after[Y] + drifted_y + step_y, after[Y_VAR], size[0])
-    beyond = 1.0 - max(1.0 - beyond_x, 0.0) * max(1.0 - beyond_y, 0.0)
-    gone = beyond + (1.0 - beyond) * rate
-    missed = (1.0 - detected) * (1.0 - gone)
-    never = missed**further
-    return math.log(gone * (1.0 - never) / (1.0 - missed) + never + 1e-300)
+    odds = np.log((1 - detections.presence) / detections.presence)
+    return odds + math.log(lives.spurious), odds + math.log(lives.alike)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def log_link(state, later, frames, missed, log_density, process, lives, knows_look, after):
+def log_sum(a, b):
+    """log(e^a + e^b)."""
+    high = max(a, b)
+    return high + math.log(math.exp(a - high) + math.exp(b - high))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def log_path(edges, alike, noise, length):
+    """Log weight of a path, less those of its links.
+
+    edges: log weight of its beginning and its end. alike: mean log odds that it is no droplet, though it comes and goes
+    like one. noise: log odds that its detection, if it is the only one, is none of its frame alone.
+    """
+    weight = edges + log_sum(0.0, alike)
+    return log_sum(weight, noise) if length == 1 else weight
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def log_link(state, later, frames, log_unseen, log_density, process, detected, knows_look, after):
     """Log weight of a link: of one droplet, detected in both frames and in none of the readable ones between them.
 
     state: of the earlier detection. later: of the later one, by the filter run backwards. frames: time between them.
-    missed: readable frames between them. log_density: ``log_population`` of the later one. after: room for a state.
+    log_unseen: see ``log_between``. log_density: ``log_population`` of the later one. after: room for a state.
     """
     predicted(state, frames, process, after)
-    alike = log_same(after, later, process[3], knows_look) - log_density
-    return alike + math.log(lives[0]) + missed * math.log(1.0 - lives[0]) + (missed + 1) * math.log(1.0 - lives[1])
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def edge_weights(states, times, drifted, size, rate, detected, further, backwards, process, out):
-    """``log_edge`` of many: states (N, 11), frame numbers (N,), drifted (frames, 2), further (N,), into out, (N,)."""
-    last = len(drifted) - 1
-    for n in range(len(times)):
-        t = times[n]
-        other = max(t - 1, 0) if backwards else min(t + 1, last)
-        step_x, step_y = drifted[other, 0] - drifted[t, 0], drifted[other, 1] - drifted[t, 1]
-        out[n] = log_edge(
-            states[n], step_x, step_y, drifted[t, 0], drifted[t, 1], size, rate, detected, further[n], process
-        )
+    return log_same(after, later, process[3], knows_look) - log_density + math.log(detected) + log_unseen
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -136,13 +116,15 @@ def first_states(seen, process, states):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def pair_weights(pairs, states, later, log_density, process, lives, knows_look, out):
-    """``log_link`` of pairs, into out, (P,): heads and tails, time and missed frames between them, (P,) each."""
-    heads, tails, frames, missed = pairs
+def pair_weights(pairs, states, later, log_density, process, detected, knows_look, out):
+    """``log_link`` of pairs, into out, (P,): heads and tails, time and log_unseen between them, (P,) each."""
+    heads, tails, frames, log_unseen = pairs
     after = np.empty(STATE)
     for p in range(len(heads)):
         i, j = heads[p], tails[p]
-        out[p] = log_link(states[i], later[j], frames[p], missed[p], log_density[j], process, lives, knows_look, after)
+        out[p] = log_link(
+            states[i], later[j], frames[p], log_unseen[p], log_density[j], process, detected, knows_look, after
+        )
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

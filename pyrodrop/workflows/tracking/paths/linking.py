@@ -15,25 +15,27 @@ from scipy.spatial import cKDTree
 from pyrodrop.workflows.tracking.paths import path_filter as states_of
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
-    chances,
-    edge_weights,
+    doubts,
     first_states,
     log_population,
     pair_weights,
     predict_many,
     seen_of,
-    spurious_odds,
 )
 from pyrodrop.workflows.tracking.paths.path_filter import STATE, filter_paths
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
+from pyrodrop.workflows.tracking.paths.unseen import ends_and_begins, unseen_between, unseen_tables
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 # A link that is e^-12 times as probable as its absence, 6 in a million, is not looked at.
 _MARGIN = 12.0
-# A path that was not detected for so long that the chance of it is e^-_MARGIN is over; and never longer than this.
+# A path that was not detected for so long that the chance of it is e^-_MARGIN is over, unless it may be beyond the
+# edge; and never longer than this.
 _MOST_MISSED = 50
+# A path's end is near the edge where the edge makes it so much more probable, as a logarithm.
+_NEAR = 0.01
 
 
 class Links(NamedTuple):
@@ -88,7 +90,8 @@ def link(detections: Detections, process: PathProcess, lives: Lives) -> Links:
             after[first[chosen]] = second[chosen]
         forward.take_in(tails, before)
         unseen = place + 1 - detections.ordinal[heads] if len(heads) else heads
-        heads = np.concatenate([heads[(after[heads] < 0) & (unseen <= forward.most_missed)], tails])
+        may_come = (unseen <= forward.most_missed) | (forward.near_edge[heads] & (unseen <= _MOST_MISSED))
+        heads = np.concatenate([heads[(after[heads] < 0) & may_come], tails])
     first = np.concatenate([pair[0] for pair in found]) if found else np.zeros(0, dtype=np.int64)
     second = np.concatenate([pair[1] for pair in found]) if found else np.zeros(0, dtype=np.int64)
     order = np.lexsort((second, first))
@@ -100,42 +103,38 @@ class _Forward:
 
     def __init__(self, detections: Detections, process: PathProcess, lives: Lives) -> None:
         n = len(detections.frame)
-        self.detections, self.lives = detections, chances(lives)
-        self.process, self.drifted = process.numbers(), process.drifted
-        self.ordinal = detections.ordinal
+        self.detections, self.detected = detections, lives.detected
+        self.path_process, self.process = process, process.numbers()
         self.seen = seen_of(detections, process)
         self.states = np.empty((n, STATE))
         self.first = np.empty((n, STATE))
         first_states(self.seen, self.process, self.first)
         self.log_density = log_population(detections)
-        self.size = np.array(detections.size, dtype=np.float64)
-        self.begin = self.edges(self.first, np.arange(n), backwards=True)
-        odds = spurious_odds(detections, lives)
-        self.alone = np.logaddexp(self.begin, np.log(odds))
-        self.spurious = np.log(odds)
+        self.unseen = unseen_tables(detections, process, lives)
+        self.over, begin = ends_and_begins(detections, process, self.unseen)
+        self.near_edge = self.over > self.unseen.inner[0, detections.frame] + _NEAR
+        noise, self.alike = doubts(detections, lives)
+        # a path goes on, or is what was seen once
+        self.alone = np.logaddexp(begin + np.logaddexp(0, self.alike), noise)
+        self.begin, self.noise = begin, noise
+        # of the path that a detection is the last of by now: how many it has, and the sum of their doubts
+        self.length, self.doubt = np.ones(n), self.alike.copy()
         self.end = np.empty(n)
         missing = -math.log(max(1.0 - lives.detected, 1e-9))
         self.most_missed = min(1 + math.ceil(_MARGIN / missing), _MOST_MISSED)
 
-    def edges(self, states: Array, which: Numbers, backwards: bool) -> Array:
-        """Log weights of beginnings or ends of detections."""
-        number = len(self.detections.readable)
-        further = self.ordinal[which] if backwards else number - 1 - self.ordinal[which]
-        out = np.empty(len(which))
-        rate = self.lives[2] if backwards else self.lives[1]
-        times = self.detections.frame[which]
-        edge_weights(states, times, self.drifted, self.size, rate, self.lives[0], further, backwards, self.process, out)
-        return out
-
     def take_in(self, tails: Numbers, before: Numbers) -> None:
         """Write states and weights of an end of the detections of a frame, after those before them are known."""
+        if not len(tails):
+            return
+        filter_paths(tails[0], tails[-1] + 1, self.seen, before, self.detections.frame, self.process, self.states)
         linked = before[tails] >= 0
-        if len(tails):
-            frame = self.detections.frame
-            filter_paths(tails[0], tails[-1] + 1, self.seen, before, frame, self.process, self.states)
-        end = self.edges(self.states[tails], tails, backwards=False)
-        begin, spurious = self.begin[tails], self.spurious[tails]
-        self.end[tails] = np.where(linked, end, np.logaddexp(begin + end, spurious) - begin)
+        heads = before[tails[linked]]
+        self.length[tails[linked]] += self.length[heads]
+        self.doubt[tails[linked]] += self.doubt[heads]
+        alike = np.logaddexp(0, self.doubt[tails] / self.length[tails])
+        alone = np.logaddexp(self.begin[tails] + self.over[tails] + alike, self.noise[tails]) - self.begin[tails]
+        self.end[tails] = np.where(linked, self.over[tails] + alike, alone)
 
     def candidates(self, heads: Numbers, tails: Numbers) -> tuple[Numbers, Numbers, Array]:
         """Pairs that may be linked, and the log weight of a link over that of none, for each."""
@@ -150,12 +149,14 @@ class _Forward:
         which = np.repeat(np.arange(len(heads)), lengths)
         chained = [number for each in near for number in each]
         first, second = heads[which], tails[np.array(chained, dtype=np.int64)]
-        missed = self.ordinal[tails[0]] - self.ordinal[first] - 1
         weight = np.empty(len(first))
-        pairs = (first, second, frames[which], missed)
-        known = (self.log_density, self.process, self.lives, self.detections.knows_look)
-        pair_weights(pairs, self.states, self.first, *known, weight)
-        gain = weight - self.end[first] - self.alone[second]
+        known = (self.log_density, self.process, self.detected, self.detections.knows_look)
+        pair_weights((first, second, frames[which], np.zeros(len(first))), self.states, self.first, *known, weight)
+        doubt = (self.doubt[first] + self.alike[second]) / (self.length[first] + 1)
+        gain = weight + np.logaddexp(0, doubt) - self.end[first] - self.alone[second]
+        kept = gain > -_MARGIN
+        first, second, gain = first[kept], second[kept], gain[kept]
+        gain += unseen_between(self.detections, self.path_process, self.unseen, first, second)
         kept = gain > -_MARGIN
         return first[kept], second[kept], gain[kept]
 
@@ -168,7 +169,7 @@ class _Forward:
         if self.detections.knows_look:
             best -= 0.5 * np.log(2 * math.pi * (ahead[:, states_of.LOOK_VAR] + seen[:, 7].min()))
         best -= self.log_density[tails].min() + np.log(2 * math.pi * spread)
-        best -= self.end[heads] + self.alone[tails].min()
+        best -= self.end[heads] + self.alone[tails].min() - np.logaddexp(0, self.alike[tails].max())
         return np.asarray(np.sqrt(2 * spread * np.maximum(best + _MARGIN, 0.0)))
 
 

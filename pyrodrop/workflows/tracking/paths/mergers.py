@@ -17,12 +17,10 @@ from scipy.special import expit, log_ndtr
 
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
-    chances,
-    edge_weights,
+    doubts,
     log_link,
     log_population,
     seen_of,
-    spurious_odds,
 )
 from pyrodrop.workflows.tracking.paths.linking import Links, Numbers
 from pyrodrop.workflows.tracking.paths.path_filter import (
@@ -44,6 +42,7 @@ from pyrodrop.workflows.tracking.paths.path_filter import (
     predicted,
 )
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
+from pyrodrop.workflows.tracking.paths.unseen import Unseen, ends_and_begins, unseen_between, unseen_tables
 
 Array = NDArray[np.float64]
 
@@ -76,6 +75,7 @@ class _Scene(NamedTuple):
     process: PathProcess
     numbers: Array
     lives: Lives
+    unseen: Unseen
     ahead: Array
     back: Array
     ends: Array
@@ -163,22 +163,16 @@ def _scene(detections: Detections, process: PathProcess, lives: Lives, links: Li
     ahead, back = np.empty((n, STATE)), np.empty((n, STATE))
     filter_paths(0, n, seen, links.before, detections.frame, numbers, ahead)
     filter_backwards(0, n, seen, links.after, detections.frame, numbers, back)
-    ordinal, last = detections.ordinal, len(detections.readable) - 1
-    known, size = chances(lives), np.array(detections.size, dtype=np.float64)
-    ends, begins = np.empty(n), np.empty(n)
-    at = (detections.frame, process.drifted, size)
-    edge_weights(ahead, *at, known[1], known[0], last - ordinal, False, numbers, ends)
-    edge_weights(back, *at, known[2], known[0], ordinal, True, numbers, begins)
+    unseen = unseen_tables(detections, process, lives)
+    over, begin = ends_and_begins(detections, process, unseen)
     # what is alone may be no droplet, and then neither begins nor ends
-    spurious = np.log(spurious_odds(detections, lives))
-    first, last_one = links.before < 0, links.after < 0
-    end = np.where(first, np.logaddexp(begins + ends, spurious) - begins, ends)
-    begins = np.where(last_one, np.logaddexp(begins + ends, spurious) - ends, begins)
-    ends = end
+    noise, _ = doubts(detections, lives)
+    first, last = links.before < 0, links.after < 0
+    ends = np.where(first, np.logaddexp(begin + over, noise) - begin, over)
+    begins = np.where(last, np.logaddexp(begin + over, noise) - over, begin)
     without = log_population(detections._replace(knows_look=False))
-    return _Scene(
-        detections, process, numbers, lives, ahead, back, ends, begins, log_population(detections), without, ordinal
-    )
+    density, ordinal = log_population(detections), detections.ordinal
+    return _Scene(detections, process, numbers, lives, unseen, ahead, back, ends, begins, density, without, ordinal)
 
 
 def _by_frame(numbers: Numbers, ordinal: Numbers) -> dict[int, Numbers]:
@@ -249,16 +243,17 @@ def _log_odds(scene: _Scene, i: int, k: int, j: int) -> float:
 
 
 def _link(scene: _Scene, i: int, j: int) -> float:
-    frame, ordinal = scene.detections.frame, scene.ordinal
+    frame = scene.detections.frame
+    between = unseen_between(scene.detections, scene.process, scene.unseen, np.array([i]), np.array([j]))
     return float(
         log_link(
             scene.ahead[i],
             scene.back[j],
             float(frame[j] - frame[i]),
-            ordinal[j] - ordinal[i] - 1,
+            between[0],
             scene.log_density[j],
             scene.numbers,
-            chances(scene.lives),
+            scene.lives.detected,
             scene.detections.knows_look,
             np.empty(STATE),
         )

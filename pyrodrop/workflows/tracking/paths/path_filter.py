@@ -12,6 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from pyrodrop.models.paths import step_variance
+
 Array = NDArray[np.float64]
 
 X, X_VAR, Y, Y_VAR, R, RATE, R_VAR, R_RATE, RATE_VAR, LOOK, LOOK_VAR = range(11)
@@ -19,6 +21,13 @@ STATE = 11
 # Of a detection: x, y, radius and look, and then their variances.
 SEEN = 8
 _LEAST_RADIUS = 0.05  # of the reference: a smaller one would diffuse without bounds
+_step_variance = numba.njit(nogil=True, error_model="numpy")(step_variance)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def step_of(radius, process):
+    """Variance of a step of a droplet of this radius, px^2 a frame; process: ``PathProcess.numbers``."""
+    return _step_variance(process[0], process[1], max(radius / process[2], _LEAST_RADIUS))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -34,8 +43,7 @@ def begun(seen, process, state):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def predicted(state, dt, process, after):
     """Write the state ``dt`` frames after another."""
-    radius = max(state[R], _LEAST_RADIUS * process[2])
-    step = 2.0 * process[0] * (radius / process[2]) ** -process[1] * dt
+    step = step_of(state[R], process) * dt
     after[X], after[X_VAR] = state[X], state[X_VAR] + step
     after[Y], after[Y_VAR] = state[Y], state[Y_VAR] + step
     rate_var, time = process[3] ** 2, process[4]
@@ -110,13 +118,6 @@ def log_same(after, later, rate_sd, knows_look):
     own = a_vv * va * va + b_rr * q * q + 2.0 * b_rv * q * vb + b_vv * vb * vb
     log_dets = -math.log(det_a) - math.log(det_b) - math.log(prior) - math.log(det_m)
     return total + 0.5 * (fit - own + log_dets - math.log(2.0 * math.pi))
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def share_beyond(position, variance, side):
-    """Probability that a coordinate lies outside of pixels 0 to side - 1."""
-    spread = math.sqrt(2.0 * variance)
-    return 0.5 * math.erfc((position + 0.5) / spread) + 0.5 * math.erfc((side - 0.5 - position) / spread)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -59,7 +59,8 @@ class Lives(NamedTuple):
         detected: probability that a droplet that is there is detected.
         vanishing: probability that it dissolves, or is seen no more for another reason than leaving or merging.
         appearing: new droplets within the frame over those there are.
-        spurious: factor of the odds that a detection is none, over those that its presence states.
+        spurious: factor of the odds that a detection is none, of its frame alone, over those that its presence states.
+        alike: factor of the odds that it is none, but looks like a droplet in its other frames, too, over those.
         merging: probability that two droplets whose rims meet become one.
         splitting: probability, looking back in time, that two whose rims meet were one.
     """
@@ -67,6 +68,7 @@ class Lives(NamedTuple):
     detected: float = 0.95
     vanishing: float = 1e-3
     appearing: float = 1e-3
-    spurious: float = 1.0
+    spurious: float = 0.5
+    alike: float = 0.5
     merging: float = 0.1
     splitting: float = 1e-3
