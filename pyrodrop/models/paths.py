@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from pyrodrop.models.diffusion import step_variance
+
 # Standard deviations of the logarithms of what is learnt: wide where it hangs on the sample and its units, narrower
 # for the factors by which stated variances are wrong.
 _WIDE, _FACTOR = 2.0, 0.7
@@ -86,14 +88,6 @@ def paths(seen: Paths, scales: PathScales, reference: float, knows_look: bool = 
         with pyro.plate("looks", len(seen.x)):
             known = _sight(look_factor * seen.look_var, seen.detected)
             pyro.sample("look", _seen(_walk(look_step.expand(seen.x.shape)), known), obs=seen.look)
-
-
-def step_variance(diffusion: Any, exponent: Any, relative_radius: Any) -> Any:
-    """Variance of a step along x or y in a frame, px^2: 2 D (radius / reference)^-e, of numbers or tensors.
-
-    By Einstein a walk spreads by 2 D a frame along each axis, and by Stokes D falls as the radius grows: e = 1.
-    """
-    return 2.0 * diffusion * relative_radius**-exponent
 
 
 def _walk(step: Tensor) -> Tensor:

@@ -88,9 +88,7 @@ def _edges(followed: Followed) -> tuple[tuple[Array, Array], tuple[Array, Array]
     lasting = lives._replace(vanishing=0.0, appearing=0.0)
     edge = ends_and_begins(detections, process, unseen_tables(detections, process, lasting))
     number, found = len(detections.readable), []
-    for whole, over, further in zip(
-        both, edge, (number - 1 - detections.ordinal, detections.ordinal), strict=True
-    ):
+    for whole, over, further in zip(both, edge, (number - 1 - detections.ordinal, detections.ordinal), strict=True):
         # a droplet may be there, and undetected, to the last frame
         never = (1 - lives.detected) ** further.astype(float)
         beyond = np.clip((np.exp(over) - never) / np.exp(whole), 0, 1)

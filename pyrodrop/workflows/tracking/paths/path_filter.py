@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrodrop.models.paths import step_variance
+from pyrodrop.models.diffusion import step_variance
 
 Array = NDArray[np.float64]
 

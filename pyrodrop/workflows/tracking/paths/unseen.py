@@ -95,7 +95,7 @@ def _stepped(value, way, low, first, out):
     cells = len(value)
     reach = int(_STEP / _CELL) + 1
     weights = np.empty(2 * reach + 1)
-    shift = int(round(way / _CELL))
+    shift = round(way / _CELL)
     rest = way / _CELL - shift
     for k in range(2 * reach + 1):
         a, b = (k - reach - 0.5 - rest) * _CELL, (k - reach + 0.5 - rest) * _CELL

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from workflows.tracking.walks import Walks, same_before, walks
 
@@ -12,7 +13,7 @@ from pyrodrop.workflows.tracking.paths.detections import Detections, detections_
 from pyrodrop.workflows.tracking.paths.first_guess import first_guess
 from pyrodrop.workflows.tracking.paths.following import follow
 from pyrodrop.workflows.tracking.paths.link_weights import (
-    edge_weights,
+    doubts,
     first_states,
     log_population,
     pair_weights,
@@ -22,6 +23,7 @@ from pyrodrop.workflows.tracking.paths.linking import Links, link
 from pyrodrop.workflows.tracking.paths.path_filter import STATE
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
 from pyrodrop.workflows.tracking.paths.time_reversal import reversed_in_time
+from pyrodrop.workflows.tracking.paths.unseen import ends_and_begins, unseen_between, unseen_tables
 
 
 def process_of(frames: int, diffusion: float = 0.5) -> PathProcess:
@@ -119,17 +121,15 @@ def matched(
     """Probability of each pair, summed over all matchings of the three heads to the three tails."""
     numbers, states = process.numbers(), np.empty((6, STATE))
     first_states(seen_of(detections, process), numbers, states)
-    known = np.array([lives.detected, lives.vanishing, lives.appearing])
-    weight, end, begin = np.empty(9), np.empty(6), np.empty(6)
-    one, none = np.ones(9), np.zeros(9, np.int64)
-    pairs = (heads, tails, one, none)
-    pair_weights(pairs, states, states, log_population(detections), numbers, known, True, weight)
-    at = (states, detections.frame, process.drifted, np.array([60.0, 60.0]))
-    last = 1 - detections.ordinal
-    edge_weights(*at, known[1], known[0], last, False, numbers, end)
-    edge_weights(*at, known[2], known[0], detections.ordinal, True, numbers, begin)
-    spurious = np.log((1 - detections.presence) / detections.presence)
-    alone = np.exp(np.logaddexp(begin + end, spurious))
+    weight = np.empty(9)
+    unseen = unseen_tables(detections, process, lives)
+    pairs = (heads, tails, np.ones(9), unseen_between(detections, process, unseen, heads, tails))
+    pair_weights(pairs, states, states, log_population(detections), numbers, lives.detected, True, weight)
+    end, begin = ends_and_begins(detections, process, unseen)
+    noise, alike = doubts(detections, lives)
+    alone = np.exp(begin + end) * (1 + np.exp(alike)) + np.exp(noise)
+    # what two have in common as doubt counts once
+    weight += np.log1p(np.exp((alike[heads] + alike[tails]) / 2))
     total, sums = 0.0, np.zeros(9)
     for chosen in itertools.product((False, True), repeat=9):
         pairs = np.flatnonzero(chosen)
@@ -141,3 +141,54 @@ def matched(
         total += product
         sums[pairs] += product
     return sums / total
+
+
+def test_what_looks_like_a_droplet_in_all_frames_is_linked_and_its_doubt_is_not_multiplied() -> None:
+    table, droplet = walks(Walks(droplets=12, frames=10, seed=4))
+    presence = np.where(droplet == 3, 0.3, 0.99)
+    found = follow(detections_of(table.assign(presence=presence), (120, 120), 10), sweeps=10)
+    of_it = droplet[found.detections.rows] == 3
+    assert len({*found.links.path[of_it]}) == 1
+    np.testing.assert_allclose(found.posterior.spurious[of_it], 0.7, atol=0.25)  # not 1 - 0.3^10, nor 0
+    assert found.posterior.spurious[~of_it].max() < 0.05
+
+
+def test_being_seen_no_more_is_as_often_as_a_walk_by_the_edge_says() -> None:
+    """Against walks that are drawn: one that leaves may come back, and one within may be missed."""
+    size, frames, lives = (400, 400), 9, Lives(0.9, 0.01, 0.01)
+    drift = np.zeros((frames, 2))
+    drift[:-1] = [-0.6, 0.0]
+    process = process_of(frames, 2.0)._replace(drift=drift)
+    places = np.array([1.0, 3.0, 8.0, 200.0])
+    table = pd.DataFrame({"frame": 2, "x_px": places, "y_px": 200.0, "radius_px": 5.0})
+    detections = detections_of(table, size, frames, missing=[4])
+    after, before = ends_and_begins(detections, process, unseen_tables(detections, process, lives))
+    for log_never, times, sign in ((after, range(3, 9), 1), (before, range(1, -1, -1), -1)):
+        rng = np.random.default_rng(0)
+        x, never, there = np.tile(places, (40_000, 1)), np.ones((40_000, 4), bool), np.ones((40_000, 4), bool)
+        for t in times:
+            x = x + sign * -0.6 + 2.0 * rng.standard_normal(x.shape)
+            if t != 4:
+                there &= rng.random(x.shape) > 0.01
+                never &= ~(there & (x > -0.5) & (rng.random(x.shape) < 0.9))
+        drawn = never.mean(0)[np.argsort(np.argsort(places))]
+        np.testing.assert_allclose(np.exp(log_never), drawn, rtol=0.06, atol=0.003)
+
+
+def test_being_unseen_between_two_frames_is_as_often_as_a_walk_by_the_edge_says() -> None:
+    """Against walks that are drawn and end where the later detection is."""
+    lives = Lives(0.9, 0.0, 0.0)
+    process = process_of(6, 2.0)._replace(drift=np.tile([0.3, 0.0], (6, 1)))
+    table = pd.DataFrame({"frame": [0, 4, 4], "x_px": [1.0, 0.5, 6.0], "y_px": 200.0, "radius_px": 5.0})
+    detections = detections_of(table, (400, 400), 6)
+    unseen = unseen_tables(detections, process, lives)
+    rng = np.random.default_rng(1)
+    x, never = np.full(2_000_000, 1.0), np.ones(2_000_000, bool)
+    for t in range(1, 5):
+        x = x + 0.3 + 2.0 * rng.standard_normal(x.shape)
+        never &= (t == 4) | (x < -0.5) | (rng.random(x.shape) > 0.9)
+    for place, log in zip(
+        (1, 2), unseen_between(detections, process, unseen, np.zeros(2, int), np.array([1, 2])), strict=True
+    ):
+        near = np.abs(x - detections.x[place]) < 0.1
+        assert math.exp(log) == pytest.approx(never[near].mean(), rel=0.15)
