@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
+    chances,
     doubts,
     log_link,
     log_path,
@@ -86,7 +87,7 @@ def link_posterior(
         alike,
         unseen_between(detections, process, unseen, links.heads, links.tails),
         process.numbers(),
-        lives.detected,
+        chances(lives),
         detections.knows_look,
     )
     begin = max(sweeps // 10, 1)
@@ -96,7 +97,7 @@ def link_posterior(
 
 
 class _Scene(NamedTuple):
-    """What compiled code takes of the detections, the pairs and the process; logarithms all but the first four."""
+    """What compiled code takes of detections, pairs and process; densities, weights and odds as logarithms."""
 
     seen: Array
     frame: Numbers
@@ -109,7 +110,7 @@ class _Scene(NamedTuple):
     alike: Array
     unseen: Array
     process: Array
-    detected: float
+    lives: Array
     knows_look: bool
 
 
@@ -149,7 +150,7 @@ def _gain(scene, e, i, j, states, parts, room):
         scene.unseen[e],
         scene.density[j],
         scene.process,
-        scene.detected,
+        scene.lives,
         scene.knows_look,
         room,
     )

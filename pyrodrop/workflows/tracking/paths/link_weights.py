@@ -17,6 +17,7 @@ from pyrodrop.workflows.tracking.paths.path_filter import (
     STATE,
     begun,
     log_same,
+    log_sum,
     predicted,
 )
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
@@ -79,11 +80,9 @@ def doubts(detections: Detections, lives: Lives) -> tuple[Float[Array, " n"], Fl
     return odds + math.log(lives.spurious), odds + math.log(lives.alike)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def log_sum(a, b):
-    """log(e^a + e^b)."""
-    high = max(a, b)
-    return high + math.log(math.exp(a - high) + math.exp(b - high))
+def chances(lives: Lives) -> Float[Array, " 3"]:
+    """What compiled code takes of the lives: detected, vanishing, appearing."""
+    return np.array([lives.detected, lives.vanishing, lives.appearing])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -98,14 +97,16 @@ def log_path(edges, alike, noise, length):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def log_link(state, later, frames, log_unseen, log_density, process, detected, knows_look, after):
+def log_link(state, later, frames, log_unseen, log_density, process, lives, knows_look, after):
     """Log weight of a link: of one droplet, detected in both frames and in none of the readable ones between them.
 
     state: of the earlier detection. later: of the later one, by the filter run backwards. frames: time between them.
-    log_unseen: see ``log_between``. log_density: ``log_population`` of the later one. after: room for a state.
+    log_unseen: see ``log_between``. log_density: ``log_population`` of the later one. lives: ``chances``.
+    after: room for a state.
     """
     predicted(state, frames, process, after)
-    return log_same(after, later, process[3], knows_look) - log_density + math.log(detected) + log_unseen
+    same = log_same(after, later, process[3], knows_look, lives[1], lives[2])
+    return same - log_density + math.log(lives[0]) + log_unseen
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -116,14 +117,14 @@ def first_states(seen, process, states):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def pair_weights(pairs, states, later, log_density, process, detected, knows_look, out):
+def pair_weights(pairs, states, later, log_density, process, lives, knows_look, out):
     """``log_link`` of pairs, into out, (P,): heads and tails, time and log_unseen between them, (P,) each."""
     heads, tails, frames, log_unseen = pairs
     after = np.empty(STATE)
     for p in range(len(heads)):
         i, j = heads[p], tails[p]
         out[p] = log_link(
-            states[i], later[j], frames[p], log_unseen[p], log_density[j], process, detected, knows_look, after
+            states[i], later[j], frames[p], log_unseen[p], log_density[j], process, lives, knows_look, after
         )
 
 

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from pyrodrop.workflows.tracking.paths import path_filter as states_of
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
+    chances,
     doubts,
     first_states,
     log_population,
@@ -103,7 +104,7 @@ class _Forward:
 
     def __init__(self, detections: Detections, process: PathProcess, lives: Lives) -> None:
         n = len(detections.frame)
-        self.detections, self.detected = detections, lives.detected
+        self.detections, self.lives = detections, chances(lives)
         self.path_process, self.process = process, process.numbers()
         self.seen = seen_of(detections, process)
         self.states = np.empty((n, STATE))
@@ -150,7 +151,7 @@ class _Forward:
         chained = [number for each in near for number in each]
         first, second = heads[which], tails[np.array(chained, dtype=np.int64)]
         weight = np.empty(len(first))
-        known = (self.log_density, self.process, self.detected, self.detections.knows_look)
+        known = (self.log_density, self.process, self.lives, self.detections.knows_look)
         pair_weights((first, second, frames[which], np.zeros(len(first))), self.states, self.first, *known, weight)
         doubt = (self.doubt[first] + self.alike[second]) / (self.length[first] + 1)
         gain = weight + np.logaddexp(0, doubt) - self.end[first] - self.alone[second]

@@ -17,6 +17,7 @@ from scipy.special import expit, log_ndtr
 
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
+    chances,
     doubts,
     log_link,
     log_population,
@@ -253,7 +254,7 @@ def _link(scene: _Scene, i: int, j: int) -> float:
             between[0],
             scene.log_density[j],
             scene.numbers,
-            scene.lives.detected,
+            chances(scene.lives),
             scene.detections.knows_look,
             np.empty(STATE),
         )

@@ -90,13 +90,22 @@ def log_normal(off, variance):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def log_same(after, later, rate_sd, knows_look):
+def log_sum(a, b):
+    """log(e^a + e^b)."""
+    high = max(a, b)
+    return high + math.log(math.exp(a - high) + math.exp(b - high))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def log_same(after, later, rate_sd, knows_look, shrinking=0.0, growing=0.0):
     """Log density that a predicted state and what all later detections say are of one droplet.
 
     after: a predicted state, forwards in time. later: a state of the same frame from the filter run backwards, whose
     rate therefore has the other sign. Relative to a flat density of centre, radius and look; and the normal one of the
     rate, which both states hold, is taken out once: int N(z; after) N(z; later) / N(rate; 0, rate_sd^2) dz.
-    knows_look: whether the detections say how high they are.
+    knows_look: whether the detections say how high they are. shrinking: probability that the droplet is about to
+    dissolve, and by now has any of the radii below its own: the last of it goes faster than any rate before (dr/dt ~
+    -1 / r^2 by diffusion). growing: that it has just nucleated, and the same backwards in time.
     """
     total = log_normal(after[X] - later[X], after[X_VAR] + later[X_VAR])
     total += log_normal(after[Y] - later[Y], after[Y_VAR] + later[Y_VAR])
@@ -117,7 +126,11 @@ def log_same(after, later, rate_sd, knows_look):
     fit = (m_vv * e_r * e_r - 2.0 * m_rv * e_r * e_v + m_rr * e_v * e_v) / det_m
     own = a_vv * va * va + b_rr * q * q + 2.0 * b_rv * q * vb + b_vv * vb * vb
     log_dets = -math.log(det_a) - math.log(det_b) - math.log(prior) - math.log(det_m)
-    return total + 0.5 * (fit - own + log_dets - math.log(2.0 * math.pi))
+    steady = 0.5 * (fit - own + log_dets - math.log(2.0 * math.pi))
+    share, radius = (shrinking, after[R]) if later[R] < after[R] else (growing, later[R])
+    if share <= 0.0 or radius <= 0.0:
+        return total + steady
+    return total + log_sum(steady, math.log(share / radius))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -13,6 +13,7 @@ from pyrodrop.workflows.tracking.paths.detections import Detections, detections_
 from pyrodrop.workflows.tracking.paths.first_guess import first_guess
 from pyrodrop.workflows.tracking.paths.following import follow
 from pyrodrop.workflows.tracking.paths.link_weights import (
+    chances,
     doubts,
     first_states,
     log_population,
@@ -124,7 +125,7 @@ def matched(
     weight = np.empty(9)
     unseen = unseen_tables(detections, process, lives)
     pairs = (heads, tails, np.ones(9), unseen_between(detections, process, unseen, heads, tails))
-    pair_weights(pairs, states, states, log_population(detections), numbers, lives.detected, True, weight)
+    pair_weights(pairs, states, states, log_population(detections), numbers, chances(lives), True, weight)
     end, begin = ends_and_begins(detections, process, unseen)
     noise, alike = doubts(detections, lives)
     alone = np.exp(begin + end) * (1 + np.exp(alike)) + np.exp(noise)
