@@ -30,8 +30,16 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "inference",
     },
-    # models, inference: how paths move is a Pyro model, learnt from the stack
-    "workflows.tracking": {"images", "results", "workflows", "workflows.measuring", "models", "inference"},
+    # models, inference: how paths move is a Pyro model, learnt from the stack; workflows.batch: workers, by Dask
+    "workflows.tracking": {
+        "images",
+        "results",
+        "workflows",
+        "workflows.measuring",
+        "workflows.batch",
+        "models",
+        "inference",
+    },
     # workflows.samples: images of a sheet, pooled by sample
     "workflows.batch": {"images", "results", "workflows", "workflows.samples"},
     # joint, models, rendering: droplets as they look are fitted by the joint engine, and drawn by the renderer

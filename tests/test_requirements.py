@@ -40,7 +40,7 @@ ALWAYS = distributions(PROJECT["dependencies"])
 EXTRAS = distributions(
     [
         line
-        for name in ("nd2", "bayes", "parquet", "zarr", "graph", "xlsx")
+        for name in ("nd2", "video", "bayes", "parquet", "zarr", "graph", "xlsx")
         for line in PROJECT["optional-dependencies"][name]
     ]
 )
@@ -53,7 +53,7 @@ def test_every_import_is_declared() -> None:
 def test_what_only_an_extra_brings_is_imported_late() -> None:
     """The package can be imported without any extra: such a module is named inside of functions only."""
     extras = {name for name in third_party() if undeclared({name}, ALWAYS) and name not in BROUGHT}
-    assert extras == {"nd2", "arviz", "xarray", "pyarrow", "zarr", "openpyxl"}
+    assert extras == {"nd2", "av", "arviz", "xarray", "pyarrow", "zarr", "openpyxl"}
     for path in sources().values():
         for line in path.read_text(encoding="utf-8").splitlines():
             late = re.match(r"(?:import|from) (\w+)", line)

@@ -228,4 +228,5 @@ JOBS: dict[str, tuple[Setting, ...]] = {
 }
 DEFAULT_JOB = "measure"
 # Of the settings of measure, those that track has for each of its frames.
-TRACKED = ("channel", "scale", "white", "pixel_size_um", "polarity", "profile", "weights")
+_TRACKED_FILE = ("channel", "scale", "white", "pixel_size_um")
+TRACKED = (*_TRACKED_FILE, "mask", "region", "exclude", "polarity", "profile", "weights")

@@ -92,13 +92,17 @@ def command_parser() -> argparse.ArgumentParser:
     _common(measure, "pyrodrop-measure", seed=True, device=True)
 
     track = commands.add_parser("track", help="follow droplets through the frames of a stack", description=_TRACK)
-    track.add_argument("path", metavar="STACK", help="a TIFF, OME-TIFF or ND2 stack, or a folder of frames")
+    track.add_argument("path", metavar="STACK", help="a TIFF, OME-TIFF or ND2 stack, a video, or a folder of frames")
     track.add_argument(
         "--interval", dest="interval_s", type=number, metavar="S", help="seconds between frames (default: the file's)"
     )
     for setting in JOBS["measure"]:
         if setting.keyword in TRACKED:
             setting.add_to(track)
+    track.add_argument("--workers", type=whole, metavar="N", help="processes that measure frames side by side")
+    track.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers do, tcp://host:8786 or a file"
+    )
     _common(track, "pyrodrop-track", seed=True, device=True)
 
     learn = commands.add_parser("learn", help="let the network learn how your droplets look", description=_LEARN)

@@ -1,11 +1,13 @@
 """The frames of a stack measured one by one, and kept as they come, so that a run that was ended goes on."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pyrodrop.images import ImageError
@@ -43,7 +45,7 @@ class MeasuredFrames(NamedTuple):
 
 
 def measured_frames(
-    stack: FrameStack, keep: Path | None = None, progress: bool = False, **measuring: Any
+    stack: FrameStack, keep: Path | None = None, progress: bool = False, apart: Any = None, **measuring: Any
 ) -> MeasuredFrames:
     """Measure every frame, one after the other; one that cannot be read is missing.
 
@@ -54,41 +56,44 @@ def measured_frames(
         keep: folder of the tables of frames that were measured; those that are there already, of the same stack,
             settings and version, are not measured again.
         progress: say on standard error which frame is being measured.
+        apart: ``Apart``, where others measure all frames but the first.
         measuring: as for ``pyrodrop.measure``.
 
     Raises:
         ImageError: no frame could be read, or all frames but one.
         SettingError: a setting of the measuring is wrong.
     """
-    kept = None if keep is None else _Kept(keep, stack, measuring)
+    kept = None if keep is None else KeptFrames(keep, stack, measuring)
     unreadable: dict[int, str] = {}
     tables: list[pd.DataFrame] = []
     size: tuple[int, int] | None = None
     pixel_size: float | None = None
-    profile = measuring.pop("profile", "auto")
+    how = {name: value for name, value in measuring.items() if name != "profile"}
+    profile, total = measuring.get("profile", "auto"), len(stack.names)
+
+    def say(number: int, droplets: int | None = None) -> None:
+        if progress:
+            told = "" if droplets is None else f": {droplets} droplets"
+            print(f"{stack.names[number]}, {number + 1} of {total}{told}", file=sys.stderr, flush=True)
+
     for number, name in enumerate(stack.names):
+        if apart is not None and kept is not None and size is not None:
+            missing = [n for n in range(number, total) if kept.facts(n) is None]
+            if missing:
+                apart(missing, profile, size, measuring, say)
+            apart = None
         facts = None if kept is None else kept.facts(number)
-        if facts is None:
+        if facts is None or kept is None:
             try:
-                measurement = _measured(stack, number, profile, size, measuring)
+                table, facts, droplets = measured_frame(stack, number, profile, size, how, kept)
             except ImageError as error:
                 unreadable[number] = str(error)
                 if progress:
                     print(f"{name} is missing: {error}", file=sys.stderr, flush=True)
                 continue
-            table = measurement.candidates.reindex(columns=list(_KEPT))
-            facts = {
-                "size": list(measurement.size),
-                "profile": measurement.profile,
-                "pixel_size_um": measurement.pixel_size_um,
-            }
-            if kept is not None:
-                kept.write(number, table, facts)
-            if progress:
-                told = f"{name}, {number + 1} of {len(stack.names)}: {measurement.n_droplets} droplets"
-                print(told, file=sys.stderr, flush=True)
+            say(number, droplets)
         else:
-            table = kept.table(number) if kept is not None else pd.DataFrame()
+            table = kept.table(number)
         size, profile = (int(facts["size"][0]), int(facts["size"][1])), str(facts["profile"])
         pixel_size = facts["pixel_size_um"] if pixel_size is None else pixel_size
         tables.append(table.assign(frame=number))
@@ -96,6 +101,31 @@ def measured_frames(
         why = next(iter(unreadable.values()), "it holds no frames")
         raise ImageError(f"{stack.name or 'the stack'} has {len(tables)} frames that can be read, expected two: {why}")
     return MeasuredFrames(pd.concat(tables, ignore_index=True), size, pixel_size, unreadable, profile)
+
+
+def measured_frame(
+    stack: FrameStack,
+    number: int,
+    profile: str,
+    size: tuple[int, int] | None,
+    measuring: dict[str, Any],
+    kept: "KeptFrames | None" = None,
+) -> tuple[pd.DataFrame, dict[str, Any], int]:
+    """The candidates of a frame, what is known of it, and how many droplets it has; written where it is to be kept.
+
+    Raises:
+        ImageError: the frame cannot be read, or has another size than the others.
+    """
+    measurement = _measured(stack, number, profile, size, measuring)
+    table = measurement.candidates.reindex(columns=list(_KEPT))
+    facts = {
+        "size": list(measurement.size),
+        "profile": measurement.profile,
+        "pixel_size_um": measurement.pixel_size_um,
+    }
+    if kept is not None:
+        kept.write(number, table, facts)
+    return table, facts, measurement.n_droplets
 
 
 def _measured(
@@ -114,14 +144,14 @@ def _measured(
     return measurement
 
 
-class _Kept:
+class KeptFrames:
     """Tables of frames in a folder, of one stack and one way to measure it."""
 
     def __init__(self, folder: Path, stack: FrameStack, measuring: dict[str, Any]) -> None:
         from pyrodrop import __version__
 
         self.folder = folder
-        how = {name: repr(value) for name, value in sorted(measuring.items())}
+        how = {name: _told(value) for name, value in sorted(measuring.items())}
         self.key = digest_of({"stack": stack.mark, "names": list(stack.names), "how": how, "version": __version__})
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -156,6 +186,13 @@ class _Kept:
 
     def _path(self, number: int, suffix: str) -> Path:
         return self.folder / f"frame-{number:06d}.{suffix}"
+
+
+def _told(value: Any) -> str:
+    """A setting in words that differ where it does; numpy's own words leave out most of an array."""
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+    return repr(value)
 
 
 def kept_folder(out: str | os.PathLike[str]) -> Path:

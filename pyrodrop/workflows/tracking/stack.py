@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from pyrodrop.images import ImageError, Micrograph, read_image
 from pyrodrop.images.reading.image_file import count_frames
 from pyrodrop.images.reading.time_step import time_step_s
+from pyrodrop.images.reading.video import Video, is_video
 from pyrodrop.images.reading.white_level import BRIGHTEST
+from pyrodrop.images.scaling import from_levels, positive_scale
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".nd2")
 
@@ -36,8 +38,8 @@ def stack_of_path(path: str | os.PathLike[str], channel: str | None = None, **re
     """The frames of a file that holds several pictures, or of the image files of a folder in the order of their names.
 
     Args:
-        path: a TIFF, OME-TIFF, ImageJ or ND2 stack, or another file of several pictures; or a folder of images, whose
-            numbers count as such: frame2 comes before frame10.
+        path: a TIFF, OME-TIFF, ImageJ or ND2 stack, another file of several pictures, or a video; or a folder of
+            images, whose numbers count as such: frame2 comes before frame10.
         channel: of each frame; gray where not given, or the first of a file with channels of its own.
         reading: scale, white and pixel_size_um, as for ``pyrodrop.read_image``.
 
@@ -62,6 +64,8 @@ def stack_of_path(path: str | os.PathLike[str], channel: str | None = None, **re
         return FrameStack(
             str(path), tuple(file.name for file in files), lambda n: opened(files[n], None), None, _mark(files)
         )
+    if is_video(where):
+        return _stack_of_video(Video(where), channel, **reading)
     count = count_frames(where)
     if count < 2:
         raise ImageError(
@@ -70,6 +74,23 @@ def stack_of_path(path: str | os.PathLike[str], channel: str | None = None, **re
         )
     names = tuple(f"frame {number}" for number in range(count))
     return FrameStack(str(path), names, lambda n: opened(where, n), time_step_s(where), _mark([where]))
+
+
+def _stack_of_video(
+    video: Video, channel: str | None, scale: float = 1.0, pixel_size_um: float | None = None, white: Any = BRIGHTEST
+) -> FrameStack:
+    scale = positive_scale(scale)
+    if white != BRIGHTEST:
+        raise ImageError(f"white is {white!r}, and a video's pictures have 8 bits; leave it out.", "white")
+    if video.count < 2:
+        raise ImageError(f"{video.path} holds one picture, expected several: save it as an image, and measure that.")
+
+    def read(number: int) -> Any:
+        image = Micrograph(from_levels(video.picture(number)), pixel_size_um, video.path).resize(scale)
+        return _Frame(image, channel or ("gray" if "gray" in image.channels else image.channels[0]))
+
+    names = tuple(f"frame {number}" for number in range(video.count))
+    return FrameStack(str(video.path), names, read, video.interval_s, _mark([video.path]))
 
 
 def stack_of_frames(frames: Sequence[Any]) -> FrameStack:

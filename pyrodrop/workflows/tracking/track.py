@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyrodrop.images import ImageError
@@ -15,6 +17,8 @@ from pyrodrop.workflows.tracking.tracks import Tracks
 
 # What says how a file is read; all else is about measuring.
 _READING = ("channel", "scale", "white", "pixel_size_um")
+# What says who measures the frames.
+_WORKERS = ("workers", "scheduler")
 
 
 def track(
@@ -37,8 +41,8 @@ def track(
     them as their probability.
 
     Args:
-        stack: a TIFF, OME-TIFF or ND2 stack, or a folder of images, by its name; or a sequence of frames, (H, W)
-            arrays, tensors, micrographs or measurements, with None for one that is missing; or a table of what was
+        stack: a TIFF, OME-TIFF or ND2 stack, a video, or a folder of images, by its name; or a sequence of frames,
+            (H, W) arrays, tensors, micrographs or measurements, None for one that is missing; or a table of what was
             measured already, a row a droplet and frame: frame, x_px, y_px, radius_px, and where known their _sd,
             amplitude, amplitude_sd and presence.
         interval_s: seconds between frames; the file's where not given.
@@ -48,7 +52,9 @@ def track(
         keep: folder in which the tables of measured frames are kept, so that a run that was ended goes on.
         seed: of all random numbers.
         progress: say on standard error which frame is being measured.
-        measuring: channel, scale and white of a file's frames, and all that ``pyrodrop.measure`` takes.
+        measuring: channel, scale and white of a file's frames, and all that ``pyrodrop.measure`` takes. Of a file or
+            folder also workers, how many processes measure its frames, or scheduler, of Dask, as for
+            ``pyrodrop batch``.
 
     Returns:
         ``Tracks``: ``table`` has a row a droplet and frame, ``events`` what became of them, ``rates`` how fast each
@@ -81,6 +87,7 @@ def track(
         return Tracks(found, seed, interval_s, pixel_size_um, told)
     if size is not None or len(missing):
         raise SettingError("size and missing are of a table; leave them out, or give None for a missing frame", "size")
+    reading: dict[str, Any] = {}
     if isinstance(stack, str | os.PathLike):
         reading = {name: measuring.pop(name) for name in _READING if name in measuring}
         frames_of = stack_of_path(stack, pixel_size_um=pixel_size_um, **reading)
@@ -94,8 +101,21 @@ def track(
         frames_of = stack_of_frames(stack)
         if pixel_size_um is not None:
             measuring["pixel_size_um"] = pixel_size_um
-    kept = None if keep is None else Path(keep)
-    measured = measured_frames(frames_of, kept, progress, seed=seed, **measuring)
+    by = {name: value for name in _WORKERS if (value := measuring.pop(name, None)) is not None}
+    if by and not isinstance(stack, str | os.PathLike):
+        raise SettingError(f"{', '.join(by)}: workers read frames from a file or folder; leave that out", *by)
+    with ExitStack() as until_linked:
+        if keep is None and by:
+            keep = until_linked.enter_context(TemporaryDirectory())
+        apart = None
+        if by:
+            from pyrodrop.workflows.tracking.measured_apart import Apart
+
+            where = (os.path.abspath(stack), reading | {"pixel_size_um": pixel_size_um}, os.path.abspath(keep or ""))
+            apart = Apart(*where, **by)
+            apart.check()
+        kept = None if keep is None else Path(keep)
+        measured = measured_frames(frames_of, kept, progress, apart, seed=seed, **measuring)
     if not len(measured.table):
         raise SettingError(f"{frames_of.name or 'the stack'} has no droplet in any frame, and there is none to follow")
     found = follow(detections_of(measured.table, measured.size, len(frames_of.names), tuple(measured.unreadable)), seed)

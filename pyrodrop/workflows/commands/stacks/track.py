@@ -20,6 +20,14 @@ from pyrodrop.results.page.track_report import TRACK_REPORT, write_track_report
 from pyrodrop.results.storage.file_writers import write_figure, write_table
 from pyrodrop.results.storage.run_files import add_to_run, begin_run, finish_run
 from pyrodrop.workflows.commands.subject import check_file_settings, split_settings
+from pyrodrop.workflows.commands.where_to_look import (
+    LookSettings,
+    Mask,
+    check_look,
+    look_in_summary,
+    mask_of,
+    split_look,
+)
 from pyrodrop.workflows.measuring.weights_file import weights_file, weights_in_summary
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, device_name, pick_device, positive, profiles_to_try, whole
@@ -60,13 +68,17 @@ def track_stack(
         channel, profile, polarity, weights, device: as for ``pyrodrop.measure``.
         seed: of all random numbers.
         progress: say on standard error what is being done.
-        further: scale, white and pixel_size_um, as for ``pyrodrop.read_image``.
+        further: scale, white and pixel_size_um, as for ``pyrodrop.read_image``; mask, region and exclude, as in
+            ``LookSettings``; workers or scheduler, as for ``pyrodrop.track``.
 
     Returns:
         The summary, where the results are, and under ``failed`` the frames that could not be read.
     """
     started = time.perf_counter()
     read, others = split_settings(further)
+    look, others = split_look(others)
+    check_look(look)
+    by = {name: others.pop(name) for name in ("workers", "scheduler") if name in others}
     if others:
         raise TypeError(f"track_stack() got unexpected arguments: {', '.join(sorted(others))}")
     if read.pop("frame", None) is not None:
@@ -78,8 +90,11 @@ def track_stack(
     check_file_settings(read)
     reading: dict[str, Any] = {name: value for name, value in read.items() if value is not None} | {"channel": channel}
     stack = stack_of_path(path, **reading)
+    measuring: dict[str, Any] = {"profile": profile, "polarity": polarity, "weights": weights, "device": device} | by
+    looked_at = _looked_at(stack, look, read.get("scale") or 1.0)
+    if looked_at is not None:
+        measuring["mask"] = looked_at
     folder = open_folder(out)
-    measuring: dict[str, Any] = {"profile": profile, "polarity": polarity, "weights": weights, "device": device}
     tracks = track(
         path, interval_s=interval_s, keep=kept_folder(folder), seed=seed, progress=progress, **reading, **measuring
     )
@@ -95,6 +110,7 @@ def track_stack(
         "pixel_size_um": tracks.pixel_size_um,
         **tracks.summary(),
         **weights_in_summary(network),
+        **({} if looked_at is None else {"looked_at": look_in_summary(look, looked_at, tracks.pixel_size_um)}),
         "seconds": round(time.perf_counter() - started, 3),
     }
     _write(tracks, folder)
@@ -103,6 +119,20 @@ def track_stack(
     add_to_run(folder, [TRACK_REPORT])
     failed = {stack.names[number]: why for number, why in tracks.unreadable.items()}
     return summary | {"failed": failed, "results": str(folder)}
+
+
+def _looked_at(stack: FrameStack, look: LookSettings, scale: float) -> Mask | None:
+    """Where all frames are looked at, (H, W), by the size of the first that can be read; None for everywhere."""
+    if not any(look.values()):
+        return None
+    for number in range(len(stack.names)):
+        try:
+            pixels, _ = pixels_of(stack.read(number))
+        except ImageError:
+            continue
+        height, width = pixels.size if hasattr(pixels, "channels") else pixels.shape[-2:]
+        return mask_of(look, (int(height), int(width)), scale)
+    return None  # and then no frame is measured
 
 
 def _write(tracks: Tracks, folder: Path) -> None:

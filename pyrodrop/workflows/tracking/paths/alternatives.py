@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
+    DOUBT,
+    EDGE,
+    LENGTH,
+    carry,
     chances,
     doubts,
     log_link,
@@ -124,20 +128,6 @@ def _pairs_of_cuts(ordinal: Numbers, heads: Numbers, tails: Numbers, number: int
     return pair[order], np.searchsorted(cut[order], np.arange(number + 1))
 
 
-# Of a path up to a detection, or from it on: weight of where it begins, or ends; sum of its doubts; how many it has.
-_EDGE, _DOUBT, _LENGTH = 0, 1, 2
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _carry(low, high, step, other, edges, alike, parts):
-    """Write what paths hold up to detections from low to high, forwards (step 1) or backwards (-1)."""
-    for n in range(low, high, step):
-        last = other[n]
-        parts[n, _EDGE] = edges[n] if last < 0 else parts[last, _EDGE]
-        parts[n, _DOUBT] = alike[n] + (0.0 if last < 0 else parts[last, _DOUBT])
-        parts[n, _LENGTH] = 1.0 + (0.0 if last < 0 else parts[last, _LENGTH])
-
-
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _gain(scene, e, i, j, states, parts, room):
     """Log weight of a head and a tail that are one path, over that of two."""
@@ -154,12 +144,12 @@ def _gain(scene, e, i, j, states, parts, room):
         scene.knows_look,
         room,
     )
-    length = head[_LENGTH] + tail[_LENGTH]
-    gain += log_path(head[_EDGE] + tail[_EDGE], (head[_DOUBT] + tail[_DOUBT]) / length, 0.0, length)
-    length = head[_LENGTH]
-    gain -= log_path(head[_EDGE] + scene.ends[i], head[_DOUBT] / length, scene.noise[i], length)
-    length = tail[_LENGTH]
-    return gain - log_path(scene.begins[j] + tail[_EDGE], tail[_DOUBT] / length, scene.noise[j], length)
+    length = head[LENGTH] + tail[LENGTH]
+    gain += log_path(head[EDGE] + tail[EDGE], (head[DOUBT] + tail[DOUBT]) / length, 0.0, length)
+    length = head[LENGTH]
+    gain -= log_path(head[EDGE] + scene.ends[i], head[DOUBT] / length, scene.noise[i], length)
+    length = tail[LENGTH]
+    return gain - log_path(scene.begins[j] + tail[EDGE], tail[DOUBT] / length, scene.noise[j], length)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -172,13 +162,13 @@ def _pair_of(heads, tails, first_pair, i, j):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _visit(scene, cut, before, after, states, parts, pairs, settled, gain, counts, rng):
+def _visit(scene, cut, before, after, known, pairs, settled, gain, counts, rng):
     """Draw the links across a cut, but for settled pairs; count those into its frame where ``counts`` has room.
 
     What is counted is the probability of a link given all others, of which the link itself is one draw.
     """
     heads, tails, first_pair, cut_pairs, cut_starts = pairs
-    room = np.empty(STATE)
+    (states, parts), room = known, np.empty(STATE)
     live = np.empty(cut_starts[cut + 1] - cut_starts[cut], np.int64)
     number = 0
     for at in range(cut_starts[cut], cut_starts[cut + 1]):
@@ -244,14 +234,14 @@ def _move(e, heads, tails, first_pair, before, after, gain, rng):
 def _count_none(scene, before, after, head, none):
     """Add the probability of each detection that it is no droplet, which is that of its path, given the links."""
     number = len(before)
-    _carry(0, number, 1, before, scene.begins, scene.alike, head)
+    carry(0, number, 1, before, scene.begins, scene.alike, head)
     of_path = np.empty(number)
     for n in range(number - 1, -1, -1):
         if after[n] >= 0:
             of_path[n] = of_path[after[n]]
         else:
-            edges, length = head[n, _EDGE] + scene.ends[n], head[n, _LENGTH]
-            whole = log_path(edges, head[n, _DOUBT] / length, scene.noise[n], length)
+            edges, length = head[n, EDGE] + scene.ends[n], head[n, LENGTH]
+            whole = log_path(edges, head[n, DOUBT] / length, scene.noise[n], length)
             of_path[n] = 1.0 - np.exp(edges - whole)
         none[n] += of_path[n]
 
@@ -264,23 +254,23 @@ def _sample(scene, before, after, pairs, counts, none, sweeps, rng):
     gain, nothing = np.empty(len(pairs[0])), np.empty(0)
     settled = np.zeros(len(gain), np.bool_)
     filter_backwards(0, n, scene.seen, after, scene.frame, scene.process, states[1])
-    _carry(n - 1, -1, -1, after, scene.ends, scene.alike, parts[1])
+    carry(n - 1, -1, -1, after, scene.ends, scene.alike, parts[1])
     for sweep in range(sweeps[0] + sweeps[1]):
         if sweep == sweeps[0]:
             _settle(pairs, before, after, gain, settled)
         kept = counts if sweep >= sweeps[0] else nothing
         for cut in range(cuts):
             if cut:
-                _visit(scene, cut, before, after, states, parts, pairs, settled, gain, nothing, rng)
+                _visit(scene, cut, before, after, (states, parts), pairs, settled, gain, nothing, rng)
             low, high = scene.starts[cut], scene.starts[cut + 1]
             filter_paths(low, high, scene.seen, before, scene.frame, scene.process, states[0])
-            _carry(low, high, 1, before, scene.begins, scene.alike, parts[0])
+            carry(low, high, 1, before, scene.begins, scene.alike, parts[0])
         for cut in range(cuts - 1, -1, -1):
             low, high = scene.starts[cut], scene.starts[cut + 1]
             filter_backwards(low, high, scene.seen, after, scene.frame, scene.process, states[1])
-            _carry(high - 1, low - 1, -1, after, scene.ends, scene.alike, parts[1])
+            carry(high - 1, low - 1, -1, after, scene.ends, scene.alike, parts[1])
             if cut:
-                _visit(scene, cut, before, after, states, parts, pairs, settled, gain, kept, rng)
+                _visit(scene, cut, before, after, (states, parts), pairs, settled, gain, kept, rng)
         if sweep >= sweeps[0]:
             _count_none(scene, before, after, parts[0], none)
     for e in range(len(gain)):

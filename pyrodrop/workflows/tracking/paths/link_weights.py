@@ -96,6 +96,20 @@ def log_path(edges, alike, noise, length):
     return log_sum(weight, noise) if length == 1 else weight
 
 
+# Of a path up to a detection, or from it on: weight of where it begins, or ends; sum of its doubts; how many it has.
+EDGE, DOUBT, LENGTH = 0, 1, 2
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def carry(low, high, step, other, edges, alike, parts):
+    """Write what paths hold up to detections from low to high, forwards (step 1) or backwards (-1)."""
+    for n in range(low, high, step):
+        last = other[n]
+        parts[n, EDGE] = edges[n] if last < 0 else parts[last, EDGE]
+        parts[n, DOUBT] = alike[n] + (0.0 if last < 0 else parts[last, DOUBT])
+        parts[n, LENGTH] = 1.0 + (0.0 if last < 0 else parts[last, LENGTH])
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def log_link(state, later, frames, log_unseen, log_density, process, lives, knows_look, after):
     """Log weight of a link: of one droplet, detected in both frames and in none of the readable ones between them.
