@@ -151,6 +151,13 @@ JOBS: dict[str, tuple[Setting, ...]] = {
             (("type", whole), ("metavar", "K")),
         ),
         Setting(
+            "--posterior",
+            "posterior",
+            "also sample the posterior itself, until R-hat and effective sizes say it is known (minutes)",
+            (("action", "store_true"), ("default", None)),
+            of_many=False,
+        ),
+        Setting(
             "--resume",
             "resume",
             "go on from this checkpoint for --steps more iterations (0: write its results)",

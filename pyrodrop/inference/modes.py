@@ -1,4 +1,4 @@
-"""From a mode to a higher one: short runs of NUTS around the mode, and climbs from where they end.
+"""From a mode to a higher one: short runs of a sampler around the mode, and climbs from where they end.
 
 A posterior of many numbers can have several modes that a climb alone does not tell apart. Chains that leave the mode
 for a higher one say so; chains that stay say only that no higher one is near.
@@ -6,19 +6,15 @@ for a higher one say so; chains that stay say only that no higher one is near.
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
+from pyrodrop.inference.around.split_hmc import SplitHMC
 from pyrodrop.inference.climb import Slope, climb
-from pyrodrop.inference.kernel import NUTS
 from pyrodrop.inference.laplace import Laplace, around_mode
 from pyrodrop.inference.whitening import Whitened
 
 # Two climbs whose ends differ by less than this in log density have ended at the same height.
 _HIGHER = 0.5
-
-# A chain that wanders need not turn round before it stops.
-_DEPTH = 6
 
 
 class Search(NamedTuple):
@@ -58,14 +54,11 @@ def search_higher(
     return Search(approximation, tuple(rises))
 
 
-@torch.no_grad()
 def _wander(approximation: Laplace, num_chains: int, iterations: int, seed: int) -> Tensor:
     """Where chains are after so many iterations around the mode, (num_chains, D)."""
     around = Whitened(approximation.density, approximation.mode, approximation.factor)
     start = around.whitened(approximation.positions(num_chains, seed))
-    kernel = NUTS(around, num_chains=num_chains, seed=seed, initial=start, max_tree_depth=_DEPTH)
-    kernel.setup(iterations)
-    params = kernel.initial_params
+    chains = SplitHMC(around, start, iterations, seed=seed)
     for _ in range(iterations):
-        params = kernel.sample(params)
-    return around.coloured(params["z"])
+        chains()
+    return chains.z

@@ -1,6 +1,7 @@
 """Droplets against a channel of an image: the post's model 3."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import pyro
 import pyro.distributions as dist
@@ -13,9 +14,18 @@ from pyrodrop.models.plates import droplet_plate, of_images
 from pyrodrop.models.priors import LEVELS, LOG_RADIUS
 from pyrodrop.rendering import log_likelihood, render
 
+# In the place of a plate of channels, where there is one channel and none is wanted.
+_ONE: AbstractContextManager[object] = nullcontext()
+
 
 def channel_fit(
-    w: int, h: int, n_droplets: int, channel: Tensor, error_scale: float | Tensor, with_val: bool = True
+    w: int,
+    h: int,
+    n_droplets: int,
+    channel: Tensor,
+    error_scale: float | Tensor,
+    with_val: bool = True,
+    known: Tensor | None = None,
 ) -> None:
     """The post's model 3: Gaussian droplets on a flat background explain a channel up to Gaussian noise.
 
@@ -24,45 +34,75 @@ def channel_fit(
     image ``val`` and ``diff`` = val - channel, shape (h, w); and obs ~ Normal(val, error_scale), observed as
     the channel, which is the same density as the post's Normal(0, error_scale) observed as the difference.
 
+    Of C channels of one image, (C, h, w), the droplets share centres and radii, and each channel has a background and
+    amplitudes of its own, a plate "channels": bg has the shape (C, 1), amplitude (C, n_droplets), val, diff and obs
+    (C, h, w).
+
     Args:
         w, h: width and height of the image in px.
         n_droplets: the number of droplets, at least 1.
-        channel: the channel, shape (h, w), of floating point numbers.
+        channel: the channel, shape (h, w), or channels, (C, h, w), of float32 or float64.
         error_scale: standard deviation of the noise, in units of the channel, positive. A site of the caller's own
             model may be given: a tensor of the shape of bg.
         with_val: False leaves the sites ``val`` and ``diff`` out, and the likelihood of ``obs`` is then taken
             in one pass that keeps no image. The density is the same.
+        known: pixels that are known, (h, w), of bool; the others are missing from the likelihood. None for all.
 
     Raises:
-        ValueError: if the channel is not of shape (h, w) or not of floating point numbers, or for no droplets.
+        ValueError: if the channel is not of these shapes or types, or for no droplets.
     """
     _check_numbers(channel)
-    if tuple(channel.shape) != (h, w):
-        raise ValueError(f"the channel has shape {tuple(channel.shape)}, expected (h, w) = ({h}, {w})")
+    if channel.dim() not in (2, 3) or tuple(channel.shape[-2:]) != (h, w):
+        raise ValueError(
+            f"the channel has shape {tuple(channel.shape)}, expected (h, w) = ({h}, {w}), or (C, h, w) of C channels"
+        )
+    if known is not None and (tuple(known.shape) != (h, w) or known.dtype != torch.bool):
+        raise ValueError(
+            f"known has shape {tuple(known.shape)} and type {known.dtype}, expected (h, w) = ({h}, {w}) of bool"
+        )
+    each = _ONE if channel.dim() == 2 else pyro.plate("channels", len(channel), dim=-2)
     low, high = LEVELS
-    bg = pyro.sample("bg", dist.Uniform(channel.new_full((), low), high))
-    with droplet_plate(n_droplets):
+    with each:
+        bg = pyro.sample("bg", dist.Uniform(channel.new_full((), low), high))
+    droplets = droplet_plate(n_droplets)
+    with droplets:
         x = pyro.sample("x", dist.Uniform(channel.new_zeros(()), 1.0)) * w
         y = pyro.sample("y", dist.Uniform(channel.new_zeros(()), 1.0)) * h
         r = pyro.sample("r", dist.LogNormal(channel.new_full((), LOG_RADIUS[0]), LOG_RADIUS[1]))
+    with each, droplets:
         amplitude = pyro.sample("amplitude", dist.Uniform(channel.new_full((), low), high))
     x, y, r, amplitude = of_images(bg, x, y, r, amplitude)
     image = DropletImage(x, y, r, amplitude, bg, error_scale, (h, w))
-    if with_val:
-        val = pyro.deterministic("val", image.mean, event_dim=2)
-        pyro.deterministic("diff", val - channel, event_dim=2)
-        pyro.sample("obs", dist.Normal(val, image.noise).to_event(2), obs=channel)
+    # Of several channels the dimension of the droplets' plate stands between that of the channels and the pixels.
+    observed = channel if channel.dim() == 2 else channel[:, None]
+    if with_val or known is not None:
+        mean = image.mean
+        val = mean if channel.dim() == 2 else mean.squeeze(-3)
+        if with_val:
+            pyro.deterministic("val", val, event_dim=channel.dim())
+            pyro.deterministic("diff", val - channel, event_dim=channel.dim())
+        seen = dist.Normal(mean, image.noise)
+        if known is not None:
+            seen = seen.mask(known)
+        with each:
+            pyro.sample("obs", seen.to_event(2), obs=observed)
     else:
-        pyro.sample("obs", image, obs=channel)
+        with each:
+            pyro.sample("obs", image, obs=observed)
 
 
 def _check_numbers(channel: object) -> None:
-    """Raise ``ValueError`` for what is no tensor of floating point numbers."""
+    """Raise ``ValueError`` for what is no tensor of float32 or float64."""
     if not isinstance(channel, Tensor):
         kind = f"{type(channel).__module__.partition('.')[0]}.{type(channel).__qualname__}"
         raise ValueError(f"the channel is a {kind} and no tensor; make one of it, as in torch.as_tensor(channel)")
     if not channel.is_floating_point():
         raise ValueError(f"the channel is a tensor of {channel.dtype}; make it floating point, as in channel.float()")
+    if channel.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"the channel is {channel.dtype}, in which the log density of an image overflows or loses every digit that "
+            "matters; make it float32, as in channel.float(), or float64"
+        )
 
 
 class DropletImage(TorchDistribution):
@@ -127,4 +167,7 @@ class DropletImage(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of the image ``value``, shape (H, W) for all, or (..., H, W); returns shape (...)."""
+        if value.dim() > len(self.event_shape):  # images of channels are the same for all particles
+            batch = torch.broadcast_shapes(value.shape[:-2], self.batch_shape)
+            value = value.expand(*batch, *self.event_shape)
         return log_likelihood(self.x, self.y, self.r, self.amplitude, self.bg, value, self.error_scale)

@@ -11,7 +11,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pyrodrop.inference.draws import Draws
 from pyrodrop.results.figures import fit_figures as plots
+from pyrodrop.results.figures.posterior_figures import posterior_and_guide
 from pyrodrop.results.storage.file_writers import write_figure, write_table, write_tiff
 from pyrodrop.results.storage.run_files import begin_run, finish_run, remove_run
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
@@ -24,6 +26,7 @@ from pyrodrop.workflows.commands.subject import (
     split_settings,
 )
 from pyrodrop.workflows.fit_settings import Count, FitSettings, fit_settings, number_of_steps, usual_steps
+from pyrodrop.workflows.fitting.droplets_of_draws import posterior_table
 from pyrodrop.workflows.fitting.fit import fit, load_fit
 from pyrodrop.workflows.fitting.fit_result import Fit
 from pyrodrop.workflows.output_folder import open_folder
@@ -41,6 +44,7 @@ def fit_image(
     n_droplets: Count | None = None,
     steps: Count | None = None,
     resume: str | None = None,
+    posterior: bool = False,
     progress: bool = True,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -55,6 +59,7 @@ def fit_image(
         steps: as for ``pyrodrop.fit``; where not given, 20,000 from the post's start and "auto" from the peaks. With
             ``resume``, 0 writes the results of the checkpoint as it is.
         resume: a checkpoint to go on from, of a fit of the same channel of the same image.
+        posterior: also sample the posterior itself, which the fit's guide only stands in for, as ``Fit.posterior``.
         progress: show progress and messages on standard error.
         settings: scale, frame, white and pixel_size_um, as for ``pyrodrop.read_image``, and the others of
             ``pyrodrop.fit``.
@@ -80,7 +85,8 @@ def fit_image(
             goes_on = checkpoint.exists() and checkpoint.samefile(resume)
             remove_run(folder, keep=(checkpoint.name,) if goes_on else ())
         fitted = begun if as_it_is else begun.resume(steps, progress=progress, checkpoint=checkpoint)
-        return write_fit(fitted, subject, folder) | {"results": str(folder)}
+        draws = fitted.posterior(progress=progress, seed=fitted.settings.seed) if posterior else None
+        return write_fit(fitted, subject, folder, draws) | {"results": str(folder)}
     if path is None:
         given.setdefault("error_scale", _EMBEDDED_NOISE)
     if n_droplets is None:
@@ -92,7 +98,8 @@ def fit_image(
     # Before the first checkpoint, which would lie beside the table of another run.
     remove_run(folder)
     fitted = fit(pixels, n_droplets, steps=steps, progress=progress, checkpoint=folder / "fit.pt", **given)
-    return write_fit(fitted, subject, folder) | {"results": str(folder)}
+    draws = fitted.posterior(progress=progress, seed=fitted.settings.seed) if posterior else None
+    return write_fit(fitted, subject, folder, draws) | {"results": str(folder)}
 
 
 def check_fit_image(
@@ -124,8 +131,8 @@ def _begun(resume: str, pixels: Tensor, device: str = FitSettings.device, **give
     return begun
 
 
-def write_fit(fit: Fit, subject: Subject, folder: Path) -> dict[str, Any]:
-    """Write table, summary, checkpoint, losses and figures of a fit; return the summary."""
+def write_fit(fit: Fit, subject: Subject, folder: Path, draws: Draws | None = None) -> dict[str, Any]:
+    """Write table, summary, checkpoint, losses and figures of a fit, and of its posterior; return the summary."""
     table = fit.table(subject.image.pixel_size_um)
     summary = summarise(fit, subject, table)
     begin_run(folder, _FILES, keep=("fit.pt",))
@@ -138,8 +145,30 @@ def write_fit(fit: Fit, subject: Subject, folder: Path) -> dict[str, Any]:
     write_tiff(residual.float().cpu().numpy(), folder / "residual.tif")
     for name, draw in _FIGURES.items():
         write_figure(draw(fit, subject, table), folder / f"{name}.png")
+    if draws is not None:
+        summary |= write_posterior(fit, draws, folder, subject.image.pixel_size_um)
     finish_run(folder, summary)
     return summary
+
+
+def write_posterior(fit: Fit, draws: Draws, folder: Path, pixel_size_um: float | None) -> dict[str, Any]:
+    """Write table and figure of draws of the posterior; return what the summary says of them."""
+    table = posterior_table(draws, fit.size, fit.settings.error_scale, pixel_size_um)
+    write_table(table, folder / "posterior.csv")
+    figure, axes = plots.figure(1, 2)
+    pooled = {name: values.flatten(0, 1) for name, values in draws.items()}
+    posterior_and_guide(axes, pooled, fit.latent(1_000))
+    write_figure(figure, folder / "posterior.png")
+    stats = draws.stats
+    said = {
+        "converged": draws.converged,
+        "verdict": draws.verdict(),
+        "chains": stats.num_chains,
+        "draws": stats.num_samples,
+        "largest_r_hat": stats.max_r_hat,
+        "smallest_effective_size": stats.min_effective,
+    }
+    return {"posterior": said}
 
 
 def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]:
@@ -197,4 +226,8 @@ _FIGURES: dict[str, Callable[[Fit, Subject, pd.DataFrame], Figure]] = {
     "loss": _loss,
     "overlay": _overlay,
 }
-_FILES = ("fit.pt", "droplets.csv", "losses.csv", "residual.tif", *(f"{name}.png" for name in _FIGURES))
+_OF_POSTERIOR = ("posterior.csv", "posterior.png")
+_FILES = (
+    *("fit.pt", "droplets.csv", "losses.csv", "residual.tif", *_OF_POSTERIOR),
+    *(f"{name}.png" for name in _FIGURES),
+)

@@ -1,4 +1,4 @@
-"""The result of a fit, and what it can do: go on, draw from its posterior, run NUTS, give a droplet table, be saved."""
+"""The result of a fit, and what it can do: go on, be drawn from, have its posterior sampled, be a table, be saved."""
 
 import os
 import time
@@ -14,16 +14,17 @@ from pyro.infer.autoguide import AutoNormal
 from torch import Tensor
 
 from pyrodrop.inference import svi
+from pyrodrop.inference.density import Density
 from pyrodrop.inference.nuts import Draws
 from pyrodrop.models import channel_fit
 from pyrodrop.rendering.kernels.bands.one_thread import torch_on_one_thread
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.storage.checkpoint import save_state
-from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.checkpoint_checks import are_of_droplets
 from pyrodrop.workflows.fit_settings import Count, FitSettings, number_of_steps
+from pyrodrop.workflows.fitting.droplets_of_draws import table_of
 from pyrodrop.workflows.fitting.loop import check_finite, take_steps
-from pyrodrop.workflows.fitting.posterior import guide_of, nuts_around
+from pyrodrop.workflows.fitting.posterior import guide_of, nuts_around, posterior_around
 from pyrodrop.workflows.fitting.restarts import Agreement, agreement_of, best_first
 from pyrodrop.workflows.fitting.target_density import density_of, model_arguments
 from pyrodrop.workflows.settings import positive_whole
@@ -72,8 +73,12 @@ class Fit:
     @property
     def guide(self) -> AutoNormal:
         """The ``AutoNormal`` guide of ``model`` that the fit stands for."""
+        return guide_of(self.model, *self._mean_field())
+
+    def _mean_field(self) -> tuple[Density, Tensor, Tensor]:
+        """The density, and the guide's means and standard deviations (D,), on the CPU."""
         density = density_of(self.channel, replace(self.settings, device="cpu"))
-        return guide_of(self.model, density, self.state.loc[0].cpu(), self.state.scale[0].cpu())
+        return density, self.state.loc[0].cpu(), self.state.scale[0].cpu()
 
     def resume(
         self,
@@ -152,10 +157,10 @@ class Fit:
             The sites by name: bg (n,), x and y (n, N) as fractions of width and height, r (n, N) in px, and
             amplitude (n, N).
         """
+        density, loc, scale = self._mean_field()
         generator = torch.Generator().manual_seed(seed)
-        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
         eps = torch.randn(positive_whole("n", n), len(loc), generator=generator, dtype=loc.dtype)
-        return density_of(self.channel, replace(self.settings, device="cpu")).constrained(loc + scale * eps)
+        return density.constrained(loc + scale * eps)
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Tensor]:
         """Draws from the guide's posterior.
@@ -177,6 +182,22 @@ class Fit:
                 drawn.append(torch.as_tensor(trace.nodes[name]["value"]))
         return latent | {name: torch.stack(drawn) for name, drawn in images.items()}
 
+    def posterior(self, num_chains: int = 4, *, rounds: int = 5, seed: int = 0, **how: Any) -> Draws:
+        """Draws of the posterior itself, which the guide only stands in for, until every number is known.
+
+        From the guide's means to the highest mode that chains find near them, and from there by ``sample_around`` in
+        ``pyrodrop.inference.around.sampling``: until R-hat < 1.01 and the effective size >= 400 for every number.
+
+        Args:
+            num_chains, seed, how: as there.
+            rounds: as for ``nuts``.
+
+        Returns:
+            Draws of bg, x, y, r and amplitude, (chains, draws, ...), about one mode; ask their ``verdict()``. More
+            than 1,023 droplets are refused.
+        """
+        return posterior_around(*self._mean_field(), rounds=rounds, seed=seed, num_chains=num_chains, **how)
+
     def nuts(
         self,
         num_warmup: int = 200,
@@ -189,26 +210,19 @@ class Fit:
     ) -> Draws:
         """Sample the posterior itself with NUTS, which the guide only stands in for.
 
-        With a dense mass matrix the guide's means are first brought to a mode and from there, by short runs of the
-        chains, to the highest mode these find; the Laplace approximation there is the mass matrix, and each chain
-        starts at a draw from it. With a diagonal one each chain starts at a draw from the guide, and the mass matrix
-        at the guide's variances; chains of overlapping or broad droplets then hardly move.
+        ``posterior`` takes fewer gradients and says when it is enough; this is the usual algorithm, to compare with.
+        Mass matrix and starts are of the Laplace approximation at the highest mode found or, diagonal, of the guide.
 
         Args:
             num_warmup, num_samples, num_chains, how: as for ``pyrodrop.sample_nuts``.
-            dense: whether the mass matrix is dense; None says yes up to 4,096 numbers, which is 1,023 droplets, and
-                warns above.
-            rounds: the largest number of rounds of the search for higher modes, each of half as many iterations as the
-                warm-up; 0 stays around the mode next to the guide's means.
+            dense: whether the mass matrix is dense; None says yes up to 1,023 droplets, and warns above.
+            rounds: the most rounds of the search for higher modes; 0 stays at the one next to the guide's means.
 
         Returns:
-            Draws of the sites bg, x, y, r and amplitude; ask their ``verdict()`` whether they have converged. All
-            chains start around one mode: where they agree, they do so about that mode, and there may be others.
+            Draws of the sites bg, x, y, r and amplitude, about one mode; ask their ``verdict()``.
         """
-        density = density_of(self.channel, replace(self.settings, device="cpu"))
-        loc, scale = self.state.loc[0].cpu(), self.state.scale[0].cpu()
         chains = (num_warmup, num_samples, num_chains)
-        return nuts_around(density, loc, scale, *chains, dense=dense, rounds=rounds, **how)
+        return nuts_around(*self._mean_field(), *chains, dense=dense, rounds=rounds, **how)
 
     def arviz_draws(self) -> tuple[dict[str, Tensor], Tensor]:
         """Draws of the guide and the channel, (H, W), as ``pyrodrop.to_arviz`` takes them from a result."""
@@ -224,15 +238,7 @@ class Fit:
             id, then x_px, y_px, radius_px and amplitude, each with _sd, _q05 and _q95 beside it, presence (one for
             all) and flags; see ``pyrodrop.results.tables.droplet_table.droplet_table``.
         """
-        height, width = self.size
-        latent = self.latent(_TABLE_DRAWS)
-        draws = {
-            "x_px": latent["x"] * width,
-            "y_px": latent["y"] * height,
-            "radius_px": latent["r"],
-            "amplitude": latent["amplitude"],
-        }
-        return droplet_table(draws, self.size, self.settings.error_scale, pixel_size_um=pixel_size_um)
+        return table_of(self.latent(_TABLE_DRAWS), self.size, self.settings.error_scale, pixel_size_um)
 
     def __repr__(self) -> str:
         height, width = self.size

@@ -1,4 +1,4 @@
-"""The posterior of a fit: its mean-field guide as a Pyro object, and NUTS started from where the guide is."""
+"""The posterior of a fit: its guide as a Pyro object, and samplers that start from where the guide is."""
 
 import warnings
 from collections.abc import Callable
@@ -12,10 +12,15 @@ from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints
 
+from pyrodrop.inference.around.sampling import sample_around
 from pyrodrop.inference.density import Density
-from pyrodrop.inference.laplace import LARGEST, laplace
+from pyrodrop.inference.laplace import LARGEST, Laplace, laplace
 from pyrodrop.inference.modes import search_higher
 from pyrodrop.inference.nuts import Draws, sample_nuts
+from pyrodrop.workflows.settings import SettingError
+
+# Iterations of each round of the search for a higher mode: some hundred turns of the chains.
+_SEARCHED = 100
 
 
 def guide_of(model: Callable[[], None], density: Density, loc: Tensor, scale: Tensor) -> AutoNormal:
@@ -37,6 +42,31 @@ def guide_of(model: Callable[[], None], density: Density, loc: Tensor, scale: Te
                 constraint = constraints.real if store is guide.locs else guide.scale_constraint
                 setattr(store, site.name, PyroParam(part, constraint, len(site.unconstrained_shape)))
     return guide
+
+
+def posterior_around(density: Density, loc: Tensor, scale: Tensor, *, rounds: int, seed: int, **how: Any) -> Draws:
+    """Sample around the highest mode near a guide's means (D,), standard deviations (D,); see ``Fit.posterior``.
+
+    Raises:
+        SettingError: for more numbers than a Laplace approximation has.
+    """
+    if len(loc) > LARGEST:
+        raise SettingError(
+            f"the posterior has {len(loc):,} numbers, and {LARGEST:,} can be sampled at most, which are "
+            f"{(LARGEST - 1) // 4:,} droplets; fit fewer, or a part of the image",
+            "posterior",
+        )
+    mode = _highest_mode(density, loc, scale, rounds, _SEARCHED, how["num_chains"], seed)
+    return sample_around(mode, seed=seed, **how)
+
+
+def _highest_mode(
+    density: Density, loc: Tensor, scale: Tensor, rounds: int, iterations: int, num_chains: int, seed: int
+) -> Laplace:
+    """The approximation around the highest mode that chains of so many iterations find from the guide's."""
+    arguments, _ = density.arguments(density.tensors)
+    nearest = laplace(density.model, *arguments, initial=loc, scale=scale)
+    return search_higher(nearest, num_chains=num_chains, iterations=iterations, rounds=rounds, seed=seed).laplace
 
 
 def nuts_around(
@@ -67,9 +97,7 @@ def nuts_around(
     arguments, _ = density.arguments(density.tensors)
     initial: dict[str, Any]
     if dense:
-        mode = laplace(density.model, *arguments, initial=loc, scale=scale)
-        half = max(num_warmup // 2, 1)
-        mode = search_higher(mode, num_chains=num_chains, iterations=half, rounds=rounds, seed=seed).laplace
+        mode = _highest_mode(density, loc, scale, rounds, max(num_warmup // 2, 1), num_chains, seed)
         # The time goes into the renderer and into products with the covariance: compiling would gain nothing.
         initial = {
             "initial": mode.positions(num_chains, seed),

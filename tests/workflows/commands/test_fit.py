@@ -145,3 +145,18 @@ def test_hue_is_the_channel_of_an_image_and_saturation_of_the_embedded_one(image
     assert read_fit_subject(None, "hue", {}).truth is None
     with pytest.raises(SettingError, match="scale: about a file"):
         read_fit_subject(None, None, {"scale": 0.5})
+
+
+def test_the_posterior_is_sampled_where_it_is_asked_for(image: str, tmp_path: Path) -> None:
+    settings = {"n_droplets": 3, "error_scale": 0.05, "steps": 100, "posterior": True} | QUICK
+    said = fit_image(image, str(tmp_path / "sampled"), **settings)["posterior"]
+    folder = tmp_path / "sampled"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "posterior.csv", "posterior.png"])
+    assert said["verdict"].startswith("Converged" if said["converged"] else "Not converged")
+    assert json.loads((folder / "summary.json").read_text(encoding="utf-8"))["posterior"] == said
+    table, guide = (pd.read_csv(folder / f"{name}.csv") for name in ("posterior", "droplets"))
+    assert table.columns.tolist() == [*guide.columns, "r_hat", "effective"]
+    assert table["r_hat"].max() <= said["largest_r_hat"] + 1e-6
+    assert table["effective"].min() >= said["smallest_effective_size"] * (1 - 1e-6)
+    # Where the image holds a droplet, both say where; neither is sure to less than a pixel of noise's making.
+    np.testing.assert_allclose(table["x_px"], guide["x_px"], atol=1.0)

@@ -7,6 +7,7 @@ from torch import Tensor
 from pyrodrop.rendering import render
 from pyrodrop.workflows.fitting.fit import fit
 from pyrodrop.workflows.fitting.fit_result import Fit
+from pyrodrop.workflows.settings import SettingError
 
 SIZE = (28, 36)
 NOISE = 0.02
@@ -46,3 +47,22 @@ def test_too_many_numbers_for_a_dense_mass_matrix_are_said_to_be() -> None:
     with pytest.warns(UserWarning, match="4,097 numbers are too many for a dense mass matrix"):
         draws = many.nuts(1, 4, 1, progress=False, max_tree_depth=1)
     assert draws["x"].shape == (4, 1_024)
+
+
+def test_the_posterior_of_overlapping_droplets_is_known_in_every_number_and_is_that_of_nuts() -> None:
+    """Against NUTS, another sampler of the same density: means within a fifth of a width, widths within a fifth."""
+    found = fitted()
+    draws = found.posterior(progress=False, num_warmup=200)
+    assert draws.converged
+    assert draws.stats.min_effective >= 400
+    slow = found.nuts(150, 500, 4, progress=False)
+    for name, values in draws.items():
+        one, other = values.flatten(0, 1), slow[name].flatten(0, 1)
+        assert bool(((one.mean(0) - other.mean(0)).abs() < 0.3 * one.std(0)).all()), name
+        assert bool(((other.std(0) / one.std(0)).log().abs() < 0.25).all()), name
+
+
+def test_more_droplets_than_can_be_sampled_are_refused_in_a_line() -> None:
+    many = fitted(n_droplets=1_024, steps=1, start="uniform")
+    with pytest.raises(SettingError, match=r"4,097 numbers, and 4,096 can be sampled at most, which are 1,023"):
+        many.posterior(progress=False)
