@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter
 from torch import Tensor
 
 # Of each kind of number: its name in the legend, and its colour.
@@ -26,10 +27,13 @@ def posterior_and_guide(
     radius = posterior["r"].mean(0)
     for name, colour in _KINDS.items():
         ratio = posterior[name].std(0) / guide[name].std(0)
-        widths.scatter(radius, ratio, s=9, color=colour, label=name, alpha=0.7, linewidths=0)
+        widths.scatter(radius, ratio, s=14, color=colour, label=name, alpha=0.7, linewidths=0)
     widths.axhline(1.0, color="black", linewidth=0.8)
     widths.set(xscale="log", yscale="log", xlabel="radius of the droplet / px")
     widths.set(ylabel="standard deviation: posterior / guide")
+    for axis in (widths.xaxis, widths.yaxis):  # a span of less than ten is read in numbers, not in powers
+        axis.set_major_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))
     widths.legend()
     name, number = _trades_most(posterior)
     rng = np.random.default_rng(seed)
@@ -38,7 +42,7 @@ def posterior_and_guide(
         some = rng.permutation(len(level))[:_SHOWN]
         trade.scatter(level[some], other[some], s=6, color=colour, label=label, alpha=0.6, linewidths=0)
     unit = " / px" if name == "r" else ""
-    trade.set(xlabel="background", ylabel=f"{name} of the droplet of radius {float(radius[number]):.3g} px{unit}")
+    trade.set(xlabel="background", ylabel=f"{name}{unit}, of the droplet of {float(radius[number]):.3g} px")
     trade.legend()
     return axes
 

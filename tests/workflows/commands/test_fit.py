@@ -156,7 +156,7 @@ def test_the_posterior_is_sampled_where_it_is_asked_for(image: str, tmp_path: Pa
     assert json.loads((folder / "summary.json").read_text(encoding="utf-8"))["posterior"] == said
     table, guide = (pd.read_csv(folder / f"{name}.csv") for name in ("posterior", "droplets"))
     assert table.columns.tolist() == [*guide.columns, "r_hat", "effective"]
-    assert table["r_hat"].max() <= said["largest_r_hat"] + 1e-6
-    assert table["effective"].min() >= said["smallest_effective_size"] * (1 - 1e-6)
+    assert table["r_hat"].max() <= said["largest_r_hat"] * (1 + 1e-5)
+    assert table["effective"].min() >= said["smallest_effective_size"] * (1 - 1e-5)
     # Where the image holds a droplet, both say where; neither is sure to less than a pixel of noise's making.
     np.testing.assert_allclose(table["x_px"], guide["x_px"], atol=1.0)
