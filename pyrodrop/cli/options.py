@@ -154,7 +154,7 @@ JOBS: dict[str, tuple[Setting, ...]] = {
             "--posterior",
             "posterior",
             "also sample the posterior itself, until R-hat and effective sizes say it is known (minutes)",
-            (("action", "store_true"), ("default", None)),
+            (("action", "store_true"),),
             of_many=False,
         ),
         Setting(
