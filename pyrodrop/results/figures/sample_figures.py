@@ -41,6 +41,8 @@ def distributions(binned: SampleDistributions, pooled: Mapping[str, PooledSample
         ax.stairs(share, binned.edges, fill=True, color=colour, alpha=0.3, linewidth=0)
         for _, own in binned.images[name]:
             ax.stairs(own, binned.edges, color=colour, linewidth=0.7, alpha=0.8)
+        if not number:
+            ax.plot([], [], color=GRAY, linewidth=0.7, label="each image")
         above = blended_transform_factory(ax.transData, ax.transAxes)
         for height, (statistic, marker, words) in zip((0.93, 0.83), _MARKS, strict=True):
             if statistic in pooled[name].values:
@@ -60,7 +62,7 @@ def distributions(binned: SampleDistributions, pooled: Mapping[str, PooledSample
     panels[-1].set_xlabel(f"diameter at half height / {_UNITS[binned.unit]}")
     figure.supylabel("share of the droplets", fontsize="medium")
     if panels[0].get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     return figure
 
 

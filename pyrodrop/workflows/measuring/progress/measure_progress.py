@@ -28,7 +28,7 @@ class MeasureProgress:
             return
         from tqdm.auto import tqdm  # late: in a notebook without widgets it warns
 
-        in_notebook = "notebook" in tqdm.status_printer.__module__
+        in_notebook = "ipykernel" in sys.modules  # which has no terminal, and shows a bar with widgets and without
         hidden = not (in_notebook or sys.stderr.isatty())
         self._bar = tqdm(
             total=1.0, bar_format=_FORMAT, desc="measuring", disable=hidden, smoothing=0, leave=False, mininterval=0
