@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from images.reading.nikon_files import nd2_file
 
 import pyrodrop
 from pyrodrop.cli import main
 from pyrodrop.images.reading.time_step import time_step_s
+from pyrodrop.workflows.tracking.stack import stack_of_path
 
 FILES = {
     *("tracks.csv", "events.csv", "rates.csv", "population.csv", "summary.json", "manifest.json", "report.html"),
@@ -96,6 +98,14 @@ def test_a_stack_says_how_much_time_passes(tmp_path: Path) -> None:
     assert time_step_s(tmp_path / "stack.ome.tif") == pytest.approx(0.02)
     tifffile.imwrite(tmp_path / "plain.tif", frames(3), photometric="minisblack")
     assert time_step_s(tmp_path / "plain.tif") is None
+
+
+def test_an_nd2_says_how_much_time_passes(tmp_path: Path) -> None:
+    pytest.importorskip("nd2")
+    path = tmp_path / "stack.nd2"
+    path.write_bytes(nd2_file(frames(3)[..., None], ("DIC",), 16))  # a period of 100 ms
+    assert time_step_s(path) == pytest.approx(0.1)
+    assert stack_of_path(path).interval_s == pytest.approx(0.1)
 
 
 def test_several_axes_are_refused(tmp_path: Path) -> None:
