@@ -83,4 +83,4 @@ def test_what_a_person_does_is_counted_taken_back_and_saved(tmp_path: Path) -> N
     assert edits["add"] == [[30.0, 20.0, 4.5]]
     assert len(edits["remove"]) == 1
     done = edit_folder(folder, folder / "edits.json", tmp_path / "edited")
-    assert done["edits"] == {"remove": 1, "add": 1}
+    assert done["edits"] == {"remove": 1, "add": 1, "keep": 1}
