@@ -139,7 +139,11 @@ class Tracks:
     def _population(self) -> "tuple[pd.DataFrame, Array]":
         of_path = np.ones(int(self._track.max()) + 1)
         of_path[self._track[self._kept]] = (1 - self._none)[self.followed.links.path[self._kept]]
-        return population_table(self.paths, of_path, self.frames, self.seed)
+        # one that has gone over the edge and comes back is not in the image meanwhile
+        sides = np.array([self.size[1], self.size[0]])
+        within = ((self.paths.centre >= -0.5) & (self.paths.centre < sides - 0.5)).all(1)
+        shown = SmoothPaths(*(column[within] for column in self.paths))
+        return population_table(shown, of_path, self.frames, self.seed)
 
     @property
     def population(self) -> "pd.DataFrame":

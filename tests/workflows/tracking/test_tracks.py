@@ -95,6 +95,21 @@ def test_droplets_that_go_over_the_edge_leave_and_those_within_dissolve() -> Non
     assert told == {200.0: "left", 100.0: "dissolved"}
 
 
+def test_a_droplet_that_comes_back_over_the_edge_is_the_same_and_not_in_the_image_meanwhile() -> None:
+    table, _ = walks(Walks(droplets=20, side=160.0, frames=12, diffusion=0.5, seed=3))
+    way = np.array([3.0, 1.6, 0.4, -1.5, -2.6, -2.4, -1.2, 0.2, 1.4, 2.2, 3.1, 3.4])
+    guest = pd.DataFrame({"frame": range(12), "x_px": way, "y_px": 4.0, "radius_px": 4.2})
+    guest = guest[guest["x_px"] > -0.5].assign(amplitude=0.61, presence=0.99, **SDS)
+    found = pyrodrop.track(pd.concat([table, guest], ignore_index=True), size=(160, 160))
+    assert found.n_tracks == 21
+    rows = found.table[(found.table["y_px"] < 6) & (found.table["x_px"] < 6)]
+    assert rows["track"].nunique() == 1
+    assert rows["frame"].tolist() == list(range(12))
+    number = found.population["n_droplets"]
+    assert number[:3].mean() > 20.5
+    assert number.min() < 21.0
+
+
 def test_the_exponent_of_a_curve_is_found() -> None:
     from pyrodrop.results.statistics.coarsening import coarsening
 
