@@ -25,7 +25,7 @@ from pyrodrop.detection.learning.scoring import judge, total
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.simulation import simulate_patches
 from pyrodrop.joint.joint_fit import JointFit
-from pyrodrop.recognition import presence, recognise
+from pyrodrop.recognition import completion, presence, recognise
 from pyrodrop.rendering.profiles import automatic_profiles
 
 SIDE, SEED = 128, (2026, 29)
@@ -38,11 +38,10 @@ def no_odds(fit: JointFit, *_: object) -> Any:
 
 WITHOUT: dict[str, list[tuple[Any, str, Any]]] = {
     "nothing left out": [],
-    "without membership": [(presence, "log_membership", no_odds), (recognise, "log_membership", no_odds)],
-    "without uniting splits": [(recognise, "suspects", lambda fit: np.zeros(0, np.intp))],
-    "without looks at the residual": [(recognise, "_LOOKS", 0)],
+    "without membership": [(presence, "log_membership", no_odds)],
+    "without looks at the residual": [(completion, "_LOOKS", 0)],
     "all proposals fitted at once": [(recognise, "first_words", lambda some: np.ones(len(some.x), bool))],
-    "without a word that goes on": [(recognise, "succeeded", lambda kept, *_: kept)],
+    "without a word that goes on": [(where, "succeeded", lambda kept, *_: kept) for where in (recognise, completion)],
 }
 
 

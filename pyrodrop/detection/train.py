@@ -107,6 +107,8 @@ def trainer_for(options: argparse.Namespace) -> Trainer:
         raise SystemExit(f"{state} is there already: add --resume to go on, or choose another --out")
     schedule = Schedule(batch=options.batch, block=options.block, reuse=options.reuse, rate=options.rate)
     schedule = schedule._replace(last=options.last or 0)
+    if options.origin:  # it knows already that most cells are empty, and is ready for larger patches
+        schedule = schedule._replace(focused=0, larger=0)
     network = read_weights(options.origin).network if options.origin else None
     return Trainer(options.seed, schedule, torch.device(name), network)
 

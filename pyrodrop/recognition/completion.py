@@ -8,12 +8,12 @@ from pyrodrop.joint.descent import TOLERANCE
 from pyrodrop.joint.joint_fit import JointFit, refit_jointly
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.recognition.candidates import Candidates
-from pyrodrop.recognition.membership import log_membership
 from pyrodrop.recognition.presence import EXPLAINED, misfit_of, presence_of
-from pyrodrop.recognition.splits import edges_of_droplets, needless, suspects, united
 from pyrodrop.recognition.succession import succeeded
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.statistics.counts import LIKELY
+
+Array = NDArray[np.float64]
 
 # A candidate less likely than this is dropped; a hundred of them would not make one droplet.
 LEAST = 0.01
@@ -36,8 +36,6 @@ def completed(pixels: Pixels, fit: JointFit, candidates: Candidates) -> tuple[Jo
             fit, candidates = with_more(pixels, fit, candidates, more)
         if len(candidates.x) <= before:
             break
-    if explains(pixels, fit, candidates):
-        fit, candidates = _unsplit(pixels, fit, candidates)
     return fit, candidates
 
 
@@ -67,23 +65,6 @@ def with_more(pixels: Pixels, fit: JointFit, candidates: Candidates, more: Candi
     return thinned(pixels, both, joined)
 
 
-def _unsplit(pixels: Pixels, fit: JointFit, candidates: Candidates) -> tuple[JointFit, Candidates]:
-    """The fit with each droplet that was taken for two as one again."""
-    taken = suspects(fit)
-    if not len(taken):
-        return fit, candidates
-    kept = ~np.isin(np.arange(len(fit.x)), taken)
-    without = fitted_again(pixels, united(fit, taken), kept, candidates.those(kept))
-    members = presence_of(fit, candidates, pixels.white_noise) >= LIKELY
-    odds = np.log(max(float(members.sum()), 1.0)) + log_membership(fit, members)[taken]
-    needed = taken[~needless(fit, without, taken, odds)]
-    if len(needed):
-        kept[needed] = True
-        without = fitted_again(pixels, united(fit, np.setdiff1d(taken, needed)), kept, candidates.those(kept))
-    rest, gone = candidates.those(kept), candidates.those(~kept)
-    return without, succeeded(rest, gone, without.x, without.y, without.half_radius)
-
-
 def _in_residual(fit: JointFit, known: NDArray[np.bool_]) -> Candidates:
     """Candidates in the residual where the image is known, (H, W), at the radii of the droplets; none where there is no
     droplet.
@@ -94,6 +75,16 @@ def _in_residual(fit: JointFit, known: NDArray[np.bool_]) -> Candidates:
     half = peaks.r * profile_named(fit.profile).half_share
     new = ~edges_of_droplets(fit, peaks.x, peaks.y, half)
     return Candidates.of_residual(peaks.x[new], peaks.y[new], half[new])
+
+
+def edges_of_droplets(fit: JointFit, x: Array, y: Array, radius: Array) -> NDArray[np.bool_]:
+    """Which circles (n,) lie within a fitted droplet and around its centre: nested edges are of one droplet.
+
+    The network, which has seen droplets within droplets, has looked at the image before; what it does not propose and
+    the fit leaves over there is how the droplet looks.
+    """
+    apart = np.hypot(x[:, None] - fit.x, y[:, None] - fit.y)
+    return np.asarray(((apart < radius[:, None]) & (apart + radius[:, None] < fit.half_radius)).any(1))
 
 
 def fitted_again(
