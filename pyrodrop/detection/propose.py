@@ -12,13 +12,11 @@ from torch import Tensor
 from pyrodrop.detection.network.canonical import canonical_view
 from pyrodrop.detection.network.cells import STRIDES
 from pyrodrop.detection.network.channels import image_statistics
-from pyrodrop.detection.network.scales import placed, scales_of
+from pyrodrop.detection.network.looking import WINDOW, look_at
 from pyrodrop.detection.network.weights import SHIPPED, network_for_use
-from pyrodrop.detection.network.windows import cells_in, windows_of
 from pyrodrop.detection.proposals import Proposals as Proposals
 from pyrodrop.detection.proposals import pixel_of, proposals_of
 
-WINDOW = 1536  # px, a multiple of the last stride
 LEAST_PRESENCE = 0.02  # proposals under this are not returned
 
 
@@ -61,15 +59,10 @@ def propose(
     trained = network_for_use(weights, str(device))
     known = np.where(inside, pixels, np.float32(np.nan))
     view = canonical_view(known, image_statistics(known).median)
-    cells = []
     where = torch.device(device)
     with one_thread() as threads:
         at_once = threads > 1 and where.type == "cpu"
-        for scale in scales_of(view.of(known)):
-            statistics = image_statistics(np.asarray(scale.pixels))
-            for window in windows_of(scale.pixels.shape, tile) if statistics.spread else ():
-                seen = cells_in(scale.pixels, window, statistics, trained.network, where, at_once)
-                cells.append(placed(seen, scale))
+        cells = look_at(view.of(known), trained.network, where, tile, at_once)
     proposals = proposals_of(cells, trained.calibration, view, pixels.shape, least_presence)
     column, row = pixel_of(*proposals.circles[:, :2].numpy().T)
     return proposals.take(torch.from_numpy(inside[row, column]))

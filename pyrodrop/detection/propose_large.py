@@ -2,7 +2,7 @@
 
 How the image is looked at (its view, and the statistics of its brightness) is a matter of the whole image, and is found
 first. The windows of the image itself can then be looked at in any order and by any process; what it is reduced to
-for large droplets, a sixteenth of its pixels and less, is looked at by one.
+for larger droplets, a third of its pixels in all, is looked at by one.
 """
 
 from pathlib import Path

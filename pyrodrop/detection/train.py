@@ -42,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--block", type=int, default=Schedule().block, help="patches made at a time")
     p.add_argument("--reuse", type=int, default=Schedule().reuse, help="times that each patch is used")
     p.add_argument("--rate", type=float, default=Schedule().rate, help="learning rate")
-    p.add_argument("--held-out", type=int, default=400, help="patches on which progress is scored")
+    p.add_argument(
+        "--held-out", type=int, default=400, help="patches on which progress is scored, and as many to calibrate"
+    )
     p.add_argument("--every", type=float, default=5.0, help="minutes from one score to the next")
     p.add_argument("--simulator", default=SIMULATOR, help="module:function that makes the patches")
     return p
@@ -55,11 +57,11 @@ def simulator_named(name: str) -> Simulator:
     return simulator
 
 
-def fixed_block(simulator: Simulator, n: int, seed: int, block: int) -> Block:
-    """Patches that training never sees."""
+def fixed_block(simulator: Simulator, n: int, seed: int, block: int, side: int = 128) -> Block:
+    """Patches of this side in px that training never sees."""
     starts = range(0, n, 64)
     return block_of(
-        [make_chunk(simulator, min(64, n - s), 128, block_seed(seed, block, k)) for k, s in enumerate(starts)]
+        [make_chunk(simulator, min(64, n - s), side, block_seed(seed, block, k)) for k, s in enumerate(starts)]
     )
 
 
@@ -76,11 +78,14 @@ def score_lines(result: HeldOut) -> str:
     return "\n".join([head, line("all", None), *(line(kind, kind) for kind in sorted(set(result.kinds)))])
 
 
-def assess(trainer: Trainer, calibration_block: Block, held_out_block: Block) -> tuple[TrainedNetwork, HeldOut]:
-    """The averaged network, calibrated on one block and scored on another."""
+def assess(
+    trainer: Trainer, calibration_blocks: Sequence[Block], held_out_block: Block
+) -> tuple[TrainedNetwork, HeldOut]:
+    """The averaged network, calibrated on some blocks and scored on another."""
     folded = trainer.average.folded().to(memory_format=torch.channels_last)
-    raw = evaluate(folded, calibration_block, Calibration(), trainer.device)
-    calibration = learn_calibration(raw)
+    raw = [evaluate(folded, block, Calibration(), trainer.device) for block in calibration_blocks]
+    judged = [image for seen in raw for image in seen.judged]
+    calibration = learn_calibration(HeldOut(judged, [kind for seen in raw for kind in seen.kinds]))
     result = evaluate(folded, held_out_block, calibration, trainer.device)
     return TrainedNetwork(trainer.average, calibration), result
 
@@ -124,16 +129,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     simulator = simulator_named(options.simulator)
     maker = BlockMaker(simulator, trainer.seed, trainer.schedule.block, trainer.schedule.size, options.workers)
     try:
-        calibration_block = fixed_block(simulator, options.held_out, trainer.seed, CALIBRATION_BLOCK)
+        # Patches, and as many pixels in larger ones, of which more is seen in the coarser scales.
+        calibration_blocks = [
+            fixed_block(simulator, max(options.held_out * 128**2 // side**2, 1), trainer.seed, CALIBRATION_BLOCK, side)
+            for side in (128, 256)
+        ]
         held_out_block = fixed_block(simulator, options.held_out, trainer.seed, HELD_OUT_BLOCK)
-        run(trainer, maker, (calibration_block, held_out_block), options, began)
+        run(trainer, maker, (calibration_blocks, held_out_block), options, began)
     finally:
         maker.close()
     return 0
 
 
 def run(
-    trainer: Trainer, maker: BlockMaker, fixed: tuple[Block, Block], options: argparse.Namespace, began: float
+    trainer: Trainer, maker: BlockMaker, fixed: tuple[Sequence[Block], Block], options: argparse.Namespace, began: float
 ) -> None:
     """Steps until the time or the number of steps is reached, with a score now and then and at the end."""
 

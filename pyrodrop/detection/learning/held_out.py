@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, log_expit
 
-from pyrodrop.detection.learning.augmentation import make_batch
 from pyrodrop.detection.learning.patches import Block
 from pyrodrop.detection.learning.scoring import Judged, Scores, calibration_error, judge, total
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.network.architecture import CircleNetwork
-from pyrodrop.detection.network.both_ways import both_ways, cells_of_both
 from pyrodrop.detection.network.calibration import ByDoubt, Calibration, doubt_of_others, log_odds
-from pyrodrop.detection.network.peaks import peaks
+from pyrodrop.detection.network.looking import look_at
+from pyrodrop.detection.network.peaks import Cells, joined, peaks
 
 MOST_GROUPS, LEAST_GROUP = 40, 40  # of proposals, for the calibration
 LEAST_SCORED = 0.05  # proposals under this are not counted in the calibration error: nearly all would be right
@@ -53,23 +52,16 @@ class HeldOut(NamedTuple):
         return float(-np.mean(np.where(self.correct[sure], np.log(p), np.log1p(-p)))) if sure.any() else 0.0
 
 
-@torch.no_grad()
-def evaluate(
-    network: CircleNetwork, block: Block, calibration: Calibration, device: torch.device, batch: int = 16
-) -> HeldOut:
-    """Proposals of a folded network on patches as they are."""
+def evaluate(network: CircleNetwork, block: Block, calibration: Calibration, device: torch.device) -> HeldOut:
+    """Proposals of a folded network on patches as they are, looked at in all scales as every image is."""
     judged = []
-    for start in range(0, len(block.images), batch):
-        part = slice(start, start + batch)
-        channels = make_batch(block.images[part], block.circles[part]).channels
-        ways = both_ways(network, channels.to(device, memory_format=torch.channels_last))
-        for k, table in enumerate(block.circles[part]):
-            found = peaks(cells_of_both(ways, k))
-            circles = np.stack([found.x, found.y, np.exp(found.log_radius)], 1)
-            inside = (np.abs(table[:, :2] + 0.5 - block.images.shape[-1] / 2) < block.images.shape[-1] / 2).all(1)
-            weight = detectability_weight(torch.tensor(table[:, COLUMN.detectability])).numpy() * inside
-            presence = calibration(found.presence)
-            judged.append(judge(circles, presence, table[:, :3].astype(float), weight))
+    for image, table in zip(block.images, block.circles, strict=True):
+        cells = look_at(image, network, device)
+        found = peaks(joined(cells)) if cells else peaks(Cells(*[np.zeros(0)] * len(Cells._fields)))
+        circles = np.stack([found.x, found.y, np.exp(found.log_radius)], 1)
+        inside = (np.abs(table[:, :2] + 0.5 - image.shape[-1] / 2) < image.shape[-1] / 2).all(1)
+        weight = detectability_weight(torch.tensor(table[:, COLUMN.detectability])).numpy() * inside
+        judged.append(judge(circles, calibration(found.presence), table[:, :3].astype(float), weight))
     return HeldOut(judged, block.kinds)
 
 

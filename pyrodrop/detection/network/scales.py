@@ -1,4 +1,8 @@
-"""The scales at which the network looks at an image: it, and it reduced by four again and again."""
+"""The scales at which the network looks at an image: it, and it halved again and again.
+
+Each droplet is looked at where its radius is at most `HANDOVER`: there the noise of a finely sampled image is averaged,
+as the joint fit will average it, and the outline is not hidden by what is within a droplet.
+"""
 
 import math
 from collections.abc import Iterator
@@ -10,9 +14,10 @@ from numpy.typing import NDArray
 from pyrodrop.detection.network.parts import Readable, blocks
 from pyrodrop.detection.network.peaks import Cells
 
-REDUCTION = 4  # from one scale to the next; a block is a multiple of it
+REDUCTION = 2  # from one scale to the next; a block is a multiple of it
 LEAST_SIDE = 48  # px: an image is reduced as long as its shorter side keeps this many
-HANDOVER = (24.0, 48.0)  # px of a scale: radii between which the next scale takes over
+# px of a scale: radii between which the next scale takes over, chosen on held-out simulations (docs/finder.md).
+HANDOVER = (8.0, 16.0)
 
 
 class Scale(NamedTuple):
@@ -24,18 +29,37 @@ class Scale(NamedTuple):
 
 
 def scales_of(image: Readable) -> Iterator[Scale]:
-    """An image of which parts are read, and what it is reduced to, which is held in memory, a sixteenth of it."""
+    """An image of which parts are read, halved again and again.
+
+    Of an array all are arrays; of an image that does not fit into memory the first half is read when it is asked for,
+    and what follows, a sixteenth of it and less, is held in memory.
+    """
     number = 0
     while True:
         is_last = min(image.shape) < REDUCTION * LEAST_SIDE
         yield Scale(image, number, is_last)
         if is_last:
             return
-        image, number = reduced(image), number + 1
+        image = Reduced(image) if number == 0 and not isinstance(image, np.ndarray) else reduced(image)
+        number += 1
+
+
+class Reduced:
+    """An image (H, W) of which parts are read, reduced when they are."""
+
+    def __init__(self, image: Readable) -> None:
+        self.image = image
+        self.shape = (-(-image.shape[0] // REDUCTION), -(-image.shape[1] // REDUCTION))
+
+    def __getitem__(self, box: tuple[slice, slice], /) -> NDArray[np.float32]:
+        """Some rows and columns."""
+        spans = [part.indices(side) for part, side in zip(box, self.shape, strict=True)]
+        rows, columns = (slice(start * REDUCTION, stop * REDUCTION) for start, stop, _ in spans)
+        return _reduced_part(self.image[rows, columns])
 
 
 def reduced(image: Readable) -> NDArray[np.float32]:
-    """Means of squares of 4 x 4 px; unknown where less than half of the square is known."""
+    """Means of squares of 2 x 2 px; unknown where less than half of the square is known."""
     height, width = image.shape
     result = np.empty((-(-height // REDUCTION), -(-width // REDUCTION)), np.float32)
     for rows, columns in blocks((height, width)):
