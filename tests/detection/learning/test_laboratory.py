@@ -65,8 +65,8 @@ def test_large_droplets_are_learnt_in_the_scale_that_they_are_looked_for_in() ->
     tables = np.concatenate(block.circles)
     asked = tables[:, COLUMN.detectability] > 0
     assert asked.any()
-    assert tables[asked, COLUMN.radius] == pytest.approx(20, rel=0.6)
-    assert (tables[~asked, COLUMN.radius] > 45).all()
+    assert tables[asked, COLUMN.radius] == pytest.approx(10, rel=0.6)
+    assert (tables[~asked, COLUMN.radius] > 12).all()
 
 
 def test_it_is_seen_whether_a_droplet_is_brighter() -> None:
