@@ -142,8 +142,7 @@ class Tracks:
         # one that has gone over the edge and comes back is not in the image meanwhile
         sides = np.array([self.size[1], self.size[0]])
         within = ((self.paths.centre >= -0.5) & (self.paths.centre < sides - 0.5)).all(1)
-        shown = SmoothPaths(*(column[within] for column in self.paths))
-        return population_table(shown, of_path, self.frames, self.seed)
+        return population_table(self.paths.those(within), of_path, self.frames, self.seed)
 
     @property
     def population(self) -> "pd.DataFrame":

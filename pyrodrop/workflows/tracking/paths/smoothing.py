@@ -70,6 +70,17 @@ class SmoothPaths(NamedTuple):
         """Where each path begins, and at last M, (paths + 1,)."""
         return np.searchsorted(self.path, np.arange(self.path[-1] + 2)) if len(self.path) else np.zeros(1, np.int64)
 
+    def those(self, which: NDArray[np.bool_]) -> "SmoothPaths":
+        """The rows where this is true, (M,)."""
+        return SmoothPaths(
+            self.path[which],
+            self.frame[which],
+            self.row[which],
+            self.centre[which],
+            self.centre_sd[which],
+            self.radius[which],
+        )
+
 
 def smoothed(
     detections: Detections,
