@@ -141,7 +141,7 @@ class Tracks:
         of_path[self._track[self._kept]] = (1 - self._none)[self.followed.links.path[self._kept]]
         # one that has gone over the edge and comes back is not in the image meanwhile
         sides = np.array([self.size[1], self.size[0]])
-        within = ((self.paths.centre >= -0.5) & (self.paths.centre < sides - 0.5)).all(1)
+        within = np.logical_and.reduce((self.paths.centre >= -0.5) & (self.paths.centre < sides - 0.5), 1)
         return population_table(self.paths.those(within), of_path, self.frames, self.seed)
 
     @property
