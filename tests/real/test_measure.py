@@ -76,7 +76,7 @@ def test_the_count_of_beads_agrees_with_peoples(shared: Path) -> None:
 def test_nearly_all_catalogued_stars_are_found(shared: Path) -> None:
     """The catalogue lists only the brighter ones."""
     found, truth = found_and_true(shared / "real" / "spitzer_glimpse" / "glimpse_a.tif")
-    assert len(matched(found, truth)[0]) >= len(truth) - 2
+    assert len(matched(found, truth)[0]) >= len(truth) - 3
 
 
 @pytest.mark.slow

@@ -10,8 +10,15 @@ from pyrodrop.workflows.commands.measured_folder import summarise
 
 
 @pytest.mark.slow
-def test_gravel_is_said_to_be_unlike_anything_known() -> None:
+def test_gravel_has_no_droplets() -> None:
     made = pyrodrop.measure(data.gravel() / 255)
+    assert made.n_droplets <= 1
+    assert made.trust.level in ("none", "not reliable")
+
+
+@pytest.mark.slow
+def test_craters_are_said_to_be_unlike_anything_known() -> None:
+    made = pyrodrop.measure(data.moon() / 255)
     assert made.efficiency.whole is not None
     assert made.efficiency.whole < 0.5
     assert any("unlike anything" in warning for warning in made.warnings)
