@@ -1,5 +1,6 @@
 """A large image in tiles: the answer of the whole, nothing twice or lost, resumed where it was killed."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,13 @@ import sys
 from pyrodrop.workflows.tiles.measure_tiles import measure_tiles
 measure_tiles(sys.argv[1], sys.argv[2], tile_px={TILE_PX}, halo_px=64, profile="gaussian", progress=False)
 """
+
+
+def measured(path: Path, out: Path) -> dict[str, Any]:
+    """The summary of a run to its end in a process of its own: BLAS has as many threads as in one that is killed."""
+    subprocess.run([sys.executable, "-c", MEASURE, str(path), str(out)], check=True)
+    summary: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    return summary
 
 
 def same_droplets(one: Path, other: Path) -> None:
@@ -143,19 +151,14 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     before = {part.name: part.stat().st_mtime_ns for part in (out / "tiles").glob("[0-9]*.npz")}
     assert 1 <= len(before) < 4
     assert not (out / "summary.json").exists()
-    resumed = measure_tiles(path, out, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
+    resumed = measured(path, out)
     assert resumed["tiles"]["done_before"] == len(before)
     assert all((out / "tiles" / name).stat().st_mtime_ns == when for name, when in before.items())
-    measure_tiles(path, straight, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
+    measured(path, straight)
     same_droplets(out, straight)
     # A damaged part is done again; other settings do all again.
     shutil.copy(path, out / "tiles" / "0001-0001.npz")
-    assert (
-        measure_tiles(path, out, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)["tiles"][
-            "done_before"
-        ]
-        == 3
-    )
+    assert measured(path, out)["tiles"]["done_before"] == 3
     same_droplets(out, straight)
     assert measure_tiles(path, out, tile_px=300, profile="gaussian", progress=False)["tiles"]["done_before"] == 0
 
@@ -172,8 +175,8 @@ def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -
             process.wait(seconds)
         process.kill()
         process.wait()
-    measure_tiles(path, out, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
-    measure_tiles(path, straight, tile_px=TILE_PX, halo_px=64, profile="gaussian", progress=False)
+    measured(path, out)
+    measured(path, straight)
     same_droplets(out, straight)
 
 
