@@ -52,10 +52,16 @@ class Reduced:
         self.shape = (-(-image.shape[0] // REDUCTION), -(-image.shape[1] // REDUCTION))
 
     def __getitem__(self, box: tuple[slice, slice], /) -> NDArray[np.float32]:
-        """Some rows and columns."""
-        spans = [part.indices(side) for part, side in zip(box, self.shape, strict=True)]
-        rows, columns = (slice(start * REDUCTION, stop * REDUCTION) for start, stop, _ in spans)
-        return _reduced_part(self.image[rows, columns])
+        """Some rows and columns; of the image no more is in memory at once than a block."""
+        (top, bottom, _), (left, right, _) = (part.indices(side) for part, side in zip(box, self.shape, strict=True))
+        result = np.empty((max(bottom - top, 0), max(right - left, 0)), np.float32)
+        for rows, columns in blocks((REDUCTION * result.shape[0], REDUCTION * result.shape[1])):
+            down, along = REDUCTION * top, REDUCTION * left
+            part = self.image[rows.start + down : rows.stop + down, columns.start + along : columns.stop + along]
+            result[
+                rows.start // REDUCTION : rows.stop // REDUCTION, columns.start // REDUCTION : columns.stop // REDUCTION
+            ] = _reduced_part(part)
+        return result
 
 
 def reduced(image: Readable) -> NDArray[np.float32]:
