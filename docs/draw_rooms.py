@@ -66,12 +66,12 @@ def longest_ways(arrows: Arrows) -> Arrows:
 
 
 def heights(arrows: Arrows) -> dict[str, int]:
-    """How high each room stands: above all that it imports. Needs arrows without a circle."""
+    """How high each room stands: above all that it imports; of a circle, the room with the fewest below it first."""
     level: dict[str, int] = {}
     while len(level) < len(arrows):
-        for name, targets in arrows.items():
-            if name not in level and targets <= level.keys():
-                level[name] = 1 + max((level[target] for target in targets), default=-1)
+        left = {name: len(targets - level.keys()) for name, targets in arrows.items() if name not in level}
+        name = min(left, key=left.__getitem__)
+        level[name] = 1 + max((level[target] for target in arrows[name] if target in level), default=-1)
     return level
 
 
