@@ -1,6 +1,7 @@
 """Draws which room of the package imports which, from the imports in the sources: the picture of architecture.md."""
 
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -17,10 +18,14 @@ Arrows = dict[str, set[str]]
 COLUMN = {
     "cli": -0.5,
     "workflows.commands": 0.3,
-    "workflows.batch": -2.6,
-    "workflows.fitting": -0.15,
-    "workflows.learning": 1.9,
-    "workflows.tiles": 1.1,
+    "workflows.batch": -1.7,
+    "workflows.cluster": -2.6,
+    "workflows.fitting": -0.55,
+    "workflows.tracking": -2.2,
+    "workflows.samples": -1.2,
+    "workflows.tiles": 0.75,
+    "workflows.appearance": 1.5,
+    "workflows.learning": 2.6,
     "workflows.measuring": 1.1,
     "workflows": -1.9,
     "recognition": 1.9,
@@ -66,12 +71,10 @@ def longest_ways(arrows: Arrows) -> Arrows:
 
 
 def heights(arrows: Arrows) -> dict[str, int]:
-    """How high each room stands: above all that it imports; of a circle, the room with the fewest below it first."""
+    """How high each room stands: above all that it imports. ``CycleError``, which names it, for arrows in a circle."""
     level: dict[str, int] = {}
-    while len(level) < len(arrows):
-        left = {name: len(targets - level.keys()) for name, targets in arrows.items() if name not in level}
-        name = min(left, key=left.__getitem__)
-        level[name] = 1 + max((level[target] for target in arrows[name] if target in level), default=-1)
+    for name in TopologicalSorter(arrows).static_order():
+        level[name] = 1 + max((level[target] for target in arrows[name]), default=-1)
     return level
 
 

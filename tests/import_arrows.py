@@ -30,18 +30,19 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "inference",
     },
-    # models, inference: how paths move is a Pyro model, learnt from the stack; workflows.batch: workers, by Dask
+    # models, inference: how paths move is a Pyro model, learnt from the stack
     "workflows.tracking": {
         "images",
         "results",
         "workflows",
         "workflows.measuring",
-        "workflows.batch",
+        "workflows.cluster",
         "models",
         "inference",
     },
     # workflows.samples: images of a sheet, pooled by sample
-    "workflows.batch": {"images", "results", "workflows", "workflows.samples"},
+    "workflows.batch": {"images", "results", "workflows", "workflows.samples", "workflows.cluster"},
+    "workflows.cluster": {"workflows"},
     # joint, models, rendering: droplets as they look are fitted by the joint engine, and drawn by the renderer
     "workflows.appearance": {"images", "results", "workflows", "workflows.measuring", "joint", "models", "rendering"},
     # recognition: how much doubt the droplets of all tiles share

@@ -1,10 +1,12 @@
 """The way imports point: one room never looks into another; and what importing leaves alone."""
 
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from fresh_python import run_python
-from import_arrows import ARROWS, PARTS, imported, module_name, room, sources, wrong_arrows
+from import_arrows import ARROWS, BY_NAME, PARTS, imported, module_name, room, sources, wrong_arrows
 
 
 @pytest.mark.parametrize("path", sources().values(), ids=module_name)
@@ -36,6 +38,29 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         modules = {name if name in paths else name.rpartition(".")[0] for name in names}
         arrows[module] = modules & paths.keys() - {"pyrodrop", module}
     assert circles(arrows) == []
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Rooms of which each imports the next, from one of them back to itself; none where there is no such way."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
+def test_no_room_reaches_itself_by_way_of_others() -> None:
+    """Nor by names in strings: of two such rooms neither is below the other."""
+    way = circle({room: targets | BY_NAME.get(room, set()) for room, targets in ARROWS.items()})
+    assert not way, " -> ".join(way)
+
+
+def test_a_circle_of_rooms_is_named() -> None:
+    way = circle({"a": {"b"}, "b": {"c"}, "c": {"d", "e"}, "d": {"b"}, "e": set()})
+    assert len(way) == 4
+    assert way[0] == way[-1]
+    assert {*pairwise(way)} == {("b", "c"), ("c", "d"), ("d", "b")}
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_a_circle_is_seen() -> None:

@@ -49,7 +49,7 @@ def proposals_of(
 
     Circles outside of the image and those less likely than ``least_presence`` are left out.
     """
-    seen = peaks(joined(cells)) if cells else Cells(*[np.zeros(0)] * len(Cells._fields))
+    seen = peaks(joined(cells))
     presence = calibration(seen.presence)
     x, y = view.point_back(seen.x, seen.y, shape)
     column, row = pixel_of(x, y)

@@ -50,13 +50,13 @@ def whole(name: str, value: object) -> int:
 
 def positive(name: str, value: object) -> float:
     """The value as a positive finite float."""
-    # Of Real the type checker knows no order, which every real number has.
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:  # type: ignore[operator]
-        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number", name)
     try:
-        return float(value)
-    except OverflowError as error:
-        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number", name) from error
+        number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:  # a whole number that no float can hold
+        number = math.inf
+    if not 0 < number < math.inf:
+        raise SettingError(f"{name} is {_shown(value)}, expected a positive finite number", name)
+    return number
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:

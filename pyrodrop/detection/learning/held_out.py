@@ -14,7 +14,7 @@ from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.network.architecture import CircleNetwork
 from pyrodrop.detection.network.calibration import ByDoubt, Calibration, doubt_of_others, log_odds
 from pyrodrop.detection.network.looking import look_at
-from pyrodrop.detection.network.peaks import Cells, joined, peaks
+from pyrodrop.detection.network.peaks import joined, peaks
 
 MOST_GROUPS, LEAST_GROUP = 40, 40  # of proposals, for the calibration
 LEAST_SCORED = 0.05  # proposals under this are not counted in the calibration error: nearly all would be right
@@ -57,7 +57,7 @@ def evaluate(network: CircleNetwork, block: Block, calibration: Calibration, dev
     judged = []
     for image, table in zip(block.images, block.circles, strict=True):
         cells = look_at(image, network, device)
-        found = peaks(joined(cells)) if cells else peaks(Cells(*[np.zeros(0)] * len(Cells._fields)))
+        found = peaks(joined(cells))
         circles = np.stack([found.x, found.y, np.exp(found.log_radius)], 1)
         inside = (np.abs(table[:, :2] + 0.5 - image.shape[-1] / 2) < image.shape[-1] / 2).all(1)
         weight = detectability_weight(torch.tensor(table[:, COLUMN.detectability])).numpy() * inside

@@ -70,8 +70,9 @@ def cells_of(outputs: CellOutputs, level: int, image: int = 0, row: int = 0, col
 
 
 def joined(parts: list[Cells]) -> Cells:
-    """The cells of several levels, tiles or scales."""
-    return Cells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    """The cells of several levels, tiles or scales; none, where there are no such parts."""
+    none = Cells(*[np.zeros(0)] * len(Cells._fields))
+    return Cells(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
 
 
 class Pairs(NamedTuple):

@@ -16,10 +16,10 @@ from pyrodrop.workflows.batch.ledger import Ledger
 from pyrodrop.workflows.batch.pooled_samples import pool_samples
 from pyrodrop.workflows.batch.result_keys import FILES
 from pyrodrop.workflows.batch.run_folders import clear_dead_runs, run_folder
-from pyrodrop.workflows.batch.scheduler_address import check_scheduler
 from pyrodrop.workflows.batch.sheet import check_rows, read_sheet
 from pyrodrop.workflows.batch.sources import Source, find_sources
 from pyrodrop.workflows.batch.tables import put_together
+from pyrodrop.workflows.cluster.scheduler_address import check_scheduler
 from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, positive_whole
 from pyrodrop.workflows.termination import Terminated
@@ -127,8 +127,9 @@ def _do_what_is_missing(
     if first is None:  # nothing is started, and nothing heavy imported
         clear_dead_runs(ledger.folder)
         return
-    from pyrodrop.workflows.batch.cluster import outcomes, workers_of
+    from pyrodrop.workflows.batch.handing_out import outcomes
     from pyrodrop.workflows.batch.jobs import JOBS, check_job, together_most
+    from pyrodrop.workflows.cluster.clients import workers_of
 
     check_job(ledger.job, ledger.settings)
     check_rows(ledger.sources, lambda settings: check_job(ledger.job, settings), ledger.settings)
@@ -156,8 +157,8 @@ def _own_workers(ledger: Ledger, workers: int | None, workers_per_gpu: int | Non
     import torch
     from dask.system import CPU_COUNT
 
-    from pyrodrop.workflows.batch.cluster import own_workers
     from pyrodrop.workflows.batch.jobs import JOBS
+    from pyrodrop.workflows.cluster.clients import own_workers
 
     each = 1 if workers_per_gpu is None else positive_whole("workers_per_gpu", workers_per_gpu)
     most = CPU_COUNT if workers is None else positive_whole("workers", workers)

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 from pyrodrop.workflows.batch.jobs import work_of
 from pyrodrop.workflows.batch.result_folders import publish
 from pyrodrop.workflows.batch.result_keys import Mark, mark_of
+from pyrodrop.workflows.cluster.clients import MOST_ATTEMPTS
 from pyrodrop.workflows.output_folder import FULL
 
-# An image whose worker has died is begun this often in all.
-MOST_ATTEMPTS = 3
 # Pyro's handlers belong to the process: one image at a time in each, whatever the number of its threads.
 alone = threading.Lock()
 

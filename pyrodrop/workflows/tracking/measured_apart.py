@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyrodrop.images import ImageError
-from pyrodrop.workflows.batch.cluster import own_workers, workers_of
-from pyrodrop.workflows.batch.scheduler_address import check_scheduler
+from pyrodrop.workflows.cluster.clients import own_workers, workers_of
+from pyrodrop.workflows.cluster.scheduler_address import check_scheduler
 from pyrodrop.workflows.settings import positive_whole
 from pyrodrop.workflows.tracking.measured_frames import KeptFrames, measured_frame
 from pyrodrop.workflows.tracking.stack import FrameStack, stack_of_path

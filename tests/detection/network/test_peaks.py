@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pyrodrop.detection.network.peaks import Cells, neighbours, peaks
+from pyrodrop.detection.network.peaks import Cells, joined, neighbours, peaks
 
 
 def cells(rows: list[tuple[float, float, float, float]]) -> Cells:
@@ -20,6 +20,14 @@ def test_parts_of_a_droplet_become_one_with_their_sum() -> None:
     assert peak.presence == pytest.approx([0.95])
     assert peak.x == pytest.approx([(0.3 * 10 + 0.5 * 10.4 + 0.15 * 10.2) / 0.95])
     assert peak.centre_sd[0] > 0.1  # they disagree
+
+
+def test_no_parts_have_no_cells() -> None:
+    none = peaks(joined([]))
+    assert none._fields == Cells._fields
+    assert all(column.shape == (0,) and column.dtype == np.float64 for column in none)
+    part = cells([(0.3, 10, 10, 5)])
+    np.testing.assert_equal(joined([part]), part)
 
 
 def test_presence_is_at_most_one() -> None:

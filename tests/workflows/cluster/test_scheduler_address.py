@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pyrodrop.workflows.batch.batch import batch
-from pyrodrop.workflows.batch.cluster import workers_of
-from pyrodrop.workflows.batch.scheduler_address import check_scheduler
+from pyrodrop.workflows.cluster.clients import workers_of
+from pyrodrop.workflows.cluster.scheduler_address import check_scheduler
 from pyrodrop.workflows.settings import SettingError
 
 
