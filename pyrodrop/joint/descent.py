@@ -88,18 +88,13 @@ def descend(
     """
     n, shapes = len(state.x), problem.drawn.size
     bounds = bounds_of(problem, origin)
-    freedom = max(problem.pixels.known_number - n * (1 + 3 / problem.pixels.count) - problem.n_shared, 1.0)
-
-    def read(residual: Image) -> Array:
-        return problem.noise_of(squares(problem, residual), freedom)
-
     # The image is linear in heights and background: with the centres held, one solution finds them, and one more for
     # the noise as it is then read.
     columns = columns_of(problem, state)
     residual = residual_of(problem, state, columns)
     held = np.zeros((n, 3 + problem.pixels.count), bool)
     for _ in range(solutions):
-        noise = read(residual)
+        noise = _noise_in(problem, state, residual)
         equations = equations_of(problem, state, columns, residual, noise)
         geometry = held.copy()
         geometry[:, :3] = True
@@ -107,11 +102,14 @@ def descend(
         by_shared[:shapes] = 0.0
         state = state.moved(by_droplet, by_shared)
         residual = residual_of(problem, state, columns)
-    noise = read(residual)
+    noise = _noise_in(problem, state, residual)
 
     # Of each droplet, and of the shared parameters: one that the quadratic is wrong about does not hold up all others.
     damping, steady = np.full(n, 1e-2), 1e-2
     converged, steps = False, 0
+    # Whether the residual is that of the state as a whole; else some droplets were taken out of it and drawn anew,
+    # which rounds otherwise.
+    drawn_whole = True
     losses = [energy(problem, state, residual, noise)]
     equations = equations_of(problem, state, columns, residual, noise)
     while steps < max_steps and not converged:
@@ -133,6 +131,7 @@ def descend(
         near = abs(common) < enough and (bool((own < little).all()) or own.sum() + common < enough)
         trial = _Trial.of(problem, bounds.within(state, by_droplet, by_shared), noise)
         before = energy(problem, state, residual, noise)
+        all_go = trial
         trial, worse = trial.without_the_worse(problem, state, residual, noise, clearly)
         losses.append(losses[-1] - max(before - trial.energy, 0.0))
         if trial.energy > before:
@@ -144,7 +143,7 @@ def descend(
                 break
         else:
             damping = damped(damping, own, -lost_at(problem, state, residual, trial.residual, noise), worse)
-            state, columns, residual = trial.state, trial.columns, trial.residual
+            state, columns, residual, drawn_whole = trial.state, trial.columns, trial.residual, trial is all_go
             converged = near and steady <= 1e-2
             steady = steady / 10 if steady > 1e-7 else 0.0
         late = np.flatnonzero((own >= little) | worse)
@@ -153,15 +152,37 @@ def descend(
             local = descend_locally(
                 problem, LocalStart(state, residual, noise), late, bounds, damping, (little, clearly)
             )
-            state, residual, damping = local.state, local.residual, local.damping
+            state, residual, damping, drawn_whole = local.state, local.residual, local.damping, False
             columns = columns.replaced(late, columns_of(problem, state.those(late)))
             losses[-1] -= before - energy(problem, state, residual, noise)
             gained = losses[-2] - losses[-1]
             # Few are still on their way, and all of them together no longer get anywhere.
             converged = abs(common) < enough and 0 <= gained < enough
-        noise = read(residual)
+        noise = _noise_in(problem, state, residual)
         equations = equations_of(problem, state, columns, residual, noise)
+    if not drawn_whole:
+        return arrived(problem, state, np.array(losses), steps, converged, held)
     return Descent(state, columns, residual, noise, equations, np.array(losses), steps, converged, held)
+
+
+def arrived(
+    problem: Problem, state: State, losses: Array, steps: int, converged: bool, held: NDArray[np.bool_]
+) -> Descent:
+    """The descent that ended at a state, which all that is computed there follows from: to the bit, so that it may be
+    kept and gone on from.
+    """
+    columns = columns_of(problem, state)
+    residual = residual_of(problem, state, columns)
+    noise = _noise_in(problem, state, residual)
+    equations = equations_of(problem, state, columns, residual, noise)
+    return Descent(state, columns, residual, noise, equations, losses, steps, converged, held)
+
+
+def _noise_in(problem: Problem, state: State, residual: Image) -> Array:
+    """Standard deviation of the noise, (C,), read off a residual."""
+    of_droplets = len(state.x) * (1 + 3 / problem.pixels.count)
+    freedom = problem.pixels.known_number - of_droplets - problem.n_shared
+    return problem.noise_of(squares(problem, residual), max(freedom, 1.0))
 
 
 class _Trial(NamedTuple):

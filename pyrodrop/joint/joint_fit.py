@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from pyrodrop.joint.descent import TOLERANCE, Descent, descend, initial_state
+from pyrodrop.joint.descent import TOLERANCE, Descent, initial_state
 from pyrodrop.joint.factor import factor
 from pyrodrop.joint.half_slopes import half_slopes
 from pyrodrop.joint.normal_equations import columns_of, residual_of, squares
@@ -16,6 +16,7 @@ from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.posterior import Evidence, Posterior, evidence_of, inflation_of, log_bayes_of
 from pyrodrop.joint.priors import Array, Priors
 from pyrodrop.joint.problem import Problem, State
+from pyrodrop.joint.resuming.descents import descend_once
 from pyrodrop.joint.trust_region import start_within
 from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import profile_named
@@ -195,7 +196,7 @@ def fit_jointly(
         scales = image_scales(pixels.channels, float(np.median(places[2])) if len(places[2]) else 8.0)
     problem = Problem(pixels, profile, scales)
     state = initial_state(problem, places[0], places[1], places[2], amplitude, shape)
-    return described(problem, descend(problem, state, max_steps, state, tolerance))
+    return described(problem, descend_once(problem, state, max_steps, state, tolerance))
 
 
 def refit_jointly(
@@ -229,7 +230,7 @@ def refit_jointly(
         amplitude=np.concatenate([old.amplitude, height], 1),
     )
     origins = initial_state(problem, *origin)
-    return described(problem, descend(problem, state, max_steps, origins, tolerance, int(len(x) > 0)))
+    return described(problem, descend_once(problem, state, max_steps, origins, tolerance, int(len(x) > 0)))
 
 
 def residual_everywhere(fit: JointFit, channels: Array) -> Array:

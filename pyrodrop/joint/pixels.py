@@ -7,13 +7,14 @@ the unknown pixels are these weights, but for the background's products with its
 number of pixels. So a droplet that is half unknown has the posterior of the half that is seen.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from pyrodrop.joint.resuming.kept import Kept, digest_of
 from pyrodrop.joint.sums.choice import engine_of
 from pyrodrop.joint.sums.engine import Array, Engine, Image
 from pyrodrop.rendering.block_noise import block_noise
@@ -27,13 +28,17 @@ class Pixels:
     Attributes:
         channels: shape (C, H, W), float64; NaN, in all channels, where it is not known.
         engine: where its pixels are summed over.
+        kept: what was worked out of them before, and is not worked out again; None for nothing.
     """
 
     channels: Array
     engine: Engine
+    kept: Kept | None = field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, channels: "ArrayLike | Pixels", device: str | torch.device = "cpu") -> "Pixels":
+    def of(
+        cls, channels: "ArrayLike | Pixels", device: str | torch.device = "cpu", kept: Kept | None = None
+    ) -> "Pixels":
         """Of an image (C, H, W) or (H, W) in which NaN is not known, on a device; of pixels, themselves.
 
         Raises:
@@ -52,12 +57,19 @@ class Pixels:
                     "channels are not finite: infinite somewhere, or nothing but NaN; mask or mend them first."
                 )
             image = np.where(known, image, np.nan)
-        return cls(image, engine_of(device))
+        return cls(image, engine_of(device), kept=kept)
 
     def part(self, rows: slice, columns: slice) -> "Pixels":
         """Those of some rows and columns; where that is all, the same."""
         part = self.channels[:, rows, columns]
-        return self if part.shape == self.channels.shape else Pixels(np.ascontiguousarray(part), self.engine)
+        if part.shape == self.channels.shape:
+            return self
+        return Pixels(np.ascontiguousarray(part), self.engine, kept=self.kept)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of their numbers, and of where they are summed over: another engine rounds otherwise."""
+        return digest_of(type(self.engine).__name__, self.channels)
 
     @property
     def count(self) -> int:

@@ -37,6 +37,10 @@ class State:
     bg: Array
     edge: Array | None = None
 
+    def __post_init__(self) -> None:
+        # One order in memory, whatever the state was made of: sums over it then round alike.
+        object.__setattr__(self, "amplitude", np.ascontiguousarray(self.amplitude))
+
     @property
     def places(self) -> Places:
         """Centres and radii in px."""

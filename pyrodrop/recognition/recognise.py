@@ -1,5 +1,6 @@
 """Which candidates are droplets: proposed, fitted together, weighed, thinned out, and sought again in the residual."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from pyrodrop.joint.one_by_one.own_edges import edges_differ, with_own_edges
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.problem import EDGE
 from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
+from pyrodrop.joint.resuming.kept import digest_of
 from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.agreement import Agreed, agreed
 from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
@@ -88,9 +90,7 @@ def recognise(
     pixels = Pixels.of(channels, device)
     candidates, scales = whole.candidates, whole.scales
     if candidates is None:
-        image = prominent.astype(np.float32)
-        proposals = propose(image, least_presence=LEAST_PROPOSED, weights=weights, device=device)
-        candidates = Candidates.of_proposals(proposals).reaching(pixels.known)
+        candidates = _proposed(pixels, prominent.astype(np.float32), weights, device)
     if scales is None:
         likely = candidates.radius[candidates.proposed >= LIKELY]
         usual = likely if len(likely) else candidates.radius
@@ -134,6 +134,21 @@ def recognise(
     presence = presence_of(fit, candidates, pixels.white_noise)
     own = _own_edges(pixels, fit, candidates)
     return Recognised(fit, presence, agreed(own, candidates, pixels.white_noise), evidence, candidates, own)
+
+
+def _proposed(pixels: Pixels, prominent: NDArray[np.float32], weights: Path, device: str | torch.device) -> Candidates:
+    """What the network proposes in the one channel, (H, W): where it has been worked out before, as it was kept."""
+    kept, digest = pixels.kept, ""
+    if kept is not None:
+        of_weights = hashlib.sha256(weights.read_bytes()).hexdigest()
+        digest = digest_of("proposals", prominent, of_weights, str(device), LEAST_PROPOSED)
+        if (known := kept.read(digest)) is not None:
+            return Candidates(**known).reaching(pixels.known)
+    proposals = propose(prominent, least_presence=LEAST_PROPOSED, weights=weights, device=device)
+    candidates = Candidates.of_proposals(proposals)
+    if kept is not None:
+        kept.keep(digest, candidates._asdict())
+    return candidates.reaching(pixels.known)
 
 
 def recognised_again(pixels: Pixels, seen: Recognised) -> Recognised:

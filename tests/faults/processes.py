@@ -24,7 +24,9 @@ BATCH = ("--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps"
 RUN = """
 import sys
 from pyrodrop.workflows.fitting import loop as stepping
+from pyrodrop.workflows.measuring.progress import kept_on_disk
 stepping._REPORT_SECONDS = 0.2
+kept_on_disk._SECONDS = 0.0
 from pyrodrop.cli import main
 sys.exit(main(sys.argv[1:]))
 """

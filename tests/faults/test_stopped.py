@@ -104,7 +104,7 @@ def test_a_measurement_stopped_at_any_moment_is_the_same_when_made_again(
     process = start(*argv)
     # While it writes every second time, which is soon over.
     if moment % 2 == 0:
-        wait_for(lambda: any(tmp_path.iterdir()), process)
+        wait_for((tmp_path / "fit.pt").exists, process)
         some_time(1)
     else:
         some_time(12)
@@ -115,6 +115,27 @@ def test_a_measurement_stopped_at_any_moment_is_the_same_when_made_again(
     assert "Traceback" not in messages
     nothing_damaged(tmp_path)
     assert run(*argv)[0] == 0
+    nothing_damaged(tmp_path)
+    assert tables(tmp_path) == tables(undisturbed_measurement)
+    assert not (tmp_path / ".measuring").exists()
+
+
+def test_a_measurement_killed_whenever_it_has_kept_something_goes_on_to_the_same_numbers(
+    images: Path, undisturbed_measurement: Path, tmp_path: Path
+) -> None:
+    argv, kept = ("measure", str(images / "0.png"), *MEASURE, "--out", str(tmp_path)), tmp_path / ".measuring"
+    killed, before = 0, 0
+    while True:
+        process = start(*argv)
+        if not wait_for(lambda: len(list(kept.glob("[!.]*.pt"))) > before, process):  # noqa: B023
+            break
+        process.kill()
+        process.communicate()
+        killed, before = killed + 1, len(list(kept.glob("[!.]*.pt")))
+    process.communicate()
+    assert process.returncode == 0
+    assert killed > 1
+    assert not kept.exists()
     nothing_damaged(tmp_path)
     assert tables(tmp_path) == tables(undisturbed_measurement)
 

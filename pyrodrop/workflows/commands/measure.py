@@ -1,6 +1,7 @@
 """Images read, measured, and written as folders of results: ``pyrodrop measure``."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing import parent_process
@@ -33,6 +34,8 @@ from pyrodrop.workflows.output_folder import open_folder
 from pyrodrop.workflows.settings import SettingError, pick_device, positive_whole, profiles_to_try, whole
 from pyrodrop.workflows.tiles.measure_tiles import LEAST_TILE, measure_tiles
 
+# What a long measurement has worked out, until its results are written.
+_UNDER_WAY = ".measuring"
 _KEEP_ALL = {"polarity": EVERYTHING.polarity, "border": EVERYTHING.border}
 
 
@@ -135,11 +138,14 @@ def measure_image(
     if progress:
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
     how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device, **limits._asdict()}
-    measurement = measure(subject_pixels, mask, profile=profile, progress=progress, **how)
+    under_way = folder / _UNDER_WAY
+    measurement = measure(subject_pixels, mask, profile=profile, keep=under_way, progress=progress, **how)
     if subject.channel != "all":
         measurement = with_other_channels(measurement, subject.image, subject.channel, network, pick_device(where))
     more = weights_in_summary(network)
-    return write_measurement(measurement, subject, folder, more, look, where) | {"results": str(folder)}
+    summary = write_measurement(measurement, subject, folder, more, look, where)
+    shutil.rmtree(under_way, ignore_errors=True)
+    return summary | {"results": str(folder)}
 
 
 def check_measure_image(

@@ -13,6 +13,7 @@ from torch import Tensor
 from pyrodrop.images import ImageError, Micrograph, as_channel, read_image
 from pyrodrop.images.gap_fill import filled_smoothly
 from pyrodrop.images.hot_pixels import hot_pixels, without_hot_pixels
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.recognition.recognise import recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.workflows.measuring.assembly import measurement_of
@@ -20,6 +21,7 @@ from pyrodrop.workflows.measuring.channels.other_channels import with_other_chan
 from pyrodrop.workflows.measuring.contents import MeasuredImage
 from pyrodrop.workflows.measuring.looked_at import checked_mask, sight_of, without_missing
 from pyrodrop.workflows.measuring.measurement import Measurement
+from pyrodrop.workflows.measuring.progress.kept_on_disk import KeptOnDisk
 from pyrodrop.workflows.measuring.progress.measure_progress import MeasureProgress
 from pyrodrop.workflows.measuring.rules import checked_rules
 from pyrodrop.workflows.measuring.weights_file import weights_file
@@ -43,6 +45,7 @@ def measure(
     device: str = "auto",
     seed: int = 0,
     weights: str | os.PathLike[str] | None = None,
+    keep: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Measurement:
     """Find the droplets of an image, and measure how large they are and how sure all of it is.
@@ -78,6 +81,9 @@ def measure(
         seed: of the posterior draws, not negative.
         weights: a file that ``pyrodrop learn`` wrote, of a network that has learnt from a laboratory's own images; None
             for the network that ships.
+        keep: folder in which a measurement that takes more than some seconds keeps what it has worked out, so that the
+            same call goes on to the same numbers where it was killed. It is yours to take away when you have the
+            results.
         progress: show how far it is, and the time left, on a terminal and in notebooks.
 
     Returns:
@@ -87,6 +93,7 @@ def measure(
     Raises:
         ImageError: if the image has infinite pixels, or is not of at least 8 x 8 px and 1 to 16 channels.
         SettingError: if a setting is out of its range, or the mask is not of the image's shape.
+        OSError: if the folder ``keep`` cannot be written to, as on a full disk.
 
     Example:
         >>> import pyrodrop
@@ -114,7 +121,8 @@ def measure(
     image_measured = measured_image(channels, names, pixel_size_um, looked_at, known)
     sight = sight_of(image_measured)
     with MeasureProgress(progress) as watch:
-        seen = recognise(sight.known, in_one(sight.whole), profiles, weights=network, device=where, watch=watch)
+        pixels = Pixels.of(sight.known, where, None if keep is None else KeptOnDisk(keep))
+        seen = recognise(pixels, in_one(sight.whole), profiles, weights=network, device=where, watch=watch)
     measurement = measurement_of(image_measured, seen, seed, started, rules)
     return (
         with_other_channels(measurement, image, None, network, where) if isinstance(image, Micrograph) else measurement
