@@ -98,8 +98,10 @@ def number_of(edits: Mapping[str, Any]) -> int:
     return sum(len(said) for said in edits.values())
 
 
-def count_of(before: Points, now: Points, kept: NDArray[np.bool_], shared_doubt: float) -> Count:
-    """The number of droplets of those points that are kept, as the page of results counts them.
+def count_of(
+    before: Points, now: Points, kept: NDArray[np.bool_], shared_doubt: float, others: Array | None = None
+) -> Count:
+    """The number of droplets of those points that are kept and of other candidates, as the page of results counts them.
 
     What a person has drawn, moved or made certain is there for sure, and shares no doubt with others.
 
@@ -108,12 +110,13 @@ def count_of(before: Points, now: Points, kept: NDArray[np.bool_], shared_doubt:
         now: the points.
         kept: which of them count, (N,).
         shared_doubt: as ``summary.json`` has it.
+        others: presence of candidates that are no points, (M,); None for none.
     """
     said = edits_between(before, now)
     moved = np.isin(now.ids, [int(number) for number in said.get("move", {})])
     new = ~np.isin(now.ids, before.ids)
     presence = np.where(moved | new, 1.0, np.clip(now.presence, 0.0, 1.0))
-    return count_distribution(presence[kept], shared_doubt)
+    return count_distribution(np.append(presence[kept], [] if others is None else others), shared_doubt)
 
 
 def write_edits(edits: Mapping[str, Any], folder: Path, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyrodrop.results.page.by_hand import can_be_edited
+from pyrodrop.results.page.by_hand import can_be_edited, other_candidates
 from pyrodrop.results.storage.result_folder import ResultError, read_results
 from pyrodrop.workflows.napari_edits import NEW, Kept, Points, count_of, edits_between, number_of, write_edits
 from pyrodrop.workflows.napari_reader import FOLDER
@@ -17,9 +17,18 @@ from pyrodrop.workflows.napari_reader import FOLDER
 _HELP = "Open a folder of pyrodrop's results, and choose its droplets in the list of layers."
 
 
-def by_hand(napari_viewer: Any) -> Any:
-    """The widget, as napari asks for it: a container of magicgui."""
-    return ByHand(napari_viewer).container
+class DockedByHand:
+    """The widget as napari asks for it: called, it is a container of magicgui.
+
+    A class, since napari gives its viewer only to what names it in ``__init__``.
+    """
+
+    def __new__(cls, napari_viewer: Any) -> Any:
+        """The container of a ``ByHand`` of the viewer."""
+        return ByHand(napari_viewer).container
+
+    def __init__(self, napari_viewer: Any) -> None:
+        """Never called: ``__new__`` makes something else."""
 
 
 class ByHand:
@@ -36,7 +45,9 @@ class ByHand:
     def __init__(self, viewer: Any) -> None:
         from magicgui.widgets import Container, FileEdit, FloatSlider, FloatSpinBox, Label, PushButton
 
-        self._viewer, self._busy = viewer, False
+        # napari hands a plugin its viewer wrapped, and wraps what that holds, each time anew: no layer would be itself.
+        self._viewer = viewer = getattr(viewer, "__wrapped__", viewer)
+        self._busy = False
         self._layer: Any = None
         self._past: list[dict[str, Any]] = []
         self._now: dict[str, Any] = {}
@@ -103,16 +114,20 @@ class ByHand:
         except OSError as error:
             self.said.value = f"{path} cannot be written ({error.strerror}); name another file."
             return
-        self.said.value = f"{number_of(edits)} edits are saved; apply them with:\npyrodrop edit\n{self._folder}\n{path}"
+        number = number_of(edits)
+        saved = "1 edit is saved; apply it" if number == 1 else f"{number} edits are saved; apply them"
+        self.said.value = f"{saved} with:\npyrodrop edit\n{self._folder}\n{path}"
 
     def show(self) -> None:
         """Show the points that the filters keep, and say how many droplets they are."""
         if self._layer is None:
             return
         points = self._points()
-        kept = Kept(self.presence.value, self.least.value, self.greatest.value).of(points)
+        limits = Kept(self.presence.value, self.least.value, self.greatest.value)
+        kept = limits.of(points)
         self._layer.shown = kept
-        count = count_of(self._before, points, kept, self._shared_doubt)
+        others = self._others.presence[limits.of(self._others)]
+        count = count_of(self._before, points, kept, self._shared_doubt, others)
         low, middle, high = (count.quantile(level) for level in (0.05, 0.5, 0.95))
         interval = f" ({low} to {high})" if low < high else ""
         number = number_of(edits_between(self._before, points))
@@ -136,6 +151,7 @@ class ByHand:
         if self._layer is not None:
             self._layer.events.data.disconnect(self._changed)
         self._layer, self._folder, self._before = layer, Path(folder), Points.of_table(run.table)
+        self._others = Points.of_table(other_candidates(run))
         doubt = run.summary.get("shared_doubt")
         self._shared_doubt = float(doubt) if isinstance(doubt, int | float) and doubt >= 0 else 0.0
         # No droplet is larger than the image.

@@ -68,6 +68,8 @@ def test_filters_keep_what_they_say_and_the_count_is_of_those() -> None:
     kept = Kept(least_presence=0.7).of(BEFORE)
     counted = count_of(BEFORE, BEFORE, kept, 0.3)
     assert counted.probability == pytest.approx(count_distribution([1.0, 0.9, 0.8], 0.3).probability)
+    counted = count_of(BEFORE, BEFORE, kept, 0.3, np.array([0.4, 0.1]))
+    assert counted.probability == pytest.approx(count_distribution([1.0, 0.9, 0.8, 0.4, 0.1], 0.3).probability)
 
 
 def test_what_a_person_drew_or_moved_is_there_for_sure() -> None:

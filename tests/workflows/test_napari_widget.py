@@ -3,7 +3,10 @@
 It runs where napari is installed, in a process of its own, for napari and Qt warn of their own code.
 """
 
+import inspect
 import json
+import re
+from importlib import import_module, resources
 from pathlib import Path
 
 import pytest
@@ -20,13 +23,15 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 from pyrodrop.workflows.napari_reader import read_layers
-from pyrodrop.workflows.napari_widget import ByHand
+from napari.utils._proxies import PublicOnlyProxy
+from pyrodrop.workflows.napari_widget import ByHand, DockedByHand
 
 app = QApplication([])
 viewer = ViewerModel()
 for data, how, kind in read_layers(sys.argv[1]):
     layer = getattr(viewer, "add_" + {"points": "points", "image": "image"}[kind])(data, **how)
-widget = ByHand(viewer)
+assert len(DockedByHand(napari_viewer=PublicOnlyProxy(viewer))) == 10
+widget = ByHand(PublicOnlyProxy(viewer))  # as napari gives its viewer to plugins
 viewer.layers.selection.active = viewer.layers[0]
 viewer.layers.selection.active = layer
 says = [widget.said.value]
@@ -56,6 +61,13 @@ left = len(layer.data)
 press("save")
 print(json.dumps({"says": says, "shown": shown, "mode": mode, "left": left}))
 """
+
+
+def test_what_the_manifest_names_is_given_napari_s_viewer() -> None:
+    """Only a class is, whose ``__init__`` names it: a function of that argument would be called without."""
+    manifest = resources.files("pyrodrop").joinpath("napari.yaml").read_text(encoding="utf-8")
+    ((module, name),) = re.findall(r"id: pyrodrop.by_hand\n.*\n +python_name: ([\w.]+):(\w+)", manifest)
+    assert "napari_viewer" in inspect.signature(getattr(import_module(module), name).__init__).parameters
 
 
 def test_what_a_person_does_is_counted_taken_back_and_saved(tmp_path: Path) -> None:

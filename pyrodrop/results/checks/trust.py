@@ -34,7 +34,7 @@ class Trust(NamedTuple):
             "not reliable": "the count is not reliable",
             "none": "no evidence of droplets",
         }[self.level]
-        joint = {"look": ": ", "not reliable": " because ", "none": "; "}.get(self.level, "")
+        joint = {"look": ": ", "not reliable": " because, ", "none": "; "}.get(self.level, "")
         return begin + joint + self.because if self.because else begin
 
     def as_dict(self) -> dict[str, object]:

@@ -39,7 +39,7 @@ def counting(run: ResultFolder) -> dict[str, Any] | None:
         return None
     stated = run.summary.get("shared_doubt")
     shared = float(stated) if isinstance(stated, int | float) and 0 <= stated < _SURE else 0.0
-    others = _others(run)
+    others = other_candidates(run)
     scale = 2 * (run.pixel_size_um or 1.0)
     return {
         "shared": shared,
@@ -56,9 +56,9 @@ def counting(run: ResultFolder) -> dict[str, Any] | None:
     }
 
 
-def _others(run: ResultFolder) -> pd.DataFrame:
+def other_candidates(run: ResultFolder) -> pd.DataFrame:
     """The candidates that the table does not have; none where their file is missing or was altered."""
-    names = ["id", "radius_px", "presence", "flags"]
+    names = ["id", "x_px", "y_px", "radius_px", "presence", "flags"]
     path = run.file("candidates.csv")
     if path is None or is_altered(run.path, path.name):
         return run.table.head(0)[names]

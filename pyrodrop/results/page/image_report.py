@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pyrodrop.results.figures.table_figures import size_figure
 from pyrodrop.results.page.by_hand import can_be_edited, counting
+from pyrodrop.results.page.channel_rows import channel_rows
 from pyrodrop.results.page.droplet_rows import first_rows, flag_counts, page_columns
 from pyrodrop.results.page.embedded_pictures import data_uri
 from pyrodrop.results.page.headline import facts, sizes_of, trust, unit_of, warnings
@@ -128,6 +129,7 @@ def report_text(run: ResultFolder) -> str:
         further=[further for name in _FURTHER if (further := figure(run, *name))],
         statistics=statistics(run),
         kinds=kind_rows(run),
+        channels=channel_rows(run),
         unit=unit_of(run),
         pixel_size=f"{run.pixel_size_um:.6g}" if run.pixel_size_um else "",
         columns=columns,
@@ -172,10 +174,16 @@ def statistics(run: ResultFolder) -> list[dict[str, str]]:
 
 def settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All that the summary says and the page has not said yet."""
-    told = ("count", "kinds", "sizes", "trust", "warnings")
+    told = ("count", "kinds", "other_channels", "sizes", "trust", "warnings")
     said = {name: value for name, value in summary.items() if name not in told}
     if isinstance(said.get("edits"), Mapping):  # which edits.csv lists
         said["edits"] = {kind: number for kind, number in said["edits"].items() if kind != "list"}
+    efficiency = said.get("efficiency")
+    if isinstance(efficiency, Mapping):  # where the parts are is in the warnings, or in the summary's own words
+        said["efficiency"] = {
+            name: f"{len(value)} part{'' if len(value) == 1 else 's'}" if isinstance(value, list) else value
+            for name, value in efficiency.items()
+        }
     return flattened(said)
 
 

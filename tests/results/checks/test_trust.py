@@ -24,7 +24,7 @@ def test_what_is_unlike_anything_known_outweighs_the_check() -> None:
     for p in (0.001, 0.9):
         trust = trust_of(12, UNLIKE, rings=p, neighbours=p)
         assert trust.level == "not reliable"
-        assert trust.sentence == "the count is not reliable because of 40 things few are"
+        assert trust.sentence == "the count is not reliable because, of 40 things few are"
 
 
 def test_other_warnings_ask_for_a_look() -> None:
