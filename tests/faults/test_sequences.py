@@ -1,12 +1,8 @@
-"""Any sequence of measuring, editing and reporting, of full disks, interruptions and altered files.
+"""Any sequence of measuring, editing and reporting, of kills, full disks, interruptions and altered files.
 
-It ends in the results of an undisturbed run, or in one clear line. A disk that is full, and Ctrl-C, come when a file is
-given to the disk, which every file is before it gets its name.
+It ends in the results of an undisturbed run, or in one clear line.
 """
 
-import contextlib
-import errno
-import io
 import json
 import os
 import shutil
@@ -16,15 +12,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from faults import disturbed
+from faults.disturbed import Fault, altered, faults, run_sequences, was_done
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from PIL import Image
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-import pyrodrop
-from pyrodrop.cli import main
 from pyrodrop.workflows.commands import measured_folder
 
 # Figures take most of the time of so small an image; one of them stands for all.
@@ -37,27 +30,13 @@ EDITS: tuple[dict[str, Any], ...] = (
 )
 NEEDED = ("fit.pt", "image.tif", "droplets.csv", "candidates.csv", "summary.json")
 FILES = (*NEEDED, "manifest.json", "residual.tif", "count.png", "losses.csv")
-faults = st.none() | st.tuples(st.integers(1, 12), st.sampled_from(["full", "interrupted"]))
+disturbances = faults("full", "interrupted", "killed", most=40)
 
 
-def command(*words: str, fault: tuple[int, str] | None = None) -> tuple[int, dict[str, Any], str]:
-    """Run the command line, which fails at a number of files or not at all: status, what it printed, and its line."""
-    told, said, written = io.StringIO(), io.StringIO(), 0
-    real = os.fsync
-
-    def to_disk(handle: int) -> None:
-        nonlocal written
-        written += 1
-        if fault is not None and written == fault[0]:
-            if fault[1] == "interrupted":
-                raise KeyboardInterrupt
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(handle)
-
-    heard = contextlib.redirect_stdout(told), contextlib.redirect_stderr(said)
-    with patch("os.fsync", to_disk), patch.object(measured_folder, "_FIGURES", FIGURE), heard[0], heard[1]:
-        status = main([*words, "--json", "--quiet"])
-    return status, json.loads(told.getvalue() or "{}"), said.getvalue()
+def command(*words: str, fault: Fault = None) -> tuple[int | None, dict[str, Any], str]:
+    """As ``disturbed.command``, with few figures."""
+    with patch.object(measured_folder, "_FIGURES", FIGURE):
+        return disturbed.command(*words, fault=fault)
 
 
 def results_in(folder: Path) -> tuple[bytes, bytes, dict[str, Any]]:
@@ -69,9 +48,8 @@ def results_in(folder: Path) -> tuple[bytes, bytes, dict[str, Any]]:
 
 @cache
 def picture() -> str:
-    image, _ = pyrodrop.simulate(4, (50, 60), seed=3, kind="gray", profile="disc", radius_px=(4, 6), noise=0.02)
     path = Path(tempfile.mkdtemp(prefix="pyrodrop-sequences-")) / "drops.png"
-    Image.fromarray((255 * image.pixels[..., 0].clamp(0, 1)).numpy().astype(np.uint8)).save(path)
+    path.write_bytes(disturbed.picture(3))
     return str(path)
 
 
@@ -102,36 +80,33 @@ class Sequences(RuleBasedStateMachine):
     def teardown(self) -> None:
         shutil.rmtree(self.home)
 
-    def done(self, status: int, said: str, fault: tuple[int, str] | None) -> bool:
-        """Whether it was done; if not, it says so in one line, and the status fits."""
-        if status == 0:
-            assert said == ""
-            return True
-        assert said.count("\n") == 1, said
-        assert said.startswith("pyrodrop ")
-        assert status in ({2} if fault is None else {2, {"full": 1, "interrupted": 130}[fault[1]]}), said
-        return False
-
     @initialize(number=st.sampled_from(range(len(SETTINGS))))
     def begin(self, number: int) -> None:
         self.measure(number, None)
 
-    @rule(number=st.sampled_from(range(len(SETTINGS))), fault=faults)
-    def measure(self, number: int, fault: tuple[int, str] | None) -> None:
+    @rule(number=st.sampled_from(range(len(SETTINGS))), fault=disturbances)
+    def measure(self, number: int, fault: Fault) -> None:
         words = ("measure", picture(), "--profile", "disc", *SETTINGS[number], "--out", str(self.out))
+        earlier = self.summary()
         status, _, said = command(*words, fault=fault)
-        done = self.done(status, said, fault)
+        done = was_done(status, said, fault)
         assert done or fault is not None
-        self.measured, self.touched = (number if done else None), set()
         if done:
             assert results_in(self.out) == undisturbed(number)
+        # The summary is the first to go and the last to come: with that of before, nothing has begun to be written.
+        if done or self.summary() != earlier:
+            self.measured, self.touched = (None if self.summary() is None else number), set()
 
-    @rule(edit=st.sampled_from(range(len(EDITS))), fault=faults)
-    def edit(self, edit: int, fault: tuple[int, str] | None) -> None:
+    def summary(self) -> bytes | None:
+        path = self.out / "summary.json"
+        return path.read_bytes() if path.exists() else None
+
+    @rule(edit=st.sampled_from(range(len(EDITS))), fault=disturbances)
+    def edit(self, edit: int, fault: Fault) -> None:
         (self.home / "edits.json").write_text(json.dumps(EDITS[edit]))
         words = ("edit", str(self.out), str(self.home / "edits.json"), "--out", str(self.edited))
         status, _, said = command(*words, fault=fault)
-        done = self.done(status, said, fault)
+        done = was_done(status, said, fault)
         if self.measured is None:
             assert not done
         elif done:
@@ -139,10 +114,10 @@ class Sequences(RuleBasedStateMachine):
         else:
             assert fault is not None or self.touched & {*NEEDED, "manifest.json"}
 
-    @rule(fault=faults)
-    def report(self, fault: tuple[int, str] | None) -> None:
+    @rule(fault=disturbances)
+    def report(self, fault: Fault) -> None:
         status, told, said = command("report", str(self.out), fault=fault)
-        if not self.done(status, said, fault):
+        if not was_done(status, said, fault):
             assert self.measured is None or fault is not None or self.touched
         elif "manifest.json" not in self.touched:  # without which nothing can be told
             assert self.measured is not None
@@ -154,33 +129,14 @@ class Sequences(RuleBasedStateMachine):
         if not path.exists():
             return
         self.touched.add(name)
-        if how == "gone":
-            path.unlink()
-        elif how == "empty":
-            path.write_bytes(b"")
-        else:
-            path.write_bytes(path.read_bytes() + b"\n ")
-
-
-def run(sequences: int) -> None:
-    run_state_machine_as_test(
-        Sequences,
-        settings=settings(
-            max_examples=sequences,
-            stateful_step_count=6,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            derandomize=True,
-            database=None,
-        ),
-    )
+        altered(path, how)
 
 
 def test_some_sequences_end_in_the_same_results_or_in_one_line() -> None:
-    run(4)
+    run_sequences(Sequences, 4)
 
 
 @pytest.mark.slow
 def test_a_hundred_sequences_end_in_the_same_results_or_in_one_line() -> None:
     """PYRODROP_SEQUENCES=1000 runs a thousand, which takes a core half an hour."""
-    run(int(os.environ.get("PYRODROP_SEQUENCES", "100")))
+    run_sequences(Sequences, int(os.environ.get("PYRODROP_SEQUENCES", "100")))
