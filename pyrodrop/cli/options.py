@@ -207,8 +207,8 @@ JOBS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "--profile",
             "profile",
-            "how the height of a droplet falls from its centre, as gaussian, disc or radial (default auto: the one "
-            "with the most evidence)",
+            "how the height of a droplet falls from its centre, as gaussian, disc, radial or rimmed (default auto: the "
+            "one with the most evidence)",
             (("metavar", "NAME"),),
         ),
         Setting(

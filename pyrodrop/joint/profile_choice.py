@@ -36,7 +36,7 @@ def fit_best_profile(
     y: ArrayLike,
     half_radius: ArrayLike,
     *,
-    profiles: Sequence[str] = ("gaussian", "disc", "radial"),
+    profiles: Sequence[str] = ("gaussian", "disc", "radial", "rimmed"),
     scales: PriorScales | None = None,
     weight: ArrayLike | None = None,
     **options: Any,

@@ -109,7 +109,8 @@ def measured(
     its own height in each, which is its colour; bg, the control points of the background ~ Normal(level, spread),
     shape (C, rows, columns); noise ~ LogNormal(log of the scale, 2), shape (C,); a site for each parameter
     of the profile, shared by all droplets: for those with an edge, edge ~ LogNormal(0, 0.75) px, and for "radial" curve
-    ~ Normal(0, 1), shape (5,); and obs ~ Normal(image, noise), observed.
+    ~ Normal(0, 1), shape (5,), and for "rimmed" core_edge as edge, core ~ Normal(0, 1) and thickness ~ LogNormal(log
+    0.2, 0.75); and obs ~ Normal(image, noise), observed.
 
     Presence is not a site unless it is asked for. It would be discrete and, since droplets share pixels, could be
     summed out only over all 2^N sets of droplets; and no gradient reaches it. Instead the model is that of the

@@ -52,12 +52,12 @@ def render(
         amplitude: height of each droplet, any sign, shape (..., N).
         bg: background level, shape (...), or a number.
         size: height and width (H, W) of the image in px, both at least 1.
-        profile: name of the profile f: "gaussian", "disc", "radial" or another that is registered.
+        profile: name of the profile f: "gaussian", "disc", "radial", "rimmed" or another that is registered.
         kernel: "auto" or one of "reference", "separable", "windows", "bands" (CPU) and "tiles" (CUDA). "separable",
             "bands" and "tiles" draw Gaussians and leave other profiles to "windows".
         shape: the S numbers that all droplets of an image share, shape (..., S): nothing for "gaussian", the edge's
-            width in px for "disc", and also the heights of its curve for "radial". See
-            ``pyrodrop.rendering.profiles``.
+            width in px for "disc", also the heights of its curve for "radial", and the core's edge in px, its height
+            and the rim's share of the radius for "rimmed". See ``pyrodrop.rendering.profiles``.
 
     Returns:
         The image, shape (..., H, W), in the dtype and on the device of the arguments; differentiable by all

@@ -95,8 +95,9 @@ class Profile:
         half_radius_px: half_radius_px(r, shape), shape (S,) or (N, S): what ``half_radius`` returns; if not given, it
             is searched for.
         sharp_radius_px: sharp_radius_px(r, shape): what ``sharp_radius`` returns; not given where it is no other.
-        outer_radius_px: two functions of r and shape as well, for a profile that may be a core in a rim of the other
-            sign: the distance at which the rim ends, as drawn and before optics blur it, NaN without a rim.
+        other_radius_px: two functions of r and shape as well, for a profile that may be a core in a rim of the other
+            sign: where, of core and rim, that ends which ``half_radius`` is not of, as drawn and before optics blur it;
+            NaN where there are not both.
         compiled: its code for Numba; without, it is drawn and fitted by torch, slower.
     """
 
@@ -110,7 +111,7 @@ class Profile:
     support_px: Callable[[Array, Array, float], Array] | None = None
     half_radius_px: Callable[[Array, Array], Array] | None = None
     sharp_radius_px: Callable[[Array, Array], Array] | None = None
-    outer_radius_px: tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]] | None = None
+    other_radius_px: tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]] | None = None
     compiled: CompiledProfile | None = None
 
     def __post_init__(self) -> None:
@@ -207,14 +208,14 @@ class Profile:
     def outlines(self, r: Array, shape: Array) -> tuple[Array, Array]:
         """All that may be a droplet's outline: as drawn, and before optics blur it, px, (K, N) each.
 
-        First the radius of half height; where the profile is a core in a rim, then the rim's end.
+        First the radius of half height; where the profile is a core in a rim, then the end of the other of the two.
         """
         drawn, sharp = [self.half_radius(r, shape)], [self.sharp_radius(r, shape)]
-        if self.outer_radius_px is not None and len(r):
-            outer, sharp_outer = (of(np.asarray(r, np.float64), shape) for of in self.outer_radius_px)
-            if np.isfinite(outer).all() and np.isfinite(sharp_outer).all():
-                drawn.append(outer)
-                sharp.append(sharp_outer)
+        if self.other_radius_px is not None and len(r):
+            other, sharp_other = (of(np.asarray(r, np.float64), shape) for of in self.other_radius_px)
+            if np.isfinite(other).all() and np.isfinite(sharp_other).all():
+                drawn.append(other)
+                sharp.append(sharp_other)
         return np.array(drawn), np.array(sharp)
 
     def height_at(self, distance: Array, r: Array, shape: Array) -> Array:

@@ -175,6 +175,6 @@ RADIAL = Profile(
     support_px=disc.support_px,
     half_radius_px=half_radius_px,
     sharp_radius_px=sharp_radius_px,
-    outer_radius_px=(outer_radius_px, sharp_outer_radius_px),
+    other_radius_px=(outer_radius_px, sharp_outer_radius_px),
     compiled=CompiledProfile(RadialShape, _pack, _height, _point),
 )

@@ -15,9 +15,11 @@ from pyrodrop.rendering.profiles.disc import DISC
 from pyrodrop.rendering.profiles.gaussian import GAUSSIAN
 from pyrodrop.rendering.profiles.profile import Profile
 from pyrodrop.rendering.profiles.radial import RADIAL
+from pyrodrop.rendering.profiles.rimmed import RIMMED
 
 ENTRY_POINTS = "pyrodrop.profiles"
-_profiles = {profile.name: profile for profile in (GAUSSIAN, DISC, RADIAL)}
+_OWN = (GAUSSIAN, DISC, RADIAL, RIMMED)
+_profiles = {profile.name: profile for profile in _OWN}
 PROFILES: Mapping[str, Profile] = MappingProxyType(_profiles)
 
 
@@ -42,7 +44,7 @@ def unregister(name: str) -> None:
     Raises:
         ValueError: it is one of the package's own.
     """
-    if name in (GAUSSIAN.name, DISC.name, RADIAL.name):
+    if name in [profile.name for profile in _OWN]:
         raise ValueError(f"profile {name!r} is one of the package's own: it stays.")
     _profiles.pop(name, None)
 

@@ -9,7 +9,12 @@ from pyrodrop.results.storage.result_folder import ResultFolder
 # Where a droplet's circle lies: of a fit, whose spots are Gaussian, and of a measurement, whatever the profile.
 OF_A_FIT = "where the spot has fallen to 61 % of its height, one standard deviation from the centre"
 OF_A_MEASUREMENT = "where it has fallen to half of its height"
-_SHAPES = {"gaussian": "Gaussian spots", "disc": "discs with a soft edge", "radial": "discs with a radial profile"}
+_SHAPES = {
+    "gaussian": "Gaussian spots",
+    "disc": "discs with a soft edge",
+    "radial": "discs with a radial profile",
+    "rimmed": "discs with a rim around a core",
+}
 # The misfit is then as large as the noise.
 TOO_LARGE = 2.0
 

@@ -71,8 +71,8 @@ def measure(
             either; in several channels by the one in which a droplet is strongest.
         border: "keep" counts all droplets whose centres lie in what is looked at; "drop" leaves out those whose
             circles its edge cuts, and weighs the others' sizes up for it (Miles and Lantuejoul).
-        profile: how the height of a droplet falls from its centre: "gaussian", "disc" or "radial", another that is
-            registered (``pyrodrop.rendering.profiles``), or "auto" for that of these three with the greatest
+        profile: how the height of a droplet falls from its centre: "gaussian", "disc", "radial" or "rimmed", another
+            that is registered (``pyrodrop.rendering.profiles``), or "auto" for that of these four with the greatest
             evidence.
         pixel_size_um: side of a pixel in micrometres, positive; the micrograph's where not given. With it, sizes are
             in micrometres.

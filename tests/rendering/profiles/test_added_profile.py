@@ -70,11 +70,11 @@ def test_the_command_line_knows_it(
     assert json.loads((out / "summary.json").read_text())["profile"] == "ring"
     assert main(["report", str(out)]) == 0
     assert main(["measure", str(tmp_path / "rings.png"), "--profile", "rung", "--out", str(out)]) == 2
-    assert "expected one of auto, gaussian, disc, radial, ring" in capsys.readouterr().err
+    assert "expected one of auto, gaussian, disc, radial, rimmed, ring" in capsys.readouterr().err
 
 
 def test_auto_does_not_try_it_unasked(ring: Profile) -> None:
-    assert registry.automatic_profiles() == ("gaussian", "disc", "radial")
+    assert registry.automatic_profiles() == ("gaussian", "disc", "radial", "rimmed")
 
 
 def flat(squared: torch.Tensor, r: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
