@@ -21,11 +21,10 @@ from torch import Tensor
 from pyrodrop.rendering.profiles import disc
 from pyrodrop.rendering.profiles.disc import MEDIAN_A, MEDIAN_B, SPREAD_C, SPREAD_D
 from pyrodrop.rendering.profiles.profile import CompiledProfile, Profile, ShapeParameter
-from pyrodrop.rendering.profiles.rim import outer_edge, rim_half_radius
+from pyrodrop.rendering.profiles.rim import outer_edge, rim_half_radius, sharp_outer_edge, sharp_rim_half_radius
 
 Array = NDArray[np.float64]
 KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_SHARP = 1e-3  # width of an edge, in radii, that moves no outline by as much as a millionth
 
 
 def height(squared: Tensor, r: Tensor, shape: Tensor) -> Tensor:
@@ -78,18 +77,13 @@ def outer_radius_px(r: Array, shape: Array) -> Array:
 
 
 def sharp_radius_px(r: Array, shape: Array) -> Array:
-    """Half of the height, of the same curve over a disc whose edge is sharp."""
-    return half_radius_px(r, _sharp(r, shape))
+    """The same before optics blur the edge; see ``rim``."""
+    return sharp_rim_half_radius(disc.heights_at, _curve_at, r, shape)
 
 
 def sharp_outer_radius_px(r: Array, shape: Array) -> Array:
-    """The end of the rim, of the same curve over a disc whose edge is sharp."""
-    return outer_radius_px(r, _sharp(r, shape))
-
-
-def _sharp(r: Array, shape: Array) -> Array:
-    least = _SHARP * float(r.min(initial=np.inf))
-    return np.concatenate([np.minimum(shape[..., :1], least), shape[..., 1:]], -1)
+    """The end of the rim before optics blur the edge; see ``rim``."""
+    return sharp_outer_edge(disc.heights_at, _curve_at, r, shape)
 
 
 def _curve_at(distance: Array, r: Array, shape: Array) -> Array:

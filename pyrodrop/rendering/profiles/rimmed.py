@@ -29,8 +29,9 @@ from pyrodrop.rendering.profiles.rim import rim_half_radius
 Array = NDArray[np.float64]
 CORE_EDGE = disc.EDGE._replace(name="core_edge")
 CORE = ShapeParameter("core", sd=1.0)
-# Nine of ten rims are between a twentieth and two thirds of the radius; none is thinner than a pixel shows of any.
-THICKNESS = ShapeParameter("thickness", sd=0.75, mean=math.log(0.2), log=True, bounds=(0.02, 0.95))
+# Nine of ten rims are between a twentieth and two thirds of the radius. Where all are much thinner than their edges are
+# wide, they look as of one section whatever the radius.
+THICKNESS = ShapeParameter("thickness", sd=0.75, mean=math.log(0.2), log=True, bounds=(0.005, 0.95))
 
 
 def height(squared: Tensor, r: Tensor, shape: Tensor) -> Tensor:

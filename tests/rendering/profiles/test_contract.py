@@ -47,7 +47,7 @@ CLOSED_FORMS: dict[str, Callable[[float, Array], tuple[float, float]]] = {
         blurred(0.0, r / shape[0]) * (1 + float(curve_basis()[0, 0] @ shape[1:])),
         blurred(r / shape[0], r / shape[0]) * (1 + float(curve_basis()[-1, 0] @ shape[1:])),
     ),
-    "rimmed": lambda r, shape: rimmed(r, shape),
+    "rimmed": rimmed,
     "ring": lambda r, shape: (math.exp(-((r / (2 * shape[0])) ** 2) / 2), 1.0),
 }
 

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from pyrodrop.rendering import PROFILES, log_likelihood, render
 from pyrodrop.rendering.profiles.radial import KNOTS
+from pyrodrop.rendering.profiles.rim import sharp_rim_half_radius
+from pyrodrop.rendering.profiles.rimmed import heights_at
 
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
@@ -184,3 +186,26 @@ def test_outlines_before_the_blur_are_those_of_the_sharp_profile() -> None:
     assert (drawn[0] < 0.9 * drawn[1]).all()
     assert np.abs(drawn[1] - sharp[1]).max() < 0.7 * 0.5
     assert len(PROFILES["radial"].outlines(radii, np.array([0.5, 0.1, 0.1, 0.0, 0.0, 0.1]))[0]) == 1
+
+
+@pytest.mark.parametrize(("thickness", "core"), [(0.3, 0.0), (0.3, -0.7), (0.5, 0.5)])
+def test_a_rim_that_optics_blur_is_told_where_it_ends_itself(thickness: float, core: float) -> None:
+    """By ``rimmed``, which is drawn behind optics, exactly; to a quarter of the blur by what undoes it."""
+    radii, shape = np.array([10.0, 16.0]), np.array([1.0, 1.0, core, thickness])
+    drawn, sharp = (of[0] for of in PROFILES["rimmed"].outlines(radii, shape))
+    assert sharp == pytest.approx(radii, rel=1e-9)
+    assert (drawn > radii - 0.1).all()
+    told = sharp_rim_half_radius(lambda d, r, s: np.ones_like(d), heights_at, radii, shape)
+    assert told == pytest.approx(radii, abs=0.25)
+    # A core of the other sign is an outline, too.
+    assert len(PROFILES["rimmed"].outlines(radii, shape)[1]) == (2 if core < 0 else 1)
+
+
+def test_a_rim_thinner_than_the_blur_is_a_ring_about_its_middle() -> None:
+    shape = np.array([2.0, 2.0, 0.0, 0.05])
+    d = np.linspace(0, 40, 4001)
+    heights = PROFILES["rimmed"].height_at(d[None], np.array([20.0]), shape)[0]
+    assert heights.max() == pytest.approx(1.0, abs=0.01)
+    assert d[heights.argmax()] == pytest.approx(19.5, abs=0.15)
+    within = d[heights > 0.5]
+    assert (within[-1] - within[0]) / 2 == pytest.approx(np.sqrt(2 * np.log(2)) * np.hypot(2.0, 1 / 12**0.5), rel=0.02)
