@@ -10,7 +10,12 @@ from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.rendering import render
 
 Numbers = NDArray[np.float64]
-SHAPE = {"gaussian": [], "disc": [1.1], "radial": [1.1, 0.5, 0.2, 0.0, -0.3, -0.4]}
+SHAPE = {
+    "gaussian": [],
+    "disc": [1.1],
+    "radial": [1.1, 0.5, 0.2, 0.0, -0.3, -0.4],
+    "rimmed": [1.1, 1.4, -0.6, 0.25],
+}
 
 
 class Scene(NamedTuple):

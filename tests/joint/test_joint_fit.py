@@ -13,7 +13,7 @@ from pyrodrop.joint.profile_choice import fit_best_profile
 from pyrodrop.rendering import PROFILES
 
 
-@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial", "rimmed"])
 def test_the_truth_is_recovered_within_its_intervals(profile: str) -> None:
     truth = scene(profile, crowd(0, (128, 128), 1.2, 12, (4, 9)), (128, 128))
     fit = fit_jointly(truth.image[0], *truth.start(), profile=profile)
@@ -56,16 +56,16 @@ def test_colours_share_centres_and_have_their_own_heights() -> None:
     assert draws(fit, 7)["amplitude"].shape == (7, 3, 3)
 
 
-@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial", "rimmed"])
 def test_the_evidence_prefers_the_right_profile(profile: str) -> None:
     truth = scene(profile, crowd(2, (128, 128), 1.2, 12, (5, 10)), (128, 128))
     x, y, r = truth.start()
     best, evidence = fit_best_profile(truth.image, x, y, r * PROFILES[profile].half_share)
     assert best.profile == profile, evidence
-    assert set(evidence) == {"gaussian", "disc", "radial"}
+    assert set(evidence) == {"gaussian", "disc", "radial", "rimmed"}
 
 
-@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial", "rimmed"])
 def test_nothing_runs_away_on_an_image_that_is_no_droplets(profile: str) -> None:
     """Blocky texture and stripes: droplets stay about where they start, and within a factor in size; those that the
     border cuts may also go out, by two radii.

@@ -180,7 +180,7 @@ def test_a_bump_of_one_grey_level_is_within_rounding_and_one_of_five_is_not() ->
     assert fit.noise[0] >= 1 / np.sqrt(12)
 
 
-@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial", "rimmed"])
 def test_the_spread_of_a_radius_is_that_of_its_draws(profile: str) -> None:
     image, truth = simulate(12, (90, 110), seed=3, kind="gray", profile="disc", radius_px=(4, 8), separation=0.8)
     places = (truth[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))

@@ -29,15 +29,14 @@ def sites(profile: str, count: int, n: int, scales: PriorScales, size: tuple[int
         "bg": g.normal(0.2, 0.1, (count, *grid)),
         "noise": g.uniform(0.05, 0.1, count),
     }
-    if PROFILES[profile].size:
-        made["edge"] = np.array(0.9)
-    if PROFILES[profile].size > 1:
-        made["curve"] = g.normal(0, 0.4, PROFILES[profile].size - 1)
+    for shared in PROFILES[profile].parameters:
+        free = shared.mean + g.normal(0, 0.4, () if shared.entries is None else shared.entries)
+        made[shared.name] = np.exp(free) if shared.log else np.asarray(free)
     return {name: torch.tensor(value) for name, value in made.items()}
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial", "rimmed"])
 def test_the_density_is_the_closed_form(profile: str, count: int) -> None:
     size, n = (20, 26), 4
     channels = np.random.default_rng(1).normal(0.3, 0.2, (count, *size))
@@ -52,11 +51,10 @@ def test_the_density_is_the_closed_form(profile: str, count: int) -> None:
     expected += stats.lognorm(2, scale=0.05).logpdf(v["noise"]).sum()
     shape = None
     if profile != "gaussian":
-        expected += stats.lognorm(0.75).logpdf(v["edge"])
-        shape = at["edge"][None]
-    if profile == "radial":
-        expected += stats.norm(0, 1).logpdf(v["curve"]).sum()
-        shape = torch.cat([at["edge"][None], at["curve"]])
+        widths = {"edge": 0.0, "core_edge": 0.0, "thickness": np.log(0.2)}
+        expected += sum(stats.lognorm(0.75, scale=np.exp(m)).logpdf(v[name]) for name, m in widths.items() if name in v)
+        expected += sum(stats.norm(0, 1).logpdf(v[name]).sum() for name in ("curve", "core") if name in v)
+        shape = torch.cat([at[shared.name].reshape(-1) for shared in PROFILES[profile].parameters])
     down, along = (spline_basis(side, 12.0) for side in size)
     for c in range(count):
         flat = torch.zeros((), dtype=torch.float64)
@@ -95,7 +93,7 @@ def test_predictive_draws_images_from_the_prior() -> None:
 
 @pytest.mark.global_rng
 @pytest.mark.parametrize("given", [(), ("x", "y", "r", "amplitude"), ("edge", "curve", "bg"), ("noise",)], ids=str)
-@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial", "rimmed"])
 def test_particles_side_by_side_have_the_densities_of_each_alone(profile: str, given: tuple[str, ...]) -> None:
     """Also where some sites are given one value for all particles."""
     size, count, n = (12, 15), 2, 3
@@ -121,7 +119,7 @@ def test_particles_side_by_side_have_the_densities_of_each_alone(profile: str, g
 
 
 @pytest.mark.global_rng
-@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial"])
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial", "rimmed"])
 def test_stock_svi_and_nuts_run_on_the_model(profile: str) -> None:
     """Pyro's own inference finds every site and a finite density: no gradient is missing."""
     scales = PriorScales(*(np.full(1, v) for v in (0.5, 0.2, 0.2, 0.05)), 3.0, 20.0)
@@ -135,7 +133,12 @@ def test_stock_svi_and_nuts_run_on_the_model(profile: str) -> None:
     mcmc = MCMC(NUTS(measured, max_tree_depth=3), num_samples=3, warmup_steps=3, disable_progbar=True)
     mcmc.run(*arguments)
     drawn = mcmc.get_samples()
-    shared: dict[str, set[str]] = {"gaussian": set(), "disc": {"edge"}, "radial": {"edge", "curve"}}
+    shared: dict[str, set[str]] = {
+        "gaussian": set(),
+        "disc": {"edge"},
+        "radial": {"edge", "curve"},
+        "rimmed": {"edge", "core_edge", "core", "thickness"},
+    }
     assert set(drawn) == {"x", "y", "r", "amplitude", "bg", "noise"} | shared[profile]
     assert all(bool(value.isfinite().all()) for value in drawn.values())
 

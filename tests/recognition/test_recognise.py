@@ -17,7 +17,7 @@ from pyrodrop.recognition.presence import presence_of
 from pyrodrop.recognition.recognise import Recognised, recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
-ALL = ("gaussian", "disc", "radial")
+ALL = ("gaussian", "disc", "radial", "rimmed")
 
 
 def drawn(seed: int, **how: Any) -> tuple[np.ndarray, np.ndarray]:
