@@ -21,10 +21,11 @@ from torch import Tensor
 from pyrodrop.rendering.profiles import disc
 from pyrodrop.rendering.profiles.disc import MEDIAN_A, MEDIAN_B, SPREAD_C, SPREAD_D
 from pyrodrop.rendering.profiles.profile import CompiledProfile, Profile, ShapeParameter
-from pyrodrop.rendering.profiles.rim import outer_edge, rim_half_radius, sharp_outer_edge, sharp_rim_half_radius
+from pyrodrop.rendering.profiles.rim import outer_edge, rim_half_radius
 
 Array = NDArray[np.float64]
 KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_SHARP = 1e-3  # width of an edge, in radii, that moves no outline by as much as a millionth
 
 
 def height(squared: Tensor, r: Tensor, shape: Tensor) -> Tensor:
@@ -77,13 +78,25 @@ def outer_radius_px(r: Array, shape: Array) -> Array:
 
 
 def sharp_radius_px(r: Array, shape: Array) -> Array:
-    """The same before optics blur the edge; see ``rim``."""
-    return sharp_rim_half_radius(disc.heights_at, _curve_at, r, shape)
+    """Half of the height, of the same curve over a sharp disc, but no further out than optics hide of a disc."""
+    return np.minimum(half_radius_px(r, _sharp(r, shape)), half_radius_px(r, shape) + _hidden(r, shape))
 
 
 def sharp_outer_radius_px(r: Array, shape: Array) -> Array:
-    """The end of the rim before optics blur the edge; see ``rim``."""
-    return sharp_outer_edge(disc.heights_at, _curve_at, r, shape)
+    """The end of the rim, of the same curve over a sharp disc, but no further out than optics hide of a disc."""
+    return np.minimum(outer_radius_px(r, _sharp(r, shape)), outer_radius_px(r, shape) + _hidden(r, shape))
+
+
+def _hidden(r: Array, shape: Array) -> Array:
+    """By how much optics bend the outline of a disc inwards, px, (N,): about w^2 / 2r. That of a rim they bend less, or
+    outwards; what is more is a curve that does not describe the droplets.
+    """
+    return np.asarray(r - disc.half_radius_px(r, shape))
+
+
+def _sharp(r: Array, shape: Array) -> Array:
+    least = _SHARP * float(r.min(initial=np.inf))
+    return np.concatenate([np.minimum(shape[..., :1], least), shape[..., 1:]], -1)
 
 
 def _curve_at(distance: Array, r: Array, shape: Array) -> Array:

@@ -35,7 +35,7 @@ def rim_half_radius(flat: Radial, curve: Radial, r: Array, shape: Array) -> Arra
     distance = (r + 5 * shape[..., 0])[:, None] * np.linspace(0, 1, _SAMPLES)
     flats, curves = flat(distance, r, shape), curve(distance, r, shape)
     every = zip(distance, flats, curves, strict=True)
-    levels, low, high, _ = np.array([_crossing(*sampled) for sampled in every], dtype=np.float64).reshape(-1, 4).T
+    levels, low, high = np.array([_crossing(*sampled) for sampled in every], dtype=np.float64).reshape(-1, 3).T
     for _ in range(_HALVINGS):
         middle = ((low + high) / 2)[:, None]
         over = (flat(middle, r, shape) * curve(middle, r, shape))[:, 0] > levels
@@ -43,11 +43,9 @@ def rim_half_radius(flat: Radial, curve: Radial, r: Array, shape: Array) -> Arra
     return np.where(np.isnan(levels), r, low)
 
 
-def _crossing(distance: Array, flat: Array, curve: Array) -> tuple[float, float, float, float]:
-    """The level of half height, two distances between which it is passed, and the number of the highest sample if the
-    level is half of that, else -1; NaN where there is no height.
-    """
-    nothing = (np.nan, 0.0, 0.0, -1.0)
+def _crossing(distance: Array, flat: Array, curve: Array) -> tuple[float, float, float]:
+    """The level of half height, and two distances between which it is passed; NaN where there is no height."""
+    nothing = (np.nan, 0.0, 0.0)
     heights = flat * curve
     falling = -np.gradient(heights, distance)
     steepest = int(np.argmax(falling))
@@ -56,9 +54,8 @@ def _crossing(distance: Array, flat: Array, curve: Array) -> tuple[float, float,
         return nothing
     height = max(float(heights[distance <= _CORE[0] * rim].mean()), 0.0)
     core = distance <= rim * min(max(1 - height / (2 * rim * falling[steepest]), _CORE[0]), _CORE[1])
-    beyond = np.where(~core & (distance <= rim), heights, 0.0)
-    peak, of_core = int(beyond.argmax()), float(flat[0] * np.average(curve[core], weights=distance[core] + distance[1]))
-    height = max(of_core, float(beyond[peak]))
+    highest = float(heights[~core & (distance <= rim)].max(initial=0.0))
+    height = max(float(flat[0] * np.average(curve[core], weights=distance[core] + distance[1])), highest)
     if height <= 0:
         return nothing
     dip = max(-float(heights[steepest:].min()) / height, 0.0)
@@ -68,48 +65,7 @@ def _crossing(distance: Array, flat: Array, curve: Array) -> tuple[float, float,
     if not len(crossings):
         return nothing
     nearest = crossings[np.argmin(np.abs(distance[crossings] - rim))]
-    of_peak = float(peak) if beyond[peak] > of_core else -1.0
-    return level, float(distance[nearest]), float(distance[nearest + 1]), of_peak
-
-
-def sharp_rim_half_radius(flat: Radial, curve: Radial, r: Array, shape: Array) -> Array:
-    """Where ``rim_half_radius`` would be before optics blurred the edge, px, (N,); arguments as there."""
-    distance = (r + 5 * shape[..., 0])[:, None] * np.linspace(0, 1, _SAMPLES)
-    flats, curves = flat(distance, r, shape), curve(distance, r, shape)
-    peaks = [int(_crossing(*sampled)[3]) for sampled in zip(distance, flats, curves, strict=True)]
-    drawn, width = rim_half_radius(flat, curve, r, shape), np.broadcast_to(shape[..., 0], r.shape)
-    return _unblurred(drawn, distance, flats * curves, peaks, width)
-
-
-def _unblurred(drawn: Array, distance: Array, heights: Array, peaks: list[int], width: Array) -> Array:
-    """Distances (N,) at which heights (N, K) pass their level, moved to where they did before a blur of that width.
-
-    A blur of standard deviation w adds w^2 / 2 times the Laplacian to the image, to first order, so that much less is
-    what was before: at the outline, and at the peak (-1 for none) of which the level is half. Of a disc this is
-    w^2 / 2r further out; of a thin rim of section s, 0.59 w^2 / s nearer, but no nearer than its ridge. Nothing moves
-    by more than w.
-    """
-    moved = np.array(drawn)
-    for n, (at, line, height, peak, w) in enumerate(zip(drawn, distance, heights, peaks, width, strict=True)):
-        slope = np.gradient(height, line)
-        laplacian = np.gradient(slope, line) + slope / np.maximum(line, line[1])
-        falls, own = -float(np.interp(at, line, slope)), -float(np.interp(at, line, laplacian))
-        if abs(falls) < 1e-12:
-            continue
-        level = -float(laplacian[peak]) / 2 if peak >= 0 else 0.0
-        shift = float(np.clip(w**2 / 2 * (own - level) / falls, -w, w))
-        nearest = float(line[peak]) if peak >= 0 else 0.0
-        moved[n] = max(at + shift, min(nearest, at))
-    return moved
-
-
-def sharp_outer_edge(flat: Radial, curve: Radial, r: Array, shape: Array) -> Array:
-    """Where ``outer_edge`` would be before optics blurred the edge, px, (N,), NaN without one; arguments as there."""
-    distance = (r + 5 * shape[..., 0])[:, None] * np.linspace(0, 1, _SAMPLES)
-    depths = -flat(distance, r, shape) * curve(distance, r, shape)
-    drawn, width = outer_edge(flat, curve, r, shape), np.broadcast_to(shape[..., 0], r.shape)
-    moved = _unblurred(np.nan_to_num(drawn, nan=1.0), distance, depths, depths.argmax(1).tolist(), width)
-    return np.where(np.isfinite(drawn), moved, np.nan)
+    return level, float(distance[nearest]), float(distance[nearest + 1])
 
 
 def outer_edge(flat: Radial, curve: Radial, r: Array, shape: Array) -> Array:
