@@ -2,8 +2,9 @@
 
 Two droplets whose rims meet become one of both volumes, r^3 = r1^3 + r2^3, at their common centre of volume. How
 probable that is, beside a link of one of them and the end of the other, or the end of both and a beginning, is weighed
-by the same weights as links are (``link_weights``). The chance that two rims meet until the next frame is that of two
-walks: twice that of their distance being less than the sum of the radii then (the principle of reflection).
+by the same weights as links are (``link_weights``). The chance that two rims touch until the next frame is that of two
+walks: twice that of their distance being less than the sum of the radii then (the principle of reflection), and 1 where
+they overlap already. Two that touch become one with the same probability in each frame.
 """
 
 import math
@@ -139,7 +140,10 @@ def without_splits(links: Links, parted: Mergers) -> Links:
 
 
 def meetings(detections: Detections, process: PathProcess, lives: Lives, links: Links) -> float:
-    """How many times the rims of two droplets met, as it is to be expected: what ``Lives.merging`` is a share of."""
+    """How often the rims of two droplets touch between a frame and the next, as it is to be expected: what
+    ``Lives.merging`` is a share of. Two that overlap for many frames are counted in each of them, as ``_log_odds`` asks
+    in each of them whether they have become one.
+    """
     scene = _scene(detections, process, lives, links)
     total = 0.0
     room = np.empty(STATE)
@@ -154,8 +158,7 @@ def meetings(detections: Detections, process: PathProcess, lives: Lives, links: 
         one, other = states[pairs[:, 0]], states[pairs[:, 1]]
         apart = np.hypot(one[:, X] - other[:, X], one[:, Y] - other[:, Y])
         spread = np.sqrt(one[:, X_VAR] + other[:, X_VAR] + 2 * step)
-        # rims that overlap already have met before
-        total += float(np.exp(_log_meet(apart, one[:, R] + other[:, R], spread))[apart > one[:, R] + other[:, R]].sum())
+        total += float(np.exp(_log_meet(apart, one[:, R] + other[:, R], spread)).sum())
     return total
 
 

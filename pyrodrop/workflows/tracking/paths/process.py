@@ -61,8 +61,8 @@ class Lives(NamedTuple):
         appearing: new droplets within the frame over those there are.
         spurious: factor of the odds that a detection is none, of its frame alone, over those that its presence states.
         alike: factor of the odds that it is none, but looks like a droplet in its other frames, too, over those.
-        merging: probability that two droplets whose rims meet become one.
-        splitting: probability, looking back in time, that two whose rims meet were one.
+        merging: probability that two droplets whose rims touch become one until the next frame.
+        splitting: probability, looking back in time, that two whose rims touch were one in the frame before.
     """
 
     detected: float = 0.95
