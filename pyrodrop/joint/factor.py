@@ -166,6 +166,7 @@ def step(equations: Equations, damping: Array, steady: float, held: NDArray[np.b
     scale, factors = _factor_droplets(equations, damping, held)
     # A droplet meets few of the background's splines.
     back = scipy.sparse.csr_matrix(equations.coupling.reshape(n * width, len(equations.shared)))
+    forth = back.T.tocsr()
     downhill = (-equations.droplet_gradient * ~held).ravel()
 
     def inner(vector: Array) -> Array:
@@ -173,13 +174,13 @@ def step(equations: Equations, damping: Array, steady: float, held: NDArray[np.b
 
     size = len(shared_downhill)
     schur = scipy.sparse.linalg.LinearOperator(
-        (size, size), matvec=lambda u: shared @ u - back.T @ inner(back @ u), dtype=np.float64
+        (size, size), matvec=lambda u: shared @ u - forth @ inner(back @ u), dtype=np.float64
     )
     near = scipy.sparse.linalg.LinearOperator(
         (size, size), matvec=lambda u: scipy.linalg.cho_solve((lower, True), u), dtype=np.float64
     )
     outer, _ = scipy.sparse.linalg.cg(
-        schur, shared_downhill - back.T @ inner(downhill), rtol=_NEARLY, maxiter=200, M=near
+        schur, shared_downhill - forth @ inner(downhill), rtol=_NEARLY, maxiter=200, M=near
     )
     return inner(downhill - back @ outer).reshape(n, width) * ~held, outer
 

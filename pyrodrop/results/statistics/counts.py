@@ -21,6 +21,8 @@ _NEGLIGIBLE = 1e-30
 # so many expected droplets and gaps on a normal distribution stands for the sum of independent ones.
 _SHARED_VALUES = 200
 _NORMAL_FROM = 100.0
+# Probabilities that are held at once.
+_TOGETHER = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,31 +84,38 @@ def count_distribution(presence: ArrayLike, shared_sd: float = 0.0) -> Count:
     if not shared_sd >= 0:
         raise ValueError(f"shared_sd is {shared_sd}: give a standard deviation of log odds, from 0.")
     if shared_sd == 0:
-        return Count(_of_independent(p))
+        return Count(_of_independent(p[None])[0])
     from scipy.special import expit
 
     given_each = expit(central_log_odds(p, shared_sd) + shared_sd * shared_values(_SHARED_VALUES)[:, None])
     if len(p) <= _BLOCK:
         return Count(_added_up(given_each).mean(0))
     whole = np.zeros(len(p) + 1)
-    for given in given_each:
-        spread = float((given * (1 - given)).sum())
-        whole += _normal(float(given.sum()), spread, len(p)) if spread > _NORMAL_FROM else _of_independent(given)
+    spread = (given_each * (1 - given_each)).sum(1)
+    narrow = spread <= _NORMAL_FROM
+    for given, variance in zip(given_each[~narrow], spread[~narrow], strict=True):
+        whole += _normal(float(given.sum()), float(variance), len(p))
+    for some in np.array_split(given_each[narrow], max(len(p) * int(narrow.sum()) // _TOGETHER, 1)):
+        whole += _of_independent(some).sum(0)
     return Count(whole / whole.sum())
 
 
-def _of_independent(p: Array) -> Array:
-    """The probability of each number of independent droplets, (N + 1,)."""
-    certain = int((p == 1).sum())
-    parts = _blocks(p[(p > 0) & (p < 1)])
-    while len(parts) > 1:
-        pairs = zip(parts[::2], parts[1::2], strict=False)
-        merged = [_trimmed(a.least + b.least, np.convolve(a.probability, b.probability)) for a, b in pairs]
-        parts = merged + parts[len(merged) * 2 :]
-    whole = np.zeros(len(p) + 1)
-    for least, probability in parts:
-        whole[certain + least : certain + least + len(probability)] = probability
-    return whole / whole.sum()
+def _of_independent(chances: Array) -> Array:
+    """The probability of each number of the independent droplets of each row, (rows, N), to (rows, N + 1)."""
+    count = max(-(-chances.shape[1] // _BLOCK), 1)
+    padded = np.zeros((len(chances), count * _BLOCK))
+    padded[:, : chances.shape[1]] = chances
+    of_blocks = _added_up(padded.reshape(-1, _BLOCK)).reshape(len(chances), count, -1)
+    whole = np.zeros((len(chances), chances.shape[1] + 1))
+    for row, blocks in zip(whole, of_blocks, strict=True):
+        parts = [_trimmed(0, block) for block in blocks]
+        while len(parts) > 1:
+            pairs = zip(parts[::2], parts[1::2], strict=False)
+            merged = [_trimmed(a.least + b.least, np.convolve(a.probability, b.probability)) for a, b in pairs]
+            parts = merged + parts[len(merged) * 2 :]
+        least, probability = parts[0]
+        row[least : least + len(probability)] = probability
+    return whole / whole.sum(1, keepdims=True)
 
 
 def _normal(mean: float, variance: float, n: int) -> Array:
@@ -123,14 +132,6 @@ class _Part(NamedTuple):
 
     least: int
     probability: Array
-
-
-def _blocks(p: Array) -> list[_Part]:
-    """The distribution of each block of droplets; one of certainly none where there are no droplets."""
-    count = max(-(-len(p) // _BLOCK), 1)
-    chances = np.zeros(count * _BLOCK)
-    chances[: len(p)] = p
-    return [_trimmed(0, row) for row in _added_up(chances.reshape(count, _BLOCK))]
 
 
 def _added_up(chances: Array) -> Array:
