@@ -1,5 +1,6 @@
 """The way down to the joint mode: Levenberg and Marquardt's steps in a trust region, which no droplet runs out of."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,10 +18,13 @@ from pyrodrop.joint.normal_equations import (
     residual_of,
     squares,
 )
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.sums.engine import Image, Pictures
 from pyrodrop.joint.trust_region import bounds_of, start_within
+from pyrodrop.models.prior_scales import PriorScales, image_scales
+from pyrodrop.rendering import profile_named
 
 # Droplets that are fewer than this share of all go on by themselves.
 _FEW = 0.5
@@ -32,7 +36,7 @@ TOLERANCE = 0.005
 
 
 class Descent(NamedTuple):
-    """Where the descent ended: the state and what was computed there.
+    """Where a descent is or ended: the state and what was computed there.
 
     residual (C, H, W) and noise (C,) are the image's; losses, shape (steps + 1,), are the energies; held, shape
     (N, 3 + C), tells unknowns at their bounds that wanted further.
@@ -47,6 +51,27 @@ class Descent(NamedTuple):
     steps: int
     converged: bool
     held: NDArray[np.bool_]
+
+
+def start_of(
+    pixels: Pixels,
+    x: ArrayLike,
+    y: ArrayLike,
+    r: ArrayLike,
+    amplitude: ArrayLike | None = None,
+    *,
+    profile: str,
+    scales: PriorScales | None = None,
+    shape: ArrayLike | None = None,
+) -> tuple[Problem, State]:
+    """What is fitted, and where the fit begins; arguments and errors as of ``joint_fit.fit_jointly``."""
+    places = [np.array(v, dtype=np.float64) for v in (x, y, r)]
+    profile = profile_named(profile).name
+    _check(places)
+    if scales is None:
+        scales = image_scales(pixels.channels, float(np.median(places[2])) if len(places[2]) else 8.0)
+    problem = Problem(pixels, profile, scales)
+    return problem, initial_state(problem, places[0], places[1], places[2], amplitude, shape)
 
 
 def initial_state(
@@ -77,6 +102,15 @@ def initial_state(
 def descend(
     problem: Problem, state: State, max_steps: int, origin: State, tolerance: float = TOLERANCE, solutions: int = 2
 ) -> Descent:
+    """Where the steps of ``descending`` end."""
+    for mode in descending(problem, state, max_steps, origin, tolerance, solutions):
+        end = mode
+    return end
+
+
+def descending(
+    problem: Problem, state: State, max_steps: int, origin: State, tolerance: float = TOLERANCE, solutions: int = 2
+) -> Iterator[Descent]:
     """Levenberg and Marquardt's steps from an initial state to the mode, the noise being read anew after each.
 
     ``origin`` is where the droplets were found: they may go only so far from there, those that the border cuts also out
@@ -85,6 +119,8 @@ def descend(
     few that have not got there gain no more together; all of it times ``pixels_that_count_once``. A step is of all
     droplets and what they share; droplets that it leaves short of that, if they are few, go on by themselves
     (``local_descent``) before the next. Before the first step come so many ``solutions`` for heights and background.
+
+    Yields where it is after each step, and at last where it ends.
     """
     n, shapes = len(state.x), problem.drawn.size
     bounds = bounds_of(problem, origin)
@@ -113,6 +149,8 @@ def descend(
     losses = [energy(problem, state, residual, noise)]
     equations = equations_of(problem, state, columns, residual, noise)
     while steps < max_steps and not converged:
+        if steps:
+            yield Descent(state, columns, residual, noise, equations, np.array(losses), steps, converged, held)
         steps += 1
         held = bounds.held(state, equations.droplet_gradient)
         try:
@@ -160,9 +198,10 @@ def descend(
             converged = abs(common) < enough and 0 <= gained < enough
         noise = _noise_in(problem, state, residual)
         equations = equations_of(problem, state, columns, residual, noise)
-    if not drawn_whole:
-        return arrived(problem, state, np.array(losses), steps, converged, held)
-    return Descent(state, columns, residual, noise, equations, np.array(losses), steps, converged, held)
+    if drawn_whole:
+        yield Descent(state, columns, residual, noise, equations, np.array(losses), steps, converged, held)
+    else:
+        yield arrived(problem, state, np.array(losses), steps, converged, held)
 
 
 def arrived(
@@ -224,3 +263,11 @@ class _Trial(NamedTuple):
         engine.paint(columns, -back.amplitude, residual)
         state = self.state.with_those(some, back)
         return _Trial(state, self.columns.replaced(some, columns), residual, energy(problem, state, residual, noise))
+
+
+def _check(places: list[Array]) -> None:
+    """A ValueError for the first argument of ``start_of`` that does not fit."""
+    if any(v.ndim != 1 or len(v) != len(places[0]) for v in places):
+        raise ValueError(f"x, y and r have shapes {', '.join(str(v.shape) for v in places)}: give (N,) each.")
+    if not all(np.isfinite(v).all() for v in places) or (places[2] <= 0).any():
+        raise ValueError("x, y and r must be finite, and r positive.")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from pyrodrop.joint.descent import TOLERANCE, Descent, initial_state
+from pyrodrop.joint.descent import TOLERANCE, Descent, initial_state, start_of
 from pyrodrop.joint.factor import factor
 from pyrodrop.joint.half_slopes import half_slopes
 from pyrodrop.joint.normal_equations import columns_of, residual_of, squares
@@ -18,7 +18,7 @@ from pyrodrop.joint.priors import Array, Priors
 from pyrodrop.joint.problem import Problem, State
 from pyrodrop.joint.resuming.descents import descend_once
 from pyrodrop.joint.trust_region import start_within
-from pyrodrop.models.prior_scales import PriorScales, image_scales
+from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.rendering import profile_named
 
 
@@ -188,14 +188,7 @@ def fit_jointly(
     Raises:
         ValueError: arguments that do not go together, are not finite, or an unknown profile.
     """
-    pixels = Pixels.of(channels)
-    places = [np.array(v, dtype=np.float64) for v in (x, y, r)]
-    profile = profile_named(profile).name
-    _check(places)
-    if scales is None:
-        scales = image_scales(pixels.channels, float(np.median(places[2])) if len(places[2]) else 8.0)
-    problem = Problem(pixels, profile, scales)
-    state = initial_state(problem, places[0], places[1], places[2], amplitude, shape)
+    problem, state = start_of(Pixels.of(channels), x, y, r, amplitude, profile=profile, scales=scales, shape=shape)
     return described(problem, descend_once(problem, state, max_steps, state, tolerance))
 
 
@@ -280,11 +273,3 @@ def described(problem: Problem, mode: Descent) -> JointFit:
         convergence=Convergence(mode.losses, mode.steps, mode.converged, np.asarray(mode.held[:, :3].any(1))),
         known=None if pixels.all_known else pixels.known,
     )
-
-
-def _check(places: list[Array]) -> None:
-    """A ValueError for the first argument of ``fit_jointly`` that does not fit."""
-    if any(v.ndim != 1 or len(v) != len(places[0]) for v in places):
-        raise ValueError(f"x, y and r have shapes {', '.join(str(v.shape) for v in places)}: give (N,) each.")
-    if not all(np.isfinite(v).all() for v in places) or (places[2] <= 0).any():
-        raise ValueError("x, y and r must be finite, and r positive.")

@@ -1,14 +1,20 @@
 """Which profile the droplets of an image have: by the evidence of each for a part of the image that shows enough."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pyrodrop.joint.joint_fit import JointFit, fit_jointly
+from pyrodrop.joint.descent import TOLERANCE, Descent, descending, start_of
+from pyrodrop.joint.factor import factor
+from pyrodrop.joint.joint_fit import JointFit, described, fit_jointly
 from pyrodrop.joint.pixels import Pixels
+from pyrodrop.joint.posterior import evidence_of
 from pyrodrop.joint.priors import Array
+from pyrodrop.joint.problem import Problem, State
+from pyrodrop.joint.resuming.descents import arrays_of, asked_of, mode_of
+from pyrodrop.joint.resuming.kept import digest_of
 from pyrodrop.models.prior_scales import PriorScales, image_scales
 from pyrodrop.rendering import profile_named
 
@@ -118,9 +124,8 @@ def _asked(
         pixels = image.part(*part)
         whole = pixels is image
         near = (np.hypot(x - along, y - down) < _REACH * half) | whole
-        fits = {}
-        for profile in profiles:
-            fits[profile] = fit_jointly(
+        starts = {
+            profile: start_of(
                 pixels,
                 x[near] - left,
                 y[near] - top,
@@ -128,13 +133,66 @@ def _asked(
                 profile=profile,
                 scales=scales,
                 shape=begun.shape if begun is not None and begun.profile == profile else None,
-                **options,
             )
-        evidence = {name: fit.evidence.log_evidence for name, fit in fits.items()}
-        ordered = sorted(evidence.values(), reverse=True)
-        if whole or ordered[0] - ordered[1] > _DECIDED:
-            return evidence, max(fits.values(), key=lambda fit: fit.evidence.log_evidence), whole
+            for profile in profiles
+        }
+        evidence, mode = _raced_once(starts, **options)
+        ordered = sorted(evidence, key=lambda profile: -evidence[profile])
+        if whole or evidence[ordered[0]] - evidence[ordered[1]] > _DECIDED:
+            return evidence, described(starts[ordered[0]][0], mode), whole
         enough *= 2
+
+
+def _raced_once(
+    starts: Mapping[str, tuple[Problem, State]], max_steps: int = 50, tolerance: float = TOLERANCE
+) -> tuple[dict[str, float], Descent]:
+    """As ``_raced``; a race that the pixels' ``kept`` knows is read."""
+    kept = next(iter(starts.values()))[0].pixels.kept
+    if kept is None:
+        return _raced(starts, max_steps, tolerance)
+    digest = digest_of("race", *(part for start in starts.values() for part in asked_of(*start)), max_steps, tolerance)
+    known = kept.read(digest)
+    if known is None:
+        evidence, mode = _raced(starts, max_steps, tolerance)
+        kept.keep(digest, arrays_of(mode) | {"evidence": np.array(list(evidence.values()))})
+        return evidence, mode
+    evidence = dict(zip(starts, known["evidence"].tolist(), strict=True))
+    return evidence, mode_of(starts[max(evidence, key=lambda name: evidence[name])][0], known)
+
+
+def _raced(
+    starts: Mapping[str, tuple[Problem, State]], max_steps: int, tolerance: float
+) -> tuple[dict[str, float], Descent]:
+    """Log evidence of each start's mode, and the likeliest mode.
+
+    All go down side by side. One that is behind another by more than decides and than it may still gain is left: the
+    gains of a descent fall, by a fifth and more from step to step, so that all that are still to come are together at
+    most twice the last two. Its evidence is the most that it may have come to.
+    """
+    ways = {name: descending(*start, max_steps, start[1], tolerance) for name, start in starts.items()}
+    modes: dict[str, Descent] = {}
+    passed: dict[str, list[float]] = {name: [] for name in starts}
+    while ways:
+        for name, way in list(ways.items()):
+            before, mode = modes.get(name), next(way, None)
+            if mode is None:
+                del ways[name]
+                continue
+            modes[name] = mode
+            if before is None or mode.state is not before.state:
+                passed[name].append(
+                    evidence_of(starts[name][0], mode.state, mode.residual, mode.noise, factor(mode.equations))
+                )
+        best = max(own[-1] for own in passed.values())
+        for name in list(ways):
+            own = passed[name]
+            if len(own) > 2:
+                most = own[-1] + 2 * max(own[-1] - own[-3], 0.0)
+                if best - most > _DECIDED:
+                    own.append(most)
+                    del ways[name], modes[name]
+    evidence = {name: each[-1] for name, each in passed.items()}
+    return evidence, modes[max(evidence, key=lambda name: evidence[name])]
 
 
 def _part(x: Array, y: Array, likely: Array, size: tuple[int, ...], enough: float) -> tuple[slice, slice]:

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from joint.resuming.test_descents import InMemory
 
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.joint import profile_choice
+from pyrodrop.joint.joint_fit import fit_jointly
+from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.profile_choice import choose_profile, fit_best_profile
+from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.rendering import PROFILES
 
 
@@ -48,3 +52,37 @@ def test_the_part_is_where_most_droplets_are_likely() -> None:
     inside = (x >= columns.start) & (x < columns.stop) & (y >= rows.start) & (y < rows.stop)
     assert likely[inside].mean() > 0.7
     assert profile_choice._part(x, y, likely, (300, 400), 1e3) == (slice(0, 300), slice(0, 400))
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "disc", "radial", "rimmed"])
+def test_a_race_is_won_by_what_wins_when_all_are_fitted_to_the_end(profile: str) -> None:
+    names = ("gaussian", "disc", "radial", "rimmed")
+    image, truth = simulate(30, (120, 150), seed=4, kind="gray", profile=profile, radius_px=(4.0, 7.0), noise=0.03)
+    pixels = image.pixels[..., 0].double().numpy()
+    x, y, half = (truth[name].to_numpy() for name in ("x_px", "y_px", "radius_px"))
+    half = half * PROFILES[profile].half_share
+    scales = image_scales(pixels[None], float(np.median(half)))
+    apart = {
+        name: fit_jointly(
+            pixels, x + 0.3, y, half / PROFILES[name].half_share, profile=name, scales=scales
+        ).evidence.log_evidence
+        for name in names
+    }
+    raced = choose_profile(pixels, x + 0.3, y, half, profiles=names, scales=scales)
+    assert raced.profile == max(apart, key=lambda name: apart[name])
+    assert raced.evidence[raced.profile] == pytest.approx(apart[raced.profile], abs=1e-6)
+    for name in names:
+        # Fitted to the same mode; or left, at least as far behind as decides.
+        ended = raced.evidence[name] == pytest.approx(apart[name], abs=1e-6)
+        assert ended or raced.evidence[name] < raced.evidence[raced.profile] - 10
+
+
+def test_a_race_that_was_kept_is_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, places = crowd("disc")
+    kept = InMemory()
+    first, evidence = fit_best_profile(Pixels.of(pixels, kept=kept), *places, profiles=("gaussian", "disc"))
+    monkeypatch.setattr(profile_choice, "descending", None)
+    again, same = fit_best_profile(Pixels.of(pixels, kept=kept), *places, profiles=("gaussian", "disc"))
+    assert same == evidence
+    np.testing.assert_equal(again.x, first.x)
+    np.testing.assert_equal(again.shape, first.shape)
