@@ -66,10 +66,8 @@ def rate_table(
     return pd.DataFrame(columns)
 
 
-def population_table(
-    paths: SmoothPaths, real: Float[Array, " p"], frames: int, seed: int = 0
-) -> tuple["pd.DataFrame", Float[Array, "t draws"]]:
-    """A row a frame: number, mean radius and D[3,2] of the droplets in it, and draws of the mean radius.
+def population_table(paths: SmoothPaths, real: Float[Array, " p"], frames: int, seed: int = 0) -> "pd.DataFrame":
+    """A row a frame: number, mean radius and D[3,2] of the droplets in it.
 
     The bands hold what is not known of the radii, and that the droplets in the image are a sample of those that there
     might be: each draw gives every path a weight of its own (Rubin's Bayesian bootstrap, Annals of Statistics 9, 130,
@@ -89,7 +87,7 @@ def population_table(
     there = rng.random((len(real), draws)) < real[:, None]
     order = np.argsort(paths.frame, kind="stable")
     starts = np.searchsorted(paths.frame[order], np.arange(frames + 1))
-    rows, means = [], []
+    rows = []
     for frame in range(frames):
         rows_of = order[starts[frame] : starts[frame + 1]]
         if not len(rows_of):
@@ -99,7 +97,6 @@ def population_table(
         total = weight.sum(0)
         mean = (weight * radius).sum(0) / total
         sauter = 2 * (weight * radius**3).sum(0) / (weight * radius**2).sum(0)
-        means.append(mean)
         number = there[path].sum(0).astype(np.float64)
         named = {"n_droplets": number, "mean_radius_px": mean, "d32_px": sauter}
         row: dict[str, object] = {"frame": frame}
@@ -107,7 +104,7 @@ def population_table(
             low, high = np.quantile(values, [0.05, 0.95], method="weibull")
             row |= {name: values.mean(), f"{name}_q05": low, f"{name}_q95": high}
         rows.append(row)
-    return pd.DataFrame(rows), np.array(means)
+    return pd.DataFrame(rows)
 
 
 def with_interval(name: str, values: Float[Array, "n draws"]) -> dict[str, Array]:

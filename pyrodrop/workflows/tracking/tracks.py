@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyrodrop.results.statistics.coarsening import Coarsening, coarsening
 from pyrodrop.results.statistics.counts import LIKELY
+from pyrodrop.results.statistics.mean_curve import mean_curve
 from pyrodrop.workflows.tracking.events import events
 from pyrodrop.workflows.tracking.paths.following import Followed
 from pyrodrop.workflows.tracking.paths.learning import draws_of
@@ -136,27 +137,38 @@ class Tracks:
         return rate_table(self.paths, mobility, number, self.interval_s, self.pixel_size_um)
 
     @cached_property
-    def _population(self) -> "tuple[pd.DataFrame, Array]":
+    def _within(self) -> SmoothPaths:
+        """The rows of paths that lie within the image: what is over the edge is not in the population meanwhile."""
+        sides = np.array([self.size[1], self.size[0]])
+        return self.paths.those(
+            np.logical_and.reduce((self.paths.centre >= -0.5) & (self.paths.centre < sides - 0.5), 1)
+        )
+
+    @cached_property
+    def _real(self) -> Array:
+        """Probability that each track is of a droplet."""
         of_path = np.ones(int(self._track.max()) + 1)
         of_path[self._track[self._kept]] = (1 - self._none)[self.followed.links.path[self._kept]]
-        # one that has gone over the edge and comes back is not in the image meanwhile
-        sides = np.array([self.size[1], self.size[0]])
-        within = np.logical_and.reduce((self.paths.centre >= -0.5) & (self.paths.centre < sides - 0.5), 1)
-        return population_table(self.paths.those(within), of_path, self.frames, self.seed)
+        return of_path
+
+    @cached_property
+    def _population(self) -> "pd.DataFrame":
+        return population_table(self._within, self._real, self.frames, self.seed)
 
     @property
     def population(self) -> "pd.DataFrame":
         """One row per frame, as ``population.csv``: number, mean radius and D[3,2], with bands."""
-        table = self._population[0].copy()
+        table = self._population.copy()
         if self.interval_s is not None:
             table.insert(1, "time_s", table["frame"] * self.interval_s)
         return table
 
     @cached_property
     def coarsening(self) -> Coarsening | None:
-        """The exponent with which the mean radius grows; None where there are fewer than four frames."""
-        table, means = self._population
-        return coarsening(table["frame"].to_numpy(dtype=np.float64), means)
+        """The exponent with which the mean radius grows; None of fewer frames or droplets than ``mean_curve`` needs."""
+        rows = self._within
+        curve = mean_curve(rows.path, rows.frame, rows.radius, self._real)
+        return None if curve is None else coarsening(curve)
 
     @cached_property
     def process_draws(self) -> dict[str, Tensor]:

@@ -110,23 +110,6 @@ def test_a_droplet_that_comes_back_over_the_edge_is_the_same_and_not_in_the_imag
     assert number.min() < 21.0
 
 
-def test_the_exponent_of_a_curve_is_found() -> None:
-    from pyrodrop.results.statistics.coarsening import coarsening
-
-    rng, time = np.random.default_rng(0), np.arange(80.0)
-    for exponent in (1 / 3, 1 / 2):
-        curve = (2.0 ** (1 / exponent) + 0.5 * time) ** exponent
-        noise = rng.standard_normal((1, 100)) + rng.standard_normal((80, 100))
-        found = coarsening(time, curve[:, None] * (1 + 0.01 * noise))
-        assert found is not None
-        assert found.q05 < exponent < found.q95
-        assert found.exponent == pytest.approx(exponent, rel=0.1)
-        assert (found.log_evidence > 0) == (exponent < 0.4)
-    flat = coarsening(time, 5 + 0.05 * rng.standard_normal((80, 100)))
-    assert flat is not None
-    assert not flat.grows
-
-
 def test_frames_are_measured_and_a_missing_one_is_named_and_ends_no_track(tmp_path: Path) -> None:
     frames = [drawn(t) for t in range(5)]
     found = pyrodrop.track([*frames[:2], None, *frames[3:]], profile="gaussian", keep=tmp_path / "kept")

@@ -142,7 +142,7 @@ def _to_power(seen: Float[Array, "n 8"], power: int) -> Float[Array, "n 8"]:
 
 
 def drawn_kinds(log_likelihood: Float[Array, "p k"], draws: int, rng: np.random.Generator) -> Int[Numbers, "p draws"]:
-    """Draws of the kind of each path, by Gibbs' sampler: kinds given how large a share each has, and shares given kinds.
+    """Draws of the kind of each path, by Gibbs' sampler: kinds given what share each has, and shares given kinds.
 
     Shares at their best values would make what few paths seem to be alike surer than it is. Their prior is Dirichlet's
     of as much weight as one path (Perks, Journal of the Institute of Actuaries 73, 285, 1947).
