@@ -1,10 +1,16 @@
-"""Pixels to another size, antialiased, with torchvision; imported late, and mismatched pairs explained."""
+"""Levels to pixels, and pixels to another size, antialiased, with torchvision; mismatched pairs are explained.
+
+torchvision brings its models and torch's compiler in, which takes longer than to measure a small image: it is imported
+where an image is resized, and not where one is read.
+"""
 
 import math
 from types import ModuleType
 
+import numpy as np
 import torch
 from jaxtyping import Float32
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -29,11 +35,12 @@ def vision() -> ModuleType:
     return functional
 
 
-def from_levels(levels: object) -> Float32[Tensor, "h w c"]:
-    """8-bit levels, an array of shape (H, W, C), as float32 pixels in [0, 1] of the same shape."""
-    functional = vision()
-    image: Tensor = functional.to_dtype(functional.to_image(levels), torch.float32, scale=True)
-    return image.as_subclass(Tensor).permute(1, 2, 0).contiguous()
+def from_levels(levels: NDArray[np.uint8]) -> Float32[Tensor, "h w c"]:
+    """8-bit levels, an array of shape (H, W, C), as float32 pixels in [0, 1] of the same shape.
+
+    They are torchvision's ``to_dtype(to_image(levels), torch.float32, scale=True)``, to the bit.
+    """
+    return torch.tensor(np.ascontiguousarray(levels)).to(torch.float32).mul_(1.0 / 255)
 
 
 def positive_scale(scale: float) -> float:

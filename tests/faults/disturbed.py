@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from blank_figures import blank_figures
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from PIL import Image
+from worker_here import worker_here
 
 import pyrodrop
 from pyrodrop.cli import main
@@ -72,6 +73,13 @@ class _Disk:
             self.gone = end
         raise end
 
+    def lets_go_of(self, end: BaseException) -> bool:
+        """Whether it was a worker that died; the batch does to the disk what it will."""
+        if not isinstance(end, WorkerDied):
+            return False
+        self.gone = None
+        return True
+
 
 @contextmanager
 def disturbed(fault: Fault) -> Iterator[_Disk]:
@@ -93,49 +101,6 @@ def disturbed(fault: Fault) -> Iterator[_Disk]:
         yield disk
 
 
-class _Done:
-    """What has become of something that was handed out."""
-
-    def __init__(self, result: Any, failure: Exception | None) -> None:
-        self._result, self._failure = result, failure
-
-    def result(self) -> Any:
-        return self._result
-
-    def exception(self) -> Exception | None:
-        return self._failure
-
-    def release(self) -> None:
-        """Nobody needs it any more."""
-
-
-class _Here:
-    """A client of Dask whose only worker is this process: what is handed out is done at once."""
-
-    def __init__(self, disk: _Disk) -> None:
-        self._disk = disk
-
-    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
-        return {"workers": {"here": {"resources": {}}}}
-
-    def submit(self, work: Any, group: Any, **how: Any) -> Any:
-        from distributed import KilledWorker
-
-        failure: Exception | None = None
-        result = None
-        try:
-            result = work(group)
-        except WorkerDied:
-            self._disk.gone = None
-            failure = KilledWorker("task", None, 3)
-        except Exception as error:
-            failure = error
-        return _Done(result, failure)
-
-    def as_current(self) -> Any:
-        return contextlib.nullcontext()
-
-
 def command(*words: str, fault: Fault = None) -> tuple[int | None, dict[str, Any], str]:
     """Run the command line, which is disturbed or not: status, None if it was killed; what it printed; what it said."""
     told, said = io.StringIO(), io.StringIO()
@@ -144,9 +109,8 @@ def command(*words: str, fault: Fault = None) -> tuple[int | None, dict[str, Any
         stack.enter_context(contextlib.redirect_stderr(said))
         disk = stack.enter_context(disturbed(fault))
         stack.enter_context(patch.object(kept_on_disk, "_SECONDS", 0.0))
-        here = contextlib.nullcontext(_Here(disk))
-        stack.enter_context(patch("pyrodrop.workflows.cluster.clients.own_workers", lambda *_: here))
-        stack.enter_context(patch("distributed.wait", lambda futures, **_: SimpleNamespace(done=futures)))
+        stack.enter_context(worker_here(disk.lets_go_of))
+        stack.enter_context(blank_figures())
         try:
             status = main([*words, "--json", "--quiet"])
         except (Killed, WorkerDied):

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -16,8 +17,10 @@ import tifffile
 import torch
 from PIL import Image
 
-# How many moments are drawn at random for each test.
-MOMENTS = int(os.environ.get("PYRODROP_FAULTS", "2"))
+# How many moments are drawn at random for each test; where nothing is said, one of each kind.
+MOMENTS = int(os.environ.get("PYRODROP_FAULTS", "1"))
+# Signals and numbers of moments. Even ones are while a command is at its work, odd ones at any time since its start.
+STOPS = [(how, moment) for how in (signal.SIGKILL, signal.SIGTERM) for moment in range(MOMENTS)]
 FIT = ("--channel", "saturation", "--droplets", "6", "--device", "cpu")
 BATCH = ("--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps", "100", "--workers", "2")
 # Checkpoints at short intervals, so that a kill falls between two of them.

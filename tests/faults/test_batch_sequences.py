@@ -34,7 +34,7 @@ from pyrodrop.workflows.commands import measure as measuring
 from pyrodrop.workflows.commands import measured_folder
 from pyrodrop.workflows.measuring.measurement import Measurement
 
-# Figures take most of the time of so small an image; one of them stands for all.
+# One figure stands for all.
 FIGURE = {"count": measured_folder._FIGURES["count"]}
 SETTINGS = ((), ("--seed", "1"), ("--radius", "3", "9"))
 NAMES = ("a.png", "b.png")

@@ -53,7 +53,7 @@ def closed(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
     command: str, image: str, images: Path, small_disk: Path
 ) -> None:
-    what = [image, *FIT, "--steps", "20"] if command == "fit" else [str(images), *BATCH]
+    what = [image, *FIT, "--steps", "20"] if command == "fit" else [str(images), *BATCH, "--workers", "1"]
     for filled in (0, 60 * 1024, 172 * 1024):  # so that it is full at different files
         out = small_disk / f"out{filled}"
         (small_disk / "filler").write_bytes(b"\0" * filled)

@@ -22,7 +22,7 @@ from pyrodrop.results.storage.checkpoint import CheckpointError
 from pyrodrop.workflows.commands import fit as fitting
 from pyrodrop.workflows.fitting import loop
 
-# Figures take most of the time of so small an image; one of them stands for all.
+# One figure stands for all.
 FIGURE = {"amplitudes": fitting._FIGURES["amplitudes"]}
 STEPS = 120
 disturbances = faults("full", "interrupted", "killed", most=30)

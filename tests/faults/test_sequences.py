@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pyrodrop.workflows.commands import measured_folder
 
-# Figures take most of the time of so small an image; one of them stands for all.
+# One figure stands for all.
 FIGURE = {"count": measured_folder._FIGURES["count"]}
 SETTINGS = ((), ("--seed", "1"), ("--border", "drop"), ("--radius", "3", "9"))
 EDITS: tuple[dict[str, Any], ...] = (

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from fresh_python import run_python
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pyrodrop.images import ImageError, Micrograph
+from pyrodrop.images.scaling import from_levels
 
 
 def noise(height: int, width: int, channels: int) -> Micrograph:
@@ -91,7 +93,21 @@ def test_a_torchvision_of_another_torch_is_explained(tmp_path: Path) -> None:
     assert "install the two together" in run.stdout
 
 
-def test_reading_brings_in_neither_torchvision_nor_scikit_image_before_they_are_needed() -> None:
-    code = "import sys, pyrodrop.images; print([m for m in ('torchvision', 'skimage') if m in sys.modules])"
-    run = run_python("-c", code)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_levels_become_the_pixels_that_torchvision_makes_of_them(channels: int) -> None:
+    from torchvision.transforms.v2 import functional
+
+    levels = np.random.default_rng(0).permutation(np.arange(256 * channels, dtype=np.uint16) % 256).astype(np.uint8)
+    levels = levels.reshape(16, 16, channels)
+    expected = functional.to_dtype(functional.to_image(levels), torch.float32, scale=True)
+    assert torch.equal(from_levels(levels), expected.permute(1, 2, 0))
+
+
+def test_reading_brings_in_neither_torchvision_nor_scikit_image_before_they_are_needed(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6), (10, 20, 30)).save(tmp_path / "image.png")
+    code = (
+        "import sys, pyrodrop; pyrodrop.read_image(sys.argv[1]);"
+        "print([m for m in ('torchvision', 'torch._dynamo', 'skimage') if m in sys.modules])"
+    )
+    run = run_python("-c", code, str(tmp_path / "image.png"))
     assert run.stdout.strip() == "[]", run.stderr

@@ -1,5 +1,7 @@
 """Many images: the same results as one by one, in one table; a second run does only what is missing."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -15,6 +17,7 @@ import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
+from worker_here import worker_here
 
 import pyrodrop
 from pyrodrop.cli import main
@@ -47,6 +50,14 @@ def run(out: Path, *argv: str, **how: Any) -> Done:
         **how,
     )
     return Done(ended.returncode, json.loads(ended.stdout or "{}"), ended.stderr, out)
+
+
+def run_here(out: Path, *argv: str) -> Done:
+    """A batch in this process, which is its worker, too; so it is also seen that it leaves global state alone."""
+    told, said = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(said), worker_here():
+        status = main(["batch", *argv, "--out", str(out), "--json"])
+    return Done(status, json.loads(told.getvalue() or "{}"), said.getvalue(), out)
 
 
 def tables(out: Path) -> dict[str, bytes]:
@@ -116,18 +127,13 @@ def test_the_table_holds_the_droplets_of_every_image(done: Done, images: Path) -
     assert set(table["image"]) == {str(images / f"{name}.png") for name in NAMES}
 
 
-def test_a_second_run_does_what_is_missing_and_no_more(
-    again: Path, done: Done, images: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In this process, so that it is also seen that a batch leaves global state alone."""
+def test_a_second_run_does_what_is_missing_and_no_more(again: Path, done: Done, images: Path) -> None:
     shutil.rmtree(folders(again)["b"])
     kept = {name: marks(folders(again)[name]) for name in ("a", "c")}
     good = [str(images / f"{name}.png") for name in NAMES]
-    assert main(["batch", *good, *SETTINGS, "--out", str(again), "--json", "--quiet"]) == 0
-    shown = capsys.readouterr()
-    told = json.loads(shown.out)
-    assert (told["images"], told["done"], told["done_before"], told["failed"]) == (3, 3, 2, 0)
-    assert shown.err == ""
+    second = run_here(again, *good, *SETTINGS, "--quiet")
+    told = [second.told[name] for name in ("images", "done", "done_before", "failed")]
+    assert (second.status, told, second.messages) == (0, [3, 3, 2, 0], "")
     assert kept == {name: marks(folders(again)[name]) for name in kept}
     assert tables(again) == tables(done.out)
 
@@ -137,12 +143,11 @@ def marks(out: Path) -> dict[str, Mark]:
     return {str(path): mark_of(str(path)) for path in out.rglob("*")}
 
 
-@pytest.mark.slow
 def test_a_finished_run_clears_what_a_killed_one_has_left(again: Path, images: Path) -> None:
     """Killed between its last image and its tables, a run leaves nothing to be done but its folder."""
     left = again / ".under-way" / f"{socket.gethostname()},{os.getpid()},12345.00,1"
     (left / "half").mkdir(parents=True)
-    assert run(again, str(images), *SETTINGS).told["done_before"] == 3
+    assert run_here(again, str(images), *SETTINGS).told["done_before"] == 3
     assert not left.parent.exists()
 
 
@@ -241,18 +246,17 @@ def test_images_of_one_name_and_content_share_their_results(images: Path, done: 
     copy = again.parent / "copy" / "a.png"
     copy.parent.mkdir()
     shutil.copy(images / "a.png", copy)
-    both = run(again, str(images / "a.png"), str(copy), *SETTINGS)
+    both = run_here(again, str(images / "a.png"), str(copy), *SETTINGS)
     assert (both.status, both.told["images"], both.told["done"], both.told["droplets"]) == (0, 2, 2, 4)
     assert folders(again).keys() == folders(done.out).keys()
 
 
-@pytest.mark.slow
 def test_copies_of_an_image_have_results_of_their_own_whatever_their_names(images: Path, tmp_path: Path) -> None:
     names = ["a.png", "copy.png", "two\nlines.png"] + ([os.fsdecode(b"\xff.png")] if sys.platform == "linux" else [])
     (tmp_path / "images").mkdir()
     for name in names:
         shutil.copy(images / "a.png", tmp_path / "images" / name)
-    done = run(tmp_path / "out", str(tmp_path / "images"), *SETTINGS, "--workers", "2")
+    done = run_here(tmp_path / "out", str(tmp_path / "images"), *SETTINGS)
     assert (done.status, done.told["done"], done.told["done_before"]) == (0, len(names), 0)
     assert len(folders(done.out)) == len(names)
     table = pd.read_csv(done.out / "droplets.csv")
@@ -265,13 +269,12 @@ def test_copies_of_an_image_have_results_of_their_own_whatever_their_names(image
         assert pd.read_parquet(done.out / "droplets.parquet")["image"].tolist() == table["image"].tolist()
 
 
-@pytest.mark.slow
 def test_every_picture_of_a_stack_is_an_image(tmp_path: Path) -> None:
     pixels = [(pyrodrop.simulate(2, (30, 40), seed)[0].pixels[..., 0] * 255).byte().numpy() for seed in range(3)]
     tifffile.imwrite(tmp_path / "stack.tif", np.stack(pixels), photometric="minisblack")
     out = tmp_path / "out"
     argv = [str(tmp_path), "--channel", "gray", "--droplets", "2", "--steps", "4", "--start", "uniform", "--job", "fit"]
-    done = run(out, *argv, "--workers", "1")
+    done = run_here(out, *argv)
     assert (done.status, done.told["images"], done.told["done"]) == (0, 3, 3)
     assert sorted(folders(out)) == [f"stack-frame{number}" for number in range(3)]
     table = pd.read_csv(out / "droplets.csv")
@@ -280,12 +283,12 @@ def test_every_picture_of_a_stack_is_an_image(tmp_path: Path) -> None:
     one = pd.read_csv(tmp_path / "one" / "droplets.csv")
     np.testing.assert_allclose(table.loc[table["frame"] == 1, one.columns[:8]], one[one.columns[:8]], rtol=1e-4)
     shutil.rmtree(folders(out)["stack-frame2"])
-    again = run(out, *argv)
+    again = run_here(out, *argv)
     assert (again.status, again.told["images"], again.told["done_before"]) == (0, 3, 2)
 
 
 def test_a_gray_image_among_colours_is_named_and_no_more(images: Path, again: Path, tmp_path: Path) -> None:
     Image.new("L", (8, 6), 100).save(tmp_path / "gray.png")
-    mixed = run(again, str(images / "a.png"), str(tmp_path / "gray.png"), *SETTINGS, "--workers", "1")
+    mixed = run_here(again, str(images / "a.png"), str(tmp_path / "gray.png"), *SETTINGS)
     assert (mixed.status, mixed.told["done"], mixed.told["done_before"]) == (1, 1, 1)
     assert "gray" in mixed.told["failures"][0]["reason"]

@@ -3,10 +3,12 @@
 import json
 import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
 import tifffile
+from worker_here import worker_here
 
 import pyrodrop
 from pyrodrop.images import write_png
@@ -70,9 +72,11 @@ def test_images_larger_than_memory_are_measured_in_tiles(tmp_path: Path) -> None
     for number in (1, 2):
         image, _ = pyrodrop.simulate(12, (150, 200), seed=number, kind="gray", radius_px=(4.0, 7.0), noise=0.02)
         tifffile.imwrite(folder / f"{number}.tif", (65535 * image.pixels[..., 0].clamp(0, 1)).numpy().astype("uint16"))
-    told = batch([folder], tmp_path / "out", workers=1, progress=False, tiles=120, profile="gaussian")
+    # In a worker's process the tiles have one core.
+    with worker_here(), patch("pyrodrop.workflows.commands.measure._cores", lambda: 1):
+        told = batch([folder], tmp_path / "out", progress=False, tiles=120, profile="gaussian")
     assert (told["done"], told["failed"]) == (2, 0)
-    again = batch([folder], tmp_path / "out", workers=1, progress=False, tiles=120, profile="gaussian")
+    again = batch([folder], tmp_path / "out", progress=False, tiles=120, profile="gaussian")
     assert again["done_before"] == 2
     several = pd.read_csv(tmp_path / "out" / "droplets.csv")
     how = {"tiles": 120, "tile_workers": 1, "profile": "gaussian", "progress": False}

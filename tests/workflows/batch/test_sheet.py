@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from worker_here import worker_here
 
 import pyrodrop
 from pyrodrop.cli import main
@@ -97,8 +98,9 @@ def test_a_setting_that_no_image_can_have_is_refused_with_its_row(
 
 
 def batch(sheet: Path, out: Path, capsys: pytest.CaptureFixture[str], *further: str) -> dict[str, Any]:
-    """A batch of a sheet in this process, whose workers are others; its summary."""
-    status = main(["batch", "--sheet", str(sheet), "--workers", "1", "--out", str(out), "--json", "--quiet", *further])
+    """A batch of a sheet in this process; its summary."""
+    with worker_here():
+        status = main(["batch", "--sheet", str(sheet), "--out", str(out), "--json", "--quiet", *further])
     assert status == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     return told

@@ -56,7 +56,8 @@ def start(where: Path, *argv: str) -> "subprocess.Popen[str]":
         (binaries / name).write_text(f'#!/bin/sh\nexec {sys.executable} {does} "$@"\n')
         (binaries / name).chmod(0o755)
     (binaries / "activate").write_text(f'PATH="{binaries}:$PATH"\n')
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA")}
+    ours = {name for name in os.environ if name.startswith("NUMBA")} - {"NUMBA_CACHE_DIR"}
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {"HOME": str(where), "SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_MEM_PER_CPU": "4096"}
     return subprocess.Popen(
         ["bash", "-c", script, "pyrodrop.sh", *argv],

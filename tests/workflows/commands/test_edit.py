@@ -15,6 +15,8 @@ from pyrodrop.cli import main
 from pyrodrop.results.storage.run_files import digest_of, is_altered
 from pyrodrop.workflows.commands.report import report
 
+pytestmark = pytest.mark.usefixtures("figures_left_blank")
+
 SIZE = (70, 90)
 
 

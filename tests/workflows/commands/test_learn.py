@@ -19,6 +19,8 @@ from pyrodrop.workflows.commands.learn import learn
 from pyrodrop.workflows.learning import lesson
 from pyrodrop.workflows.learning.laboratory_folder import read_laboratory
 
+pytestmark = pytest.mark.usefixtures("figures_left_blank")
+
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:

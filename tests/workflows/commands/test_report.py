@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from fresh_python import run_python
 from roifile import roiread
+from worker_here import worker_here
 
 import pyrodrop
 from pyrodrop.cli import main
 from pyrodrop.images import write_png
 from pyrodrop.workflows.commands.report import report
 from pyrodrop.workflows.settings import SettingError
+
+pytestmark = pytest.mark.usefixtures("figures_left_blank")
 
 QUICK = (
     "--droplets",
@@ -139,9 +141,8 @@ def test_what_batch_has_written(fitted: Path, tmp_path: Path) -> None:
     (tmp_path / "three.png").write_bytes(b"no image")
     settings = ["--droplets", "3", "--steps", "4", "--start", "uniform", "--channel", "saturation"]
     out = tmp_path / "out"
-    asked = ["batch", str(tmp_path), "--job", "fit", "--workers", "1", "--quiet", "--out", str(out), *settings]
-    done = run_python("-m", "pyrodrop.cli", *asked)
-    assert done.returncode == 1, done.stderr
+    with worker_here():
+        assert main(["batch", str(tmp_path), "--job", "fit", "--quiet", "--out", str(out), *settings]) == 1
     said = report(out)
     assert said["images"] == 2
     page = (out / "report.html").read_text(encoding="utf-8")

@@ -9,12 +9,15 @@ import pytest
 from cli.asked import files
 from PIL import Image, ImageDraw
 from roifile import ROI_TYPE, ImagejRoi, roiwrite
+from worker_here import worker_here
 
 from pyrodrop.cli import main
 from pyrodrop.images.micrograph import write_png
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.workflows.commands.where_to_look import mask_of, radius_in_px
 from pyrodrop.workflows.settings import SettingError
+
+pytestmark = pytest.mark.usefixtures("figures_left_blank")
 
 SIZE = (140, 200)
 QUICK = ("--profile", "disc", "--quiet")
@@ -133,22 +136,26 @@ def test_rules_are_written_into_the_result(lettered: tuple[Path, pd.DataFrame], 
 def test_a_batch_looks_where_it_is_told_and_anew_where_the_mask_has_changed(
     lettered: tuple[Path, pd.DataFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def batch(asked: list[str]) -> int:
+        with worker_here():
+            return main(asked)
+
     path, truth = lettered
     roiwrite(tmp_path / "left.roi", ImagejRoi(roitype=ROI_TYPE.RECT, left=0, top=0, right=100, bottom=117))
     asked = ["batch", str(path), "--mask", str(tmp_path / "left.roi"), "--exclude", "4", "4", "90", "22"]
-    asked += [*QUICK, "--workers", "1", "--json", "--out", str(tmp_path / "out")]
-    assert main(asked) == 0
+    asked += [*QUICK, "--json", "--out", str(tmp_path / "out")]
+    assert batch(asked) == 0
     assert json.loads(capsys.readouterr().out)["done_before"] == 0
     expected = left_of(truth)
     droplets = pd.read_csv(tmp_path / "out" / "droplets.csv")
     assert len(droplets) == (expected["x_px"] < 99.5).sum()
-    assert main(asked) == 0
+    assert batch(asked) == 0
     assert json.loads(capsys.readouterr().out)["done_before"] == 1
     (tmp_path / "left.roi").unlink()
     roiwrite(tmp_path / "left.roi", ImagejRoi(roitype=ROI_TYPE.RECT, left=0, top=0, right=60, bottom=117))
-    assert main(asked) == 0
+    assert batch(asked) == 0
     assert json.loads(capsys.readouterr().out)["done_before"] == 0
-    assert main([*asked[:-1], str(tmp_path / "other"), "--exclude", "500", "0", "9", "9"]) == 1
+    assert batch([*asked[:-1], str(tmp_path / "other"), "--exclude", "500", "0", "9", "9"]) == 1
     failures = json.loads(capsys.readouterr().out)["failures"]
     assert "exclude 500 0 9 9 lies outside of the image" in str(failures)
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
+from worker_here import worker_here
 
 import pyrodrop
 from pyrodrop.cli import main
@@ -73,13 +74,14 @@ def test_tiles_of_other_weights_are_measured_anew(mute: Path, tmp_path: Path) ->
 def test_a_batch_knows_its_results_by_what_the_weights_are(mute: Path, picture: Path, tmp_path: Path) -> None:
     from pyrodrop.workflows.batch.batch import batch
 
-    how = {"profile": "gaussian", "workers": 1, "progress": False}
+    how = {"profile": "gaussian", "progress": False}
     same = tmp_path / "copy.pt"
     same.write_bytes(mute.read_bytes())
-    assert batch([picture], tmp_path / "out", weights=str(mute), **how)["done"] == 1
-    assert len(pd.read_csv(tmp_path / "out" / "droplets.csv")) == 0
-    assert batch([picture], tmp_path / "out", weights=str(same), **how)["done_before"] == 1
-    assert batch([picture], tmp_path / "out", **how)["done_before"] == 0
+    with worker_here():
+        assert batch([picture], tmp_path / "out", weights=str(mute), **how)["done"] == 1
+        assert len(pd.read_csv(tmp_path / "out" / "droplets.csv")) == 0
+        assert batch([picture], tmp_path / "out", weights=str(same), **how)["done_before"] == 1
+        assert batch([picture], tmp_path / "out", **how)["done_before"] == 0
     assert len(pd.read_csv(tmp_path / "out" / "droplets.csv")) == 8
 
 
