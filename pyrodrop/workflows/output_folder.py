@@ -1,4 +1,4 @@
-"""The folder that results go to: made where it is missing, and refused where it cannot be written to."""
+"""The folder that results go to: made where it is missing, refused where it cannot be written to, and cleared."""
 
 import errno
 import os
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pyrodrop.results.storage.atomic_write import clear_leftovers
 from pyrodrop.workflows.settings import SettingError
 
 # What a full disk says, or a full quota.
@@ -14,6 +15,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def open_folder(path: str | os.PathLike[str]) -> Path:
     """Make the folder if it is not there yet, and see that it can be written to.
+
+    Files that killed runs have left in it half-written, which are hidden, are taken away.
 
     Raises:
         SettingError: if it is a file, or cannot be made or written to.
@@ -30,6 +33,7 @@ def open_folder(path: str | os.PathLike[str]) -> Path:
         raise SettingError(f"out {folder} cannot be made ({error.strerror}); name another", "out") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SettingError(f"out {folder} cannot be written to; name another folder or change its permissions", "out")
+    clear_leftovers(folder)
     return folder
 
 

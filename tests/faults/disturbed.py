@@ -9,7 +9,6 @@ import errno
 import io
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -31,6 +30,8 @@ from pyrodrop.workflows.measuring.progress import kept_on_disk
 
 _CHANGES = ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir")
 Fault = tuple[int, str] | None
+# Files that atomic_write has not given their names yet, whose own have commas.
+HALF_WRITTEN = ".*,*,*,*,*"
 # No process of this machine has such a number.
 _NOBODY = 2**31 - 1
 
@@ -111,10 +112,17 @@ def command(*words: str, fault: Fault = None) -> tuple[int | None, dict[str, Any
         stack.enter_context(patch.object(kept_on_disk, "_SECONDS", 0.0))
         stack.enter_context(worker_here(disk.lets_go_of))
         stack.enter_context(blank_figures())
+        out = Path(words[words.index("--out") + 1]) if "--out" in words else None
+        status: int | None
         try:
             status = main([*words, "--json", "--quiet"])
         except (Killed, WorkerDied):
-            return None, {}, ""
+            status = None
+    if status is None:
+        forget_the_living(out)
+        return None, {}, ""
+    if status == 0 and out is not None:
+        assert not list(out.rglob(HALF_WRITTEN))
     return status, json.loads(told.getvalue() or "{}"), said.getvalue()
 
 
@@ -134,10 +142,11 @@ def was_done(status: int | None, said: str, fault: Fault) -> bool:
     return False
 
 
-def forget_the_living(out: Path) -> None:
-    """What was killed was this process, which lives on: its folders are given to nobody."""
-    for folder in (out / ".under-way").glob("*"):
-        folder.rename(folder.with_name(re.sub(r",\d+,", f",{_NOBODY},", folder.name, count=1)))
+def forget_the_living(out: Path | None) -> None:
+    """What was killed was this process, which lives on: its folders and what it was writing are given to nobody."""
+    if out is not None:
+        for path in [*(out / ".under-way").glob("*"), *out.rglob(HALF_WRITTEN)]:
+            path.rename(path.with_name(path.name.replace(f",{os.getpid()},", f",{_NOBODY},")))
 
 
 def altered(path: Path, how: str) -> None:

@@ -15,7 +15,7 @@ import pyrodrop
 from pyrodrop.workflows.batch.ledger import Ledger
 from pyrodrop.workflows.batch.pooled_samples import pool_samples
 from pyrodrop.workflows.batch.result_keys import FILES
-from pyrodrop.workflows.batch.run_folders import clear_dead_runs, run_folder
+from pyrodrop.workflows.batch.run_folders import clear_dead_runs, clear_kept, run_folder
 from pyrodrop.workflows.batch.sheet import check_rows, read_sheet
 from pyrodrop.workflows.batch.sources import Source, find_sources
 from pyrodrop.workflows.batch.tables import put_together
@@ -42,7 +42,7 @@ def batch(
 
     The results of an image lie in a folder of their own in ``out``, which appears when they are whole. They are
     known by the content of the image, the settings and the version: whatever stops a batch, the same call goes on
-    with what is missing. Several batches may share a folder.
+    with what is missing, and where a long measurement was. Several batches may share a folder.
 
     Where the workers are processes of this machine's own, a script must call this under
     ``if __name__ == "__main__":``.
@@ -126,6 +126,7 @@ def _do_what_is_missing(
     first = next(missing, None)
     if first is None:  # nothing is started, and nothing heavy imported
         clear_dead_runs(ledger.folder)
+        clear_kept(ledger.folder)
         return
     from pyrodrop.workflows.batch.handing_out import outcomes
     from pyrodrop.workflows.batch.jobs import JOBS, check_job, together_most

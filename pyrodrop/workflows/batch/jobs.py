@@ -24,12 +24,14 @@ class Job(NamedTuple):
         work: name of the function that does it.
         on_gpu: whether most of its work is done on one, so that its workers are one a GPU and not one a core.
         together: module and name of the function that does it to several images at once; None where there is none.
+        keeps: whether it takes ``keep``, a folder for what it has worked out, from which the next attempt goes on.
     """
 
     module: str
     work: str
     on_gpu: bool
     together: tuple[str, str] | None = None
+    keeps: bool = False
 
 
 JOBS = {
@@ -39,7 +41,7 @@ JOBS = {
         on_gpu=True,
         together=("pyrodrop.workflows.commands.fit_many", "fit_images"),
     ),
-    "measure": Job("pyrodrop.workflows.commands.measure", "measure_image", on_gpu=False),
+    "measure": Job("pyrodrop.workflows.commands.measure", "measure_image", on_gpu=False, keeps=True),
 }
 
 

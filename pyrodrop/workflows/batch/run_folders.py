@@ -1,27 +1,29 @@
-"""The hidden folder of a running batch, which holds unfinished results; those of runs that were killed are cleared."""
+"""The hidden folders of a running batch: unfinished results, of which those of runs that were killed are cleared, and
+what long measurements have worked out, which the next run goes on from.
+"""
 
 import contextlib
-import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pyrodrop.results.storage.processes import may_live, this_process
+
 UNDER_WAY = ".under-way"
-# A run on another machine cannot be asked whether it lives: it is given this long without a sign of life.
-_SILENT_SECONDS = 24 * 3600.0
-# The time at which a process began is counted from the start of the machine, which moves when its clock is set.
-_CLOCK_SECONDS = 5.0
+_KEPT = ".measuring"
 
 
 @contextmanager
 def run_folder(out: Path) -> Iterator[Path]:
-    """A folder of its own for what a run has under way; gone when the run is over. Clears those of dead runs."""
+    """A folder of its own for what a run has under way; gone when the run is over. Clears those of dead runs.
+
+    A run that comes to its end leaves nothing to go on from, either.
+    """
     clear_dead_runs(out)
     under_way = out / UNDER_WAY
-    folder = under_way / _name(socket.gethostname(), os.getpid(), time.monotonic_ns())
+    folder = under_way / f"{this_process()},{time.monotonic_ns()}"
     while True:
         out.mkdir(parents=True, exist_ok=True)
         try:
@@ -35,12 +37,18 @@ def run_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another run has something under way
             under_way.rmdir()
+    clear_kept(out)
 
 
-def _name(host: str, pid: int, number: int) -> str:
-    import psutil
+def kept_of(results: Path) -> Path:
+    """The folder for what a measurement has worked out whose results will lie in a folder."""
+    return results.parent / _KEPT / results.name
 
-    return f"{host},{pid},{psutil.Process(pid).create_time():.2f},{number}"
+
+def clear_kept(out: Path) -> None:
+    """Take away what measurements have worked out, unless a run that lives may still go on from it."""
+    if not (out / UNDER_WAY).exists():
+        shutil.rmtree(out / _KEPT, ignore_errors=True)
 
 
 def clear_dead_runs(out: Path) -> None:
@@ -58,14 +66,7 @@ def clear_dead_runs(out: Path) -> None:
 
 
 def _alive(folder: Path) -> bool:
-    import psutil
-
     try:
-        host, pid, begun, _ = folder.name.rsplit(",", 3)
-        if host == socket.gethostname():
-            process = psutil.Process(int(pid))
-            same = abs(process.create_time() - float(begun)) < _CLOCK_SECONDS
-            return same and bool(process.status() != psutil.STATUS_ZOMBIE)
-        return time.time() - folder.stat().st_mtime < _SILENT_SECONDS
-    except (psutil.Error, ValueError, OSError):
+        return may_live(folder.name.rpartition(",")[0], folder.stat().st_mtime)
+    except OSError:
         return False

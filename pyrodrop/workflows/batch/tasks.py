@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyrodrop.workflows.batch.jobs import work_of
+from pyrodrop.workflows.batch.jobs import JOBS, work_of
 from pyrodrop.workflows.batch.result_folders import publish
 from pyrodrop.workflows.batch.result_keys import Mark, mark_of
+from pyrodrop.workflows.batch.run_folders import kept_of
 from pyrodrop.workflows.cluster.clients import MOST_ATTEMPTS
 from pyrodrop.workflows.output_folder import FULL
 
@@ -93,6 +94,9 @@ def _work(task: Task, attempt: Path) -> Outcome:
         return unfit
     results = attempt / "results"
     settings = task.settings if task.frame is None else task.settings | {"frame": task.frame}
+    kept = kept_of(Path(task.folder))
+    if JOBS[task.job].keeps:
+        settings = settings | {"keep": str(kept)}
     begun = time.monotonic()
     try:
         work_of(task.job)(task.path, str(results), progress=False, **settings)
@@ -105,6 +109,7 @@ def _work(task: Task, attempt: Path) -> Outcome:
     # One image in a thousand that nobody thought of must not be the end of the others.
     except Exception as error:
         return Outcome(f"{type(error).__name__}: {_line(error)}")
+    shutil.rmtree(kept, ignore_errors=True)
     return Outcome()
 
 

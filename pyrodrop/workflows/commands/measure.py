@@ -87,6 +87,7 @@ def measure_image(
     tiles: int | None = None,
     tile_workers: int | None = None,
     weights: str | None = None,
+    keep: str | None = None,
     progress: bool = True,
     **further: Any,
 ) -> dict[str, Any]:
@@ -102,6 +103,8 @@ def measure_image(
             ``measure_tiles``.
         tile_workers: processes that measure the tiles; where not given one a core, and in a batch one an image.
         weights: as for ``pyrodrop.measure``.
+        keep: as for ``pyrodrop.measure``; where not given, a hidden folder in ``out``, which goes when the results are
+            there. Tiles keep each that is done in ``out``.
         progress: say on standard error what is being done.
         further: scale, frame, white and pixel_size_um, as for ``pyrodrop.read_image``; white is "brightest" where not
             given, since only proportions matter here. mask, region and exclude, as in ``LookSettings``: where to look.
@@ -139,7 +142,7 @@ def measure_image(
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
     how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device, **limits._asdict()}
     under_way = folder / _UNDER_WAY
-    measurement = measure(subject_pixels, mask, profile=profile, keep=under_way, progress=progress, **how)
+    measurement = measure(subject_pixels, mask, profile=profile, keep=keep or under_way, progress=progress, **how)
     if subject.channel != "all":
         measurement = with_other_channels(measurement, subject.image, subject.channel, network, pick_device(where))
     more = weights_in_summary(network)

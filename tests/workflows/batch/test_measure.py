@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
@@ -12,8 +13,11 @@ from worker_here import worker_here
 
 import pyrodrop
 from pyrodrop.images import write_png
+from pyrodrop.joint.descent import descend
+from pyrodrop.joint.resuming import descents as resuming
 from pyrodrop.workflows.batch.batch import batch
 from pyrodrop.workflows.commands.measure import measure_image
+from pyrodrop.workflows.measuring.progress import kept_on_disk
 from pyrodrop.workflows.settings import SettingError
 
 DROPLETS = (5, 8)
@@ -91,3 +95,33 @@ def test_tiles_that_hold_no_droplets_are_refused_before_anything_is_started(imag
         with pytest.raises(SettingError, match="tiles"):
             batch([images], tmp_path / "out", progress=False, **settings)
     assert list(tmp_path.rglob("*.csv")) == []
+
+
+def test_an_image_at_which_a_batch_was_stopped_goes_on_where_it_was(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = images / f"{DROPLETS[0]}.png"
+    descents: list[Any] = []
+    last = 1_000
+
+    def counted(*given: Any) -> Any:
+        if len(descents) == last:
+            raise KeyboardInterrupt
+        descents.append(descend(*given))
+        return descents[-1]
+
+    monkeypatch.setattr(kept_on_disk, "_SECONDS", 0.0)
+    monkeypatch.setattr(resuming, "descend", counted)
+    with worker_here():
+        batch([image], tmp_path / "straight", progress=False, **SETTINGS)
+        in_all, last = len(descents), len(descents) + 1
+        assert in_all > 1
+        with pytest.raises(KeyboardInterrupt, match="with 0 of 1 images done"):
+            batch([image], tmp_path / "stopped", progress=False, **SETTINGS)
+        assert len(list((tmp_path / "stopped").glob(".measuring/*/*.pt"))) == 2  # the proposals, and a descent
+        last = 1_000
+        batch([image], tmp_path / "stopped", progress=False, **SETTINGS)
+    assert len(descents) == 2 * in_all
+    tables = [(tmp_path / name / "droplets.csv").read_bytes() for name in ("straight", "stopped")]
+    assert tables[0] == tables[1]
+    assert not (tmp_path / "stopped" / ".measuring").exists()

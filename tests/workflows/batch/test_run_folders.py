@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pyrodrop.workflows.batch.run_folders import UNDER_WAY, run_folder
+import pytest
+
+from pyrodrop.workflows.batch.run_folders import UNDER_WAY, kept_of, run_folder
 
 HOLDS = """
 import sys
@@ -63,3 +65,21 @@ def test_a_run_on_another_machine_is_cleared_after_a_long_silence(tmp_path: Path
     with run_folder(tmp_path):
         assert not silent.exists()
         assert lively.exists()
+
+
+def test_what_was_worked_out_stays_until_a_run_comes_to_its_end_and_none_is_beside_it(tmp_path: Path) -> None:
+    kept = kept_of(tmp_path / "image-1234")
+
+    def broken_off() -> None:
+        with run_folder(tmp_path):
+            kept.mkdir(parents=True)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert kept.is_dir()
+    with run_folder(tmp_path):
+        with run_folder(tmp_path):
+            assert kept.is_dir()
+        assert kept.is_dir()
+    assert list(tmp_path.iterdir()) == []

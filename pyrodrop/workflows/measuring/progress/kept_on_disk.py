@@ -1,5 +1,6 @@
 """What a long measurement has worked out, in a folder, so that one that was killed goes on to the same numbers."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -63,8 +64,10 @@ class KeptOnDisk:
             name: {key: torch.from_numpy(np.array(v)) for key, v in a.items()} for name, a in self._unwritten.items()
         }
         name = hashlib.sha256("".join(work).encode()).hexdigest()[:16]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        save_state({"kind": _KIND, "versions": self._versions, "work": work}, self._folder / f"{name}.pt")
+        # Whoever else was at the same image in a batch may have its results, and take the folder away.
+        with contextlib.suppress(FileNotFoundError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            save_state({"kind": _KIND, "versions": self._versions, "work": work}, self._folder / f"{name}.pt")
         self._unwritten, self._written = {}, time.monotonic()
 
     def _in_file(self, path: Path) -> dict[str, Arrays]:
