@@ -57,10 +57,11 @@ class Factor:
         return pivots
 
     @cached_property
-    def _lower(self) -> Any:
-        lower = self.droplets.L.tocsc()
-        lower.sort_indices()
-        return lower
+    def _below(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+        """L below its diagonal, column by column: where each begins, its rows and its values."""
+        below = scipy.sparse.tril(self.droplets.L, -1, format="csc")
+        below.sort_indices()
+        return below.indptr.astype(np.int64), below.indices.astype(np.int64), below.data
 
     def marginals(self) -> Array:
         """Marginal covariance of each droplet's unknowns, shape (N, D, D)."""
@@ -70,10 +71,9 @@ class Factor:
             return blocks
         from pyrodrop.joint.sums.windows import selected_inverse  # importing Numba is left to who needs it
 
-        strict = scipy.sparse.tril(self._lower, -1, format="csc")
         diagonal = np.zeros(len(self.scale))
-        start, row = strict.indptr.astype(np.int64), strict.indices.astype(np.int64)
-        below = selected_inverse(start, row, strict.data, self._pivots, diagonal)
+        start, row, value = self._below
+        below = selected_inverse(start, row, value, self._pivots, diagonal)
         # Permuted place p holds unknown order[p]; keep the entries within one droplet.
         order = np.argsort(self.droplets.perm_c)
         column = order[np.repeat(np.arange(len(order)), np.diff(start))]
@@ -96,10 +96,10 @@ class Factor:
         outer = scipy.linalg.solve_triangular(self.shared.T, normal[:, count:].T, lower=False).T
         if count == 0:
             return outer
-        uncoupled = (normal[:, :count] / np.sqrt(self._pivots)).T
-        inner = scipy.sparse.linalg.spsolve_triangular(
-            self._lower.T.tocsr(), uncoupled, lower=False, unit_diagonal=True
-        )
+        from pyrodrop.joint.sums.windows import solve_upwards  # importing Numba is left to who needs it
+
+        inner = np.ascontiguousarray((normal[:, :count] / np.sqrt(self._pivots)).T)
+        solve_upwards(*self._below, inner)
         inner = self.scale[:, None] * inner[self.droplets.perm_c]
         return np.concatenate([inner.T - outer @ self.back.T, outer], 1)
 

@@ -43,7 +43,7 @@ class Mixture(NamedTuple):
 
     def membership_of(self, features: Array, errors: Array) -> Array:
         """Probability that a droplet is of each kind, (N, K), of any droplets as ``kinds_of`` takes them."""
-        each = _log_each(self.share, self.centre, self.covariance[:, None] + errors, features)
+        each = _log_each(self.share, self.centre, np.linalg.inv(self.covariance[:, None] + errors), features)
         return np.asarray(np.exp(each - np.logaddexp.reduce(each, 1)[:, None]))
 
 
@@ -120,7 +120,8 @@ def _by_turns(membership: Array, features: Array, errors: Array, counts: Array, 
     each = np.zeros((n, k))
     for _ in range(turns):
         total = covariance[:, None] + errors  # (K, N, F, F)
-        each = _log_each(share, centre, total, features)
+        inverse = np.linalg.inv(total)
+        each = _log_each(share, centre, inverse, features)
         whole = np.logaddexp.reduce(each, 1)
         precision = np.linalg.inv(covariance)
         prior = (-((centre - mean) ** 2) / (2 * wide**2)).sum() - np.einsum("ij,kji->", psi, precision) / 2
@@ -130,7 +131,7 @@ def _by_turns(membership: Array, features: Array, errors: Array, counts: Array, 
         if log_density - before < _TOLERANCE * n:
             break
         weight = membership * counts[:, None]
-        shrunk = np.linalg.solve(total, np.broadcast_to(covariance[:, None], total.shape))  # (V + S)^-1 V
+        shrunk = inverse @ covariance[:, None]  # (V + S)^-1 V
         own = centre[:, None] + (np.swapaxes(shrunk, -1, -2) @ (features - centre[:, None])[..., None])[..., 0]
         left = covariance[:, None] - covariance[:, None] @ shrunk
         number = weight.sum(0)
@@ -149,11 +150,11 @@ def _by_turns(membership: Array, features: Array, errors: Array, counts: Array, 
     return Mixture(share, centre, covariance, membership, log_density, criterion)
 
 
-def _log_each(share: Array, centre: Array, total: Array, features: Array) -> Array:
-    """Log of the share times the density of each kind, (N, K); total: covariances with errors, (K, N, F, F)."""
+def _log_each(share: Array, centre: Array, inverse: Array, features: Array) -> Array:
+    """Log of the share times the density of each kind, (N, K); inverse: of covariances with errors, (K, N, F, F)."""
     apart = (features - centre[:, None])[..., None]
-    square = (apart * np.linalg.solve(total, apart)).sum((-1, -2))
-    return np.asarray((np.log(share)[:, None] - (square + np.linalg.slogdet(2 * np.pi * total)[1]) / 2).T)
+    square = (apart * (inverse @ apart)).sum((-1, -2))
+    return np.asarray((np.log(share)[:, None] - (square - np.linalg.slogdet(inverse / (2 * np.pi))[1]) / 2).T)
 
 
 def _scatter(features: Array, weight: Array, centre: Array) -> Array:

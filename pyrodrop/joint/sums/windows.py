@@ -265,3 +265,17 @@ def selected_inverse(start, row, value, pivot, diagonal):
         for m in range(begin, end):
             factor[row[m]] = 0.0
     return inverse
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def solve_upwards(start, row, value, right):
+    """Solve L^T x = right in place, right: (n, K), L as for ``selected_inverse``; some right sides at a time, which
+    the processor's cache holds.
+    """
+    for first in range(0, right.shape[1], 64):
+        last = min(first + 64, right.shape[1])
+        for j in range(start.shape[0] - 2, -1, -1):
+            for m in range(start[j], start[j + 1]):
+                i, factor = row[m], value[m]
+                for k in range(first, last):
+                    right[j, k] -= factor * right[i, k]

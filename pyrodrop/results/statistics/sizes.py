@@ -161,10 +161,13 @@ def statistics_of(population: Population) -> Float64[Array, "replicates statisti
     number = present.sum(1)
     if d.shape[1] == 0:
         return np.full((len(d), len(STATISTICS)), np.nan)
-    order = np.argsort(d, 1)
+    # Those that are absent come last, so that they are no corners of the cumulative distribution.
+    order = np.argsort(np.where(w > 0, d, np.inf), 1)
     d, w = np.take_along_axis(d, order, 1), np.take_along_axis(w, order, 1)
-    moments = [(w * d**power).sum(1) for power in range(5)]
-    volume = w * d**3
+    powers = [w]
+    for _ in range(4):
+        powers.append(powers[-1] * d)
+    moments, volume = [power.sum(1) for power in powers], powers[3]
     with np.errstate(invalid="ignore", divide="ignore"):
         by_number = _quantiles(d, w)
         by_volume = _quantiles(d, volume / moments[3][:, None])
@@ -182,24 +185,19 @@ def statistics_of(population: Population) -> Float64[Array, "replicates statisti
 
 
 def _quantiles(d: Float64[Array, "rows n"], share: Float64[Array, "rows n"]) -> list[Float64[Array, " rows"]]:
-    """Diameters at the levels 10, 50 and 90 % of a distribution of sorted diameters and their shares (rows, N).
+    """Diameters at the levels 10, 50 and 90 % of a distribution of sorted diameters and their shares (rows, N), of which
+    those that are 0 come last.
 
     Each diameter stands at the middle of its step of the cumulative distribution, and between them it is
     straight: the step function itself would put every quantile of few droplets on a droplet.
     """
-    # A droplet that is absent must not be a corner of the curve: it takes the place of the last one present.
-    present = share > 0
-    last = np.maximum.accumulate(np.where(present, np.arange(d.shape[1]), -1), 1)
-    first = np.argmax(present, 1)
-    d = np.take_along_axis(d, np.where(last < 0, first[:, None], last), 1)
-    cumulative = np.cumsum(share, 1)
-    middle = cumulative - share / 2
-    middle = np.take_along_axis(middle, np.where(last < 0, first[:, None], last), 1)
+    last = np.maximum((share > 0).sum(1) - 1, 0)
+    middle = np.cumsum(share, 1) - share / 2
+    rows = np.arange(len(d))
     diameters = []
     for level in _LEVELS:
         above = (middle < level).sum(1)
-        low, high = np.clip(above - 1, 0, d.shape[1] - 1), np.clip(above, 0, d.shape[1] - 1)
-        rows = np.arange(len(d))
+        low, high = np.clip(above - 1, 0, last), np.clip(above, 0, last)
         gap = middle[rows, high] - middle[rows, low]
         part = np.where(gap > 0, (level - middle[rows, low]) / np.where(gap > 0, gap, 1), 0)
         diameters.append(d[rows, low] + np.clip(part, 0, 1) * (d[rows, high] - d[rows, low]))
