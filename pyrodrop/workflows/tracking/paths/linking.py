@@ -80,19 +80,25 @@ def link(detections: Detections, process: PathProcess, lives: Lives) -> Links:
     before = np.full(n, -1, dtype=np.int64)
     after = np.full(n, -1, dtype=np.int64)
     starts, heads = detections.starts, np.zeros(0, dtype=np.int64)
+    rivalled = np.zeros(n, bool)
     found: list[tuple[Numbers, Numbers]] = []
     for place in range(len(detections.readable)):
         tails = np.arange(starts[place], starts[place + 1])
         if len(tails) and len(heads):
             first, second, gain = forward.candidates(heads, tails)
             found.append((first, second))
+            rivals = np.bincount(second - tails[0], minlength=len(tails))
+            free = after[first] < 0
+            first, second, gain = first[free], second[free], gain[free]
             chosen = _assigned(first, second, gain)
             before[second[chosen]] = first[chosen]
             after[first[chosen]] = second[chosen]
+            # its droplet may have been missed here, and what it took be another's: later ones are pairs of it, too
+            rivalled[first[chosen]] = rivals[second[chosen] - tails[0]] > 1
         forward.take_in(tails, before)
         unseen = place + 1 - detections.ordinal[heads] if len(heads) else heads
         may_come = (unseen <= forward.most_missed) | (forward.near_edge[heads] & (unseen <= _MOST_MISSED))
-        heads = np.concatenate([heads[(after[heads] < 0) & may_come], tails])
+        heads = np.concatenate([heads[((after[heads] < 0) | rivalled[heads]) & may_come], tails])
     first = np.concatenate([pair[0] for pair in found]) if found else np.zeros(0, dtype=np.int64)
     second = np.concatenate([pair[1] for pair in found]) if found else np.zeros(0, dtype=np.int64)
     order = np.lexsort((second, first))

@@ -67,6 +67,16 @@ def test_tables_in_another_order_have_the_same_links() -> None:
     np.testing.assert_array_equal(one.before, other.before)
 
 
+def test_a_droplet_whose_neighbours_detection_was_taken_may_have_been_missed_there() -> None:
+    """One of two is missed in the second frame, and the other's detection lies nearer to the one that was missed."""
+    rows = [(0, 20.0), (0, 24.0), (1, 21.8), (2, 20.1), (2, 23.9)]
+    table = pd.DataFrame(rows, columns=["frame", "x_px"]).assign(y_px=50.0, radius_px=5.0)
+    table = table.assign(x_px_sd=0.1, y_px_sd=0.1, radius_px_sd=0.1)
+    links = link(detections_of(table, (100, 100), 3), process_of(3, 1.0), Lives(detected=0.8))
+    assert links.after[0] == 2
+    assert (0, 3) in set(zip(links.heads.tolist(), links.tails.tolist(), strict=True))
+
+
 def test_a_turned_stack_has_the_same_links() -> None:
     table, _ = walks(Walks(misses=0.05, diffusion=2.0))
     turned = table.assign(x_px=table["y_px"], y_px=119 - table["x_px"])
