@@ -185,8 +185,7 @@ def statistics_of(population: Population) -> Float64[Array, "replicates statisti
 
 
 def _quantiles(d: Float64[Array, "rows n"], share: Float64[Array, "rows n"]) -> list[Float64[Array, " rows"]]:
-    """Diameters at the levels 10, 50 and 90 % of a distribution of sorted diameters and their shares (rows, N), of which
-    those that are 0 come last.
+    """Diameters at the levels 10, 50 and 90 % of sorted diameters, by their shares (rows, N); the last may be 0.
 
     Each diameter stands at the middle of its step of the cumulative distribution, and between them it is
     straight: the step function itself would put every quantile of few droplets on a droplet.
