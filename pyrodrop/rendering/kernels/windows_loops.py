@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
 from pyrodrop.rendering.profiles import PROFILES, CompiledProfile
+from pyrodrop.rendering.profiles.disc import edge_at, window_of_edge
 
 BOX_LEFT, BOX_TOP, BOX_WIDE, BOX_HIGH = range(4)
 
@@ -109,6 +110,10 @@ def _(dx, dy, r, shape, out):
 @overload(columns_at, jit_options={"error_model": "numpy"})
 def _(left, top, r, shape, support, out):
     return _bare(_compiled_by(shape.instance_class).columns or _columns_by_points)
+
+
+for _function in (edge_at, window_of_edge):  # what profiles with an edge call
+    register_jitable(error_model="numpy")(_function)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -126,6 +126,73 @@ def _point(dx: float, dy: float, r: float, shape: DiscShape, out: Any) -> None:
     out[4] = bell * (2.0 * p * by_p - ratio / spread)
 
 
+def edge_at(squared: Array, r: float, width: float, out: Array) -> None:
+    """A disc at squared distances in px^2, (n,), for Numba: into out, (4, n), the height, its derivative by the number
+    p of the module, and those by log r and by the log of the edge's width.
+
+    With the normal density b(u), the height is b(u) M(u) for u > 0, and 1 - b(u) M(-u) else, M being Mills' ratio. It
+    is taken for a polynomial of 1 / (1 + u / 4), and b for the sixteenth power of one of u^2 / 32, each through
+    Chebyshev's points: right to 2e-10. Beyond 7 edges, where 1e-12 is left, nothing changes any more. There is
+    no branch in it, so that the processor does several pixels at a time.
+    """
+    ratio, scale = r / width, 1.0 / (width * width)
+    for i in range(squared.shape[0]):
+        p = squared[i] * scale
+        near, far = 1.0 / (1.0 + MEDIAN_B * p), 1.0 / (1.0 + SPREAD_D * p)
+        median, spread = math.sqrt(p + 1.0 + MEDIAN_A * near), 1.0 - SPREAD_C * far
+        u = (median - ratio) / spread
+        size = min(abs(u), 7.0)
+        h = size * size / 32.0
+        e = 1.38802924456e-3 + h * (
+            -1.9733385001e-4 + h * (2.39192815466e-5 + h * (-2.29476558e-6 + h * 1.298710779e-7))
+        )
+        e = -0.166666639541 + h * (4.16665233019e-2 + h * (-8.33288983231e-3 + h * e))
+        e = 0.999999999999 + h * (-0.9999999999 + h * (0.499999997362 + h * e))
+        e *= e
+        e *= e
+        e *= e
+        bell = e * e / _ROOT_2PI
+        t = 1.0 / (1.0 + 0.25 * size)
+        mills = -1.07809783742 + t * (1.1675761766 + t * (-0.565770739319 + t * 0.0985088235811))
+        mills = 0.34600042557 + t * (-0.165999811073 + t * (0.97037110965 + t * mills))
+        mills = -1.17285643522e-4 + t * (0.252403675305 + t * (0.228439600567 + t * mills))
+        out[0, i] = bell * mills if u > 0.0 else 1.0 - bell * mills
+        bell = bell / spread if size < 7.0 else 0.0
+        by_p = bell * (0.5 * (1.0 - MEDIAN_A * MEDIAN_B * near * near) / median - u * SPREAD_C * SPREAD_D * far * far)
+        out[1, i] = -by_p
+        out[2, i] = bell * ratio
+        out[3, i] = 2.0 * p * by_p - bell * ratio
+
+
+def window_of_edge(left: float, top: float, r: float, width: float, support: float, high: int, wide: int) -> Array:
+    """For Numba: of a window of pixels, (6, high * wide), the squared distances in px^2, 1 within the support and 0
+    beyond, and what ``edge_at`` says.
+    """
+    window = np.empty((6, high * wide))
+    for j in range(high):
+        for i in range(wide):
+            squared = (left + i) * (left + i) + (top + j) * (top + j)
+            window[0, j * wide + i] = squared
+            window[1, j * wide + i] = 1.0 if squared <= support * support else 0.0
+    edge_at(window[0], r, width, window[2:])
+    return window
+
+
+def _columns(left: float, top: float, r: float, shape: DiscShape, support: float, out: Any) -> None:
+    high, wide = out.shape[1:]
+    window = window_of_edge(left, top, r, shape.edge, support, high, wide)
+    by_squared = -2.0 / (shape.edge * shape.edge)
+    for j in range(high):
+        for i in range(wide):
+            n = j * wide + i
+            inside, by_p = window[1, n], window[3, n]
+            out[0, j, i] = inside * window[2, n]
+            out[1, j, i] = inside * by_squared * (left + i) * by_p
+            out[2, j, i] = inside * by_squared * (top + j) * by_p
+            out[3, j, i] = inside * window[4, n]
+            out[4, j, i] = inside * window[5, n]
+
+
 DISC = Profile(
     name="disc",
     height=height,
@@ -135,5 +202,5 @@ DISC = Profile(
     support_px=support_px,
     half_radius_px=half_radius_px,
     sharp_radius_px=sharp_radius_px,
-    compiled=CompiledProfile(DiscShape, lambda shape: DiscShape(float(shape[0])), _height, _point),
+    compiled=CompiledProfile(DiscShape, lambda shape: DiscShape(float(shape[0])), _height, _point, _columns),
 )

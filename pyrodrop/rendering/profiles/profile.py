@@ -54,7 +54,8 @@ class ShapeParameter(NamedTuple):
 class CompiledProfile(NamedTuple):
     """A profile for Numba: plain Python functions of numbers, compiled when a droplet is first drawn.
 
-    They must be what Numba can compile on its own, so they call nothing but ``math`` and NumPy.
+    They must be what Numba can compile on its own, so they call nothing but ``math``, NumPy and
+    ``disc.window_of_edge``.
 
     Attributes:
         shape: a NamedTuple class of the package or yours, of its own for each profile: what the functions know of the

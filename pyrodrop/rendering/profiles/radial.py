@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.rendering.profiles import disc
-from pyrodrop.rendering.profiles.disc import MEDIAN_A, MEDIAN_B, SPREAD_C, SPREAD_D
+from pyrodrop.rendering.profiles.disc import MEDIAN_A, MEDIAN_B, SPREAD_C, SPREAD_D, window_of_edge
 from pyrodrop.rendering.profiles.profile import CompiledProfile, Profile, ShapeParameter
 from pyrodrop.rendering.profiles.rim import outer_edge, rim_half_radius
 
@@ -173,6 +173,31 @@ def _point(dx: float, dy: float, r: float, shape: RadialShape, out: Any) -> None
     out[4] = bell * (2.0 * far * by_far - ratio / spread) * g
 
 
+def _columns(left: float, top: float, r: float, shape: RadialShape, support: float, out: Any) -> None:
+    (high, wide), curve, basis = out.shape[1:], shape.curve, shape.basis
+    window = window_of_edge(left, top, r, shape.edge, support, high, wide)
+    pieces, by_squared = curve.shape[0] - 1, 1.0 / (shape.edge * shape.edge)
+    for j in range(high):
+        for i in range(wide):
+            n = j * wide + i
+            q, inside, value = window[0, n] / (r * r), window[1, n], window[1, n] * window[2, n]
+            p = min(int(q * pieces), pieces)
+            t = q - p / pieces if p < pieces else 2.0 * (math.sqrt(q) - 1.0)
+            g = inside * (1.0 + curve[p, 0] + t * (curve[p, 1] + t * (curve[p, 2] + t * curve[p, 3])))
+            rise = curve[p, 1] + t * (2.0 * curve[p, 2] + 3.0 * t * curve[p, 3])
+            if p == pieces:
+                rise /= math.sqrt(q)
+            for k in range(basis.shape[2]):
+                cubic = basis[p, 0, k] + t * (basis[p, 1, k] + t * (basis[p, 2, k] + t * basis[p, 3, k]))
+                out[5 + k, j, i] = value * cubic
+            slope = window[3, n] * by_squared * g + value * rise / (r * r)
+            out[0, j, i] = window[2, n] * g
+            out[1, j, i] = -2.0 * (left + i) * slope
+            out[2, j, i] = -2.0 * (top + j) * slope
+            out[3, j, i] = window[4, n] * g - 2.0 * q * value * rise
+            out[4, j, i] = window[5, n] * g
+
+
 RADIAL = Profile(
     name="radial",
     height=height,
@@ -183,5 +208,5 @@ RADIAL = Profile(
     half_radius_px=half_radius_px,
     sharp_radius_px=sharp_radius_px,
     other_radius_px=(outer_radius_px, sharp_outer_radius_px),
-    compiled=CompiledProfile(RadialShape, _pack, _height, _point),
+    compiled=CompiledProfile(RadialShape, _pack, _height, _point, _columns),
 )

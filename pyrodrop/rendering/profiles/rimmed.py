@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.rendering.profiles import disc
-from pyrodrop.rendering.profiles.disc import MEDIAN_A, MEDIAN_B, SPREAD_C, SPREAD_D
+from pyrodrop.rendering.profiles.disc import MEDIAN_A, MEDIAN_B, SPREAD_C, SPREAD_D, window_of_edge
 from pyrodrop.rendering.profiles.from_height import half_height_distance
 from pyrodrop.rendering.profiles.profile import CompiledProfile, Profile, ShapeParameter
 from pyrodrop.rendering.profiles.rim import rim_half_radius
@@ -164,6 +164,32 @@ def _point(dx: float, dy: float, r: float, shape: RimmedShape, out: Any) -> None
     out[7] = -by_core * t / (1.0 - t) - whole * by_z
 
 
+def _columns(left: float, top: float, r: float, shape: RimmedShape, support: float, out: Any) -> None:
+    t, edge, core_edge, (high, wide) = shape.thickness, shape.edge, shape.core_edge, out.shape[1:]
+    outer = window_of_edge(left, top, r, edge, support, high, wide)
+    inner = window_of_edge(left, top, (1.0 - t) * r, core_edge, support, high, wide)
+    both = edge * edge + core_edge * core_edge
+    z = 0.5 * t * r / math.sqrt(both)
+    rim = 1.0 / math.erf(z)
+    core = (shape.core - 1.0) * rim
+    by_z = 2.0 / _ROOT_PI * math.exp(-z * z) * z * rim
+    for j in range(high):
+        for i in range(wide):
+            n = j * wide + i
+            w, c = outer[1, n] * rim, outer[1, n] * core
+            whole = w * outer[2, n] + c * inner[2, n]
+            slope = w * outer[3, n] / (edge * edge) + c * inner[3, n] / (core_edge * core_edge)
+            by_core = c * inner[4, n]
+            out[0, j, i] = whole
+            out[1, j, i] = -2.0 * (left + i) * slope
+            out[2, j, i] = -2.0 * (top + j) * slope
+            out[3, j, i] = w * outer[4, n] + by_core - whole * by_z
+            out[4, j, i] = w * outer[5, n] + whole * by_z * edge * edge / both
+            out[5, j, i] = c * inner[5, n] + whole * by_z * core_edge * core_edge / both
+            out[6, j, i] = w * inner[2, n]
+            out[7, j, i] = -by_core * t / (1.0 - t) - whole * by_z
+
+
 RIMMED = Profile(
     name="rimmed",
     height=height,
@@ -174,5 +200,5 @@ RIMMED = Profile(
     half_radius_px=half_radius_px,
     sharp_radius_px=sharp_radius_px,
     other_radius_px=(core_radius_px, sharp_core_radius_px),
-    compiled=CompiledProfile(RimmedShape, lambda shape: RimmedShape(*map(float, shape)), _height, _point),
+    compiled=CompiledProfile(RimmedShape, lambda shape: RimmedShape(*map(float, shape)), _height, _point, _columns),
 )
