@@ -11,7 +11,7 @@ from PIL import Image
 _draw = Figure.savefig
 
 
-def _blank(figure: Figure, file: Any, *, format: str = "png", **how: Any) -> None:
+def blank(figure: Figure, file: Any, *, format: str = "png", **how: Any) -> None:
     if format == "png":
         Image.new("L", (2, 2)).save(file, format="PNG")
     else:
@@ -21,5 +21,5 @@ def _blank(figure: Figure, file: Any, *, format: str = "png", **how: Any) -> Non
 @contextmanager
 def blank_figures() -> Iterator[None]:
     """What is saved of a figure in here as a PNG is blank; all that it shows is still worked out and put into it."""
-    with patch.object(Figure, "savefig", _blank):
+    with patch.object(Figure, "savefig", blank):
         yield

@@ -26,6 +26,7 @@ BATCH = ("--job", "fit", "--channel", "saturation", "--droplets", "2", "--steps"
 # Checkpoints at short intervals, so that a kill falls between two of them.
 RUN = """
 import sys
+import faults.blank
 from pyrodrop.workflows.fitting import loop as stepping
 from pyrodrop.workflows.measuring.progress import kept_on_disk
 stepping._REPORT_SECONDS = 0.2
@@ -42,7 +43,11 @@ def start(*argv: str, code: str = RUN, **how: Any) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DASK_DISTRIBUTED__WORKER__PRELOAD": "faults.blank",
+        },
         start_new_session=True,
         **how,
     )
