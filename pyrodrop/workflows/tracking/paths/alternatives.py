@@ -4,8 +4,9 @@ A Gibbs sampler over cuts between frames. At a cut all paths fall into heads, be
 detections of a head say of its droplet is a state of the filter, what those of a tail say is one of the filter run
 backwards; so the posterior of which head goes on in which tail, given all else, is exact (``link_weights``), and
 matchings are drawn from it by Metropolis moves that add, remove, move or exchange links (Oh, Russell and Sastry, IEEE
-Transactions on Automatic Control 54, 481, 2009). The cuts are gone through forwards and backwards, and the filters with
-them. A pair that has no alternative but its absence needs no draws.
+Transactions on Automatic Control 54, 481, 2009), and by others that exchange blocks between two cuts (``blocks``). The
+cuts are gone through forwards and backwards, and the filters with them. A pair that has no alternative but its absence
+needs no draws.
 """
 
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from pyrodrop.workflows.tracking.paths.blocks import exchange_blocks, pair_of
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
     DOUBT,
@@ -153,15 +155,6 @@ def _gain(scene, e, i, j, states, parts, room):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _pair_of(heads, tails, first_pair, i, j):
-    """Number of the pair (i, j), or -1."""
-    for e in range(first_pair[i], first_pair[i + 1]):
-        if tails[e] == j:
-            return e
-    return -1
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _visit(scene, cut, before, after, known, pairs, settled, gain, counts, rng):
     """Draw the links across a cut, but for settled pairs; count those into its frame where ``counts`` has room.
 
@@ -208,11 +201,11 @@ def _move(e, heads, tails, first_pair, before, after, gain, rng):
     else:
         change = gain[e]
         if j0 >= 0:
-            change -= gain[_pair_of(heads, tails, first_pair, i, j0)]
+            change -= gain[pair_of(heads, tails, first_pair, i, j0)]
         if i0 >= 0:
-            change -= gain[_pair_of(heads, tails, first_pair, i0, j)]
+            change -= gain[pair_of(heads, tails, first_pair, i0, j)]
         if j0 >= 0 and i0 >= 0:
-            other = _pair_of(heads, tails, first_pair, i0, j0)
+            other = pair_of(heads, tails, first_pair, i0, j0)
             if other < 0:
                 return
             change += gain[other]
@@ -270,6 +263,7 @@ def _sample(scene, before, after, pairs, counts, none, sweeps, rng):
             filter_backwards(low, high, scene.seen, after, scene.frame, scene.process, states[1])
             carry(high - 1, low - 1, -1, after, scene.ends, scene.alike, parts[1])
             if cut:
+                exchange_blocks(scene, cut, before, after, (states, parts), pairs, settled, rng)
                 _visit(scene, cut, before, after, (states, parts), pairs, settled, gain, kept, rng)
         if sweep >= sweeps[0]:
             _count_none(scene, before, after, parts[0], none)
