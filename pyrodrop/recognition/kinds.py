@@ -43,7 +43,7 @@ class Mixture(NamedTuple):
 
     def membership_of(self, features: Array, errors: Array) -> Array:
         """Probability that a droplet is of each kind, (N, K), of any droplets as ``kinds_of`` takes them."""
-        each = _log_each(self.share, self.centre, np.linalg.inv(self.covariance[:, None] + errors), features)
+        each = _log_each(self.share, self.centre, np.asarray(np.linalg.inv(self.covariance[:, None] + errors)), features)
         return np.asarray(np.exp(each - np.logaddexp.reduce(each, 1)[:, None]))
 
 
@@ -120,7 +120,7 @@ def _by_turns(membership: Array, features: Array, errors: Array, counts: Array, 
     each = np.zeros((n, k))
     for _ in range(turns):
         total = covariance[:, None] + errors  # (K, N, F, F)
-        inverse = np.linalg.inv(total)
+        inverse = np.asarray(np.linalg.inv(total))
         each = _log_each(share, centre, inverse, features)
         whole = np.logaddexp.reduce(each, 1)
         precision = np.linalg.inv(covariance)
