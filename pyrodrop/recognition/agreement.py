@@ -30,7 +30,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit
-from scipy.stats import t as student
 
 from pyrodrop.joint.draws import half_radius_sd
 from pyrodrop.joint.joint_fit import JointFit
@@ -42,7 +41,7 @@ from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.presence import explained_share
 from pyrodrop.recognition.shared_errors import shared_posterior
-from pyrodrop.recognition.succession import FREEDOM
+from pyrodrop.recognition.succession import FREEDOM, log_density_of_errors
 
 Array = NDArray[np.float64]
 
@@ -170,8 +169,7 @@ def log_densities(apart: Array, sd: Array, far: Array) -> tuple[Array, Array]:
     Each error has a Student t of 5 degrees of freedom. On another edge the log radius is any that the fit may reach,
     the centre as good; on something else the centre, too, is anywhere that the fit may reach.
     """
-    unit = np.sqrt((FREEDOM - 2) / FREEDOM) * sd
-    log_density = student.logpdf(apart / unit, FREEDOM) - np.log(unit)
+    log_density = log_density_of_errors(apart, sd)
     centre = log_density[:, 0] + log_density[:, 1]
     wrong = np.logaddexp(centre, -2 * np.log(2 * far)) - np.log(2.0) - np.log(2 * np.log(FAR_FACTOR))
     return centre + log_density[:, 2], wrong

@@ -43,7 +43,8 @@ class Mixture(NamedTuple):
 
     def membership_of(self, features: Array, errors: Array) -> Array:
         """Probability that a droplet is of each kind, (N, K), of any droplets as ``kinds_of`` takes them."""
-        each = _log_each(self.share, self.centre, np.asarray(np.linalg.inv(self.covariance[:, None] + errors)), features)
+        inverse = np.asarray(np.linalg.inv(self.covariance[:, None] + errors))
+        each = _log_each(self.share, self.centre, inverse, features)
         return np.asarray(np.exp(each - np.logaddexp.reduce(each, 1)[:, None]))
 
 

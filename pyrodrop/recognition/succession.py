@@ -4,10 +4,11 @@ The network may propose a droplet twice, once surely and once as an afterthought
 droplet's light, and which of them is left with it hangs on a digit: what the network says of the droplet must not.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import t as student
 
 from pyrodrop.recognition.candidates import Candidates
 
@@ -16,6 +17,13 @@ Indices = NDArray[np.intp]
 
 # Degrees of freedom of the network's errors, as it was trained.
 FREEDOM = 5.0
+_LOG_PEAK = math.lgamma((FREEDOM + 1) / 2) - math.lgamma(FREEDOM / 2) - math.log(math.pi * FREEDOM) / 2
+
+
+def log_density_of_errors(errors: Array, sd: Array) -> Array:
+    """Log density of errors of which the network says that their standard deviation is sd: Student's t."""
+    unit = np.sqrt((FREEDOM - 2) / FREEDOM) * sd
+    return np.asarray(_LOG_PEAK - (FREEDOM + 1) / 2 * np.log1p(np.square(errors / unit) / FREEDOM) - np.log(unit))
 
 
 def within_circles(x: Array, y: Array, radius: Array, of: tuple[Array, Array]) -> tuple[Indices, Indices]:
@@ -27,8 +35,7 @@ def within_circles(x: Array, y: Array, radius: Array, of: tuple[Array, Array]) -
 def log_word(proposals: Candidates, x: Array, y: Array, radius: Array) -> Array:
     """Log of presence times density that each of N proposals gives to a circle of its own, px, (N,)."""
     errors = np.stack([x - proposals.x, y - proposals.y, np.log(radius / proposals.radius)], 1)
-    unit = np.sqrt((FREEDOM - 2) / FREEDOM) * proposals.sd
-    return np.asarray(np.log(proposals.proposed) + (student.logpdf(errors / unit, FREEDOM) - np.log(unit)).sum(1))
+    return np.asarray(np.log(proposals.proposed) + log_density_of_errors(errors, proposals.sd).sum(1))
 
 
 def succeeded(kept: Candidates, gone: Candidates, x: Array, y: Array, radius: Array) -> Candidates:

@@ -1,9 +1,10 @@
 """Which of several proposals speaks for the one circle that stays."""
 
 import numpy as np
+import pytest
 
 from pyrodrop.recognition.candidates import Candidates
-from pyrodrop.recognition.succession import first_words, succeeded
+from pyrodrop.recognition.succession import FREEDOM, first_words, log_density_of_errors, succeeded
 
 
 def candidates(*rows: tuple[float, float, float, float]) -> Candidates:
@@ -46,3 +47,12 @@ def test_an_afterthought_is_known_by_a_likelier_one_about_its_place_and_size() -
 
 def test_of_two_that_are_as_likely_one_comes_first() -> None:
     assert first_words(candidates((50, 50, 10, 0.5), (51, 50, 9, 0.5))).tolist() == [True, False]
+
+
+def test_errors_of_the_network_have_students_density_with_its_standard_deviation() -> None:
+    from scipy.stats import t as student
+
+    errors, sd = np.random.default_rng(0).normal(size=(2, 20))
+    scale = np.abs(sd) * (3 / 5) ** 0.5
+    assert student.std(FREEDOM, scale=scale) == pytest.approx(np.abs(sd))
+    assert log_density_of_errors(errors, np.abs(sd)) == pytest.approx(student.logpdf(errors, FREEDOM, scale=scale))

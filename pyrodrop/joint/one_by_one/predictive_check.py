@@ -74,7 +74,7 @@ def predictive_check(
         coefficients: how many numbers the background of a channel has.
         known: pixels that were looked at, (H, W); None for all.
     """
-    from scipy.stats import chi2, norm
+    from scipy.special import chdtrc, ndtr
 
     z = residual / noise[:, None, None]
     if known is not None:
@@ -93,7 +93,7 @@ def predictive_check(
     variance = float(np.square(z).sum() / max(_pixels(z, known), 1))
     pairs = _pairs(z, known)
     beyond = (_along_pairs(z[..., None]) / max(variance, 1e-300) + taken) / np.sqrt(max(pairs, 1))
-    return PredictiveCheck(float(chi2.sf(statistic, freedom)) if freedom else 1.0, float(norm.sf(beyond)))
+    return PredictiveCheck(float(chdtrc(freedom, statistic)) if freedom else 1.0, float(ndtr(-beyond)))
 
 
 def _fitted_space(columns: Columns, k: int, amplitude: Array, noise: Array) -> tuple[LocalView, Array]:

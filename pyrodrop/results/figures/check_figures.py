@@ -5,7 +5,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
-from scipy.stats import binom
 
 from pyrodrop.results.checks.calibration import RankCheck, cumulative_band, rank_histogram
 from pyrodrop.results.checks.residuals import ImageFit
@@ -29,6 +28,8 @@ def residuals(ax: Axes, residual: ArrayLike, fit: ImageFit | None = None) -> Axe
 
 def ranks(ax: Axes, check: RankCheck, name: str) -> Axes:
     """Histogram of the ranks of the truth; a calibrated posterior's bars end in the gray with 95 %, each."""
+    from scipy.stats import binom  # late: it takes a second to import, and measurements draw no ranks
+
     counts, expected = rank_histogram(check.ranks, check.draws)
     edges = np.concatenate([[0], np.cumsum(expected)]) / len(check.ranks)
     n = len(check.ranks)
