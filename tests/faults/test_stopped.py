@@ -61,7 +61,9 @@ def same_fit(one: Path, other: Path) -> None:
 
 
 # Any command may be ended while it is imported, which takes most of the time: one stands for all.
-@pytest.mark.parametrize(("how", "moment"), [*STOPS, (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(
+    ("how", "moment"), [*STOPS, (signal.SIGTERM, 1)], ids=lambda each: getattr(each, "name", str(each))
+)
 def test_a_fit_stopped_at_any_moment_goes_on_to_the_same_numbers(
     how: signal.Signals, moment: int, image: str, undisturbed_fit: Path, tmp_path: Path
 ) -> None:
@@ -95,7 +97,7 @@ def undisturbed_measurement(images: Path, tmp_path_factory: pytest.TempPathFacto
     return out
 
 
-@pytest.mark.parametrize(("how", "moment"), STOPS)
+@pytest.mark.parametrize(("how", "moment"), STOPS, ids=lambda each: getattr(each, "name", str(each)))
 def test_a_measurement_stopped_at_any_moment_is_the_same_when_made_again(
     how: signal.Signals, moment: int, images: Path, undisturbed_measurement: Path, tmp_path: Path
 ) -> None:
@@ -139,7 +141,7 @@ def test_a_measurement_killed_whenever_it_has_kept_something_goes_on_to_the_same
     assert tables(tmp_path) == tables(undisturbed_measurement)
 
 
-@pytest.mark.parametrize(("how", "moment"), STOPS)
+@pytest.mark.parametrize(("how", "moment"), STOPS, ids=lambda each: getattr(each, "name", str(each)))
 def test_a_batch_stopped_at_any_moment_goes_on_to_the_same_results(
     how: signal.Signals, moment: int, images: Path, undisturbed_batch: Path, tmp_path: Path
 ) -> None:

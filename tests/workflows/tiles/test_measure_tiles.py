@@ -137,12 +137,20 @@ def test_an_empty_image_has_no_droplets_in_any_tile(tmp_path: Path) -> None:
     assert summary["n_droplets"] == 0
 
 
-@pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
-    """Killed with SIGKILL after its first tile: what was done stays, and all ends as if nothing had happened."""
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A file, and the results of a run to which nothing has happened."""
     image, _ = droplets_on_seams(3)
-    path, out, straight = tmp_path / "large.tif", tmp_path / "killed", tmp_path / "straight"
-    tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
+    folder = tmp_path_factory.mktemp("undisturbed")
+    tifffile.imwrite(folder / "large.tif", (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
+    measured(folder / "large.tif", folder / "straight")
+    return folder / "large.tif", folder / "straight"
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_was(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    """Killed with SIGKILL after its first tile: what was done stays, and all ends as if nothing had happened."""
+    (path, straight), out = undisturbed, tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", MEASURE, str(path), str(out)])
     while process.poll() is None and not list((out / "tiles").glob("[0-9]*.npz")):
         time.sleep(0.01)
@@ -154,7 +162,6 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     resumed = measured(path, out)
     assert resumed["tiles"]["done_before"] == len(before)
     assert all((out / "tiles" / name).stat().st_mtime_ns == when for name, when in before.items())
-    measured(path, straight)
     same_droplets(out, straight)
     # A damaged part is done again; other settings do all again.
     shutil.copy(path, out / "tiles" / "0001-0001.npz")
@@ -164,11 +171,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
     """SIGKILL at moments that hang on nothing the run does: while it imports, plans, measures or writes."""
-    image, _ = droplets_on_seams(6)
-    path, out, straight = tmp_path / "large.tif", tmp_path / "killed", tmp_path / "straight"
-    tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
+    (path, straight), out = undisturbed, tmp_path / "killed"
     for seconds in np.random.default_rng(6).uniform(1, 8, 4):
         process = subprocess.Popen([sys.executable, "-c", MEASURE, str(path), str(out)])
         with suppress(subprocess.TimeoutExpired):
@@ -176,20 +181,14 @@ def test_killed_whenever_a_run_ends_as_if_nothing_had_happened(tmp_path: Path) -
         process.kill()
         process.wait()
     measured(path, out)
-    measured(path, straight)
     same_droplets(out, straight)
 
 
 @pytest.mark.slow
-def test_two_workers_say_what_one_says(tmp_path: Path) -> None:
-    image, _ = droplets_on_seams(4)
-    path = tmp_path / "large.tif"
-    tifffile.imwrite(path, (image.clamp(0, 1) * 65535).round().numpy().astype(np.uint16))
-    for name, workers in (("one", 1), ("two", 2)):
-        measure_tiles(
-            path, tmp_path / name, tile_px=TILE_PX, halo_px=64, profile="gaussian", workers=workers, progress=False
-        )
-    same_droplets(tmp_path / "one", tmp_path / "two")
+def test_two_workers_say_what_one_says(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    path, one = undisturbed
+    measure_tiles(path, tmp_path, tile_px=TILE_PX, halo_px=64, profile="gaussian", workers=2, progress=False)
+    same_droplets(one, tmp_path)
 
 
 def test_wrong_usage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
