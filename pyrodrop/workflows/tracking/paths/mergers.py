@@ -17,13 +17,7 @@ from scipy.spatial import cKDTree
 from scipy.special import expit, log_ndtr
 
 from pyrodrop.workflows.tracking.paths.detections import Detections
-from pyrodrop.workflows.tracking.paths.link_weights import (
-    chances,
-    doubts,
-    log_link,
-    log_population,
-    seen_of,
-)
+from pyrodrop.workflows.tracking.paths.link_weights import chances, doubts, log_link, log_population, seen_of
 from pyrodrop.workflows.tracking.paths.linking import Links, Numbers
 from pyrodrop.workflows.tracking.paths.path_filter import (
     LOOK,
@@ -53,6 +47,8 @@ _FAR = 6.0
 # Readable frames between the last detection of a droplet and the first of what it became, at most.
 _LATE = 4
 _LEAST_LOG = -700.0
+# Times that mergers are weighed, at most: a droplet that merges again and again is disentangled one by one.
+_ROUNDS = 5
 
 
 class Mergers(NamedTuple):
@@ -88,14 +84,30 @@ class _Scene(NamedTuple):
 
 
 def mergers(detections: Detections, process: PathProcess, lives: Lives, links: Links) -> Mergers:
-    """Mergers that are more probable than not, the most probable first, each detection in one of them.
+    """Mergers that are more probable than not, in the order of their products, each detection in one of them.
+
+    A radius jumps in a merger, and what the filter says of it for some frames after is wrong, and with it the odds of
+    the next merger of the same droplet. So they are weighed again, with the products of those that were found as new
+    droplets, until they stay the same.
 
     Args:
         detections: of all frames.
         process, lives: how droplets move, come and go.
         links: the links; one that leads into a product is a mistake that ``without_mergers`` takes out.
     """
-    scene = _scene(detections, process, lives, links)
+    nothing = np.zeros(0, dtype=np.int64)
+    found = Mergers(nothing, nothing, nothing, np.zeros(0))
+    for _ in range(_ROUNDS):
+        again = _weighed(_scene(detections, process, lives, without_mergers(links, found)), links)
+        if all(np.array_equal(a, b) for a, b in zip(again[:3], found[:3], strict=True)):
+            return again
+        found = again
+    return found
+
+
+def _weighed(scene: _Scene, links: Links) -> Mergers:
+    """Mergers by the states of a scene, whose paths may be cut where the links are not."""
+    detections = scene.detections
     found: dict[tuple[int, int, int], float] = {}
     trees = [
         cKDTree(scene.back[low:high][:, [X, Y]]) if high > low else None
