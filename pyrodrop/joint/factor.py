@@ -25,6 +25,7 @@ _NEARLY = 1e-3
 # Of the diagonal: the droplets' pictures have single precision, and two droplets that are all but one have a pivot that
 # is no larger than what that leaves; below 0 it would have no logarithm.
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
+_NEXT_TO_NOTHING = 1e-30  # of the diagonal
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,7 @@ def _factor_droplets(
     diagonal = np.empty((n, width))
     diagonal[equations.pairs[own, 0]] = on_diagonal[own]
     scale = 1 / np.sqrt(diagonal.ravel())
+    on_diagonal[own] *= 1 + _ROUNDING
     i, j = equations.pairs.T
     across = np.arange(width)
     rows = np.broadcast_to((i[:, None] * width + across)[:, :, None], blocks.shape)
@@ -210,5 +212,7 @@ def _factor_droplets(
         np.concatenate([columns.ravel(), rows[~own].ravel()]),
     )
     values = np.concatenate([blocks.ravel(), blocks[~own].ravel()]) * scale[where[0]] * scale[where[1]]
+    # Where heights in two channels do not meet, the inverse has numbers, and a zero would be left out of the factor.
+    values[values == 0] = _NEXT_TO_NOTHING
     matrix = scipy.sparse.csc_matrix((values, where), shape=(n * width, n * width))
-    return scale, factorised(matrix + _ROUNDING * scipy.sparse.identity(n * width, format="csc"))
+    return scale, factorised(matrix)

@@ -51,3 +51,33 @@ def test_two_droplets_that_are_one_up_to_rounding_have_a_determinant_and_draws()
     # What both together are is known as well as of one.
     total = made.draws(np.random.default_rng(2).normal(size=(4000, 9)))[:, :8].reshape(-1, 2, 4).sum(1)
     assert np.cov(total.T) == pytest.approx(np.linalg.inv(own), rel=0.15, abs=0.02)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_marginals_are_the_blocks_of_the_inverse(channels: int) -> None:
+    """Of droplets that meet and of some that do not; heights in two channels meet nowhere."""
+    g, n, width, shared = np.random.default_rng(3), 30, 3 + channels, 5
+    pairs = np.array([(i, j) for i in range(n) for j in range(i, min(i + 4, n)) if i == j or g.random() < 0.4])
+    blocks = 0.1 * g.normal(size=(len(pairs), width, width))
+    own = pairs[:, 0] == pairs[:, 1]
+    blocks[own] = np.eye(width) * 2 + (blocks[own] + blocks[own].transpose(0, 2, 1))
+    blocks[:, 3:, 3:] *= np.eye(channels)
+    coupling, root = 0.1 * g.normal(size=(n, width, shared)), g.normal(size=(shared, shared))
+    equations = Equations(
+        pairs=pairs,
+        blocks=blocks,
+        coupling=coupling,
+        shared=root @ root.T + 5 * np.eye(shared),
+        shared_prior=np.ones(shared),
+        droplet_gradient=np.zeros((n, width)),
+        shared_gradient=np.zeros(shared),
+    )
+    whole = np.zeros((n * width + shared,) * 2)
+    for (i, j), block in zip(pairs * width, blocks, strict=True):
+        whole[i : i + width, j : j + width], whole[j : j + width, i : i + width] = block, block.T
+    whole[: n * width, n * width :] = coupling.reshape(-1, shared)
+    whole[n * width :, : n * width] = coupling.reshape(-1, shared).T
+    whole[n * width :, n * width :] = equations.shared
+    inverse = np.linalg.inv(whole)
+    expected = [inverse[k : k + width, k : k + width] for k in range(0, n * width, width)]
+    np.testing.assert_allclose(factor(equations).marginals(), expected, rtol=1e-4, atol=1e-6)

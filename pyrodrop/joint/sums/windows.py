@@ -238,32 +238,43 @@ def selected_inverse(start, row, value, pivot, diagonal):
     L is unit lower triangular, its columns below the diagonal given by start (n + 1,), row and value with rising
     rows. Fills diagonal, shape (n,), and returns the entries at (row, column), like value.
 
-    From Z = D^-1 L^-1 + (I - L^T) Z: Z_ij = -sum_{k > j} L_kj Z_ik for i > j, Z_jj = 1 / d_j - sum_k L_kj Z_kj.
+    Columns J that have the rows R below them in common, a supernode, go together. With X = L_RJ L_JJ^-1,
+    Z_RJ = -Z_RR X and Z_JJ = (L_JJ D_J L_JJ^T)^-1 - X^T Z_RJ.
     """
-    n = pivot.shape[0]
     inverse = np.zeros(row.shape[0])
-    sums = np.zeros(n)
-    factor = np.zeros(n)
-    for j in range(n - 1, -1, -1):
-        begin, end = start[j], start[j + 1]
-        for m in range(begin, end):
-            sums[row[m]] = 0.0
-            factor[row[m]] = value[m]
-        for m in range(begin, end):
-            k = row[m]
-            sums[k] += value[m] * diagonal[k]
-            for s in range(start[k], start[k + 1]):
-                i = row[s]
-                # factor is zero outside this column's rows, and so is what lands in sums there of no account.
-                sums[i] += value[m] * inverse[s]
-                sums[k] += factor[i] * inverse[s]
-        total = 0.0
-        for m in range(begin, end):
-            inverse[m] = -sums[row[m]]
-            total += value[m] * inverse[m]
-        diagonal[j] = 1.0 / pivot[j] - total
-        for m in range(begin, end):
-            factor[row[m]] = 0.0
+    last = pivot.shape[0]
+    while last > 0:
+        first = last - 1
+        while (
+            first > 0
+            and start[first] - start[first - 1] == start[first + 1] - start[first] + 1
+            and row[start[first - 1]] == first
+        ):
+            first -= 1
+        wide, rows = last - first, row[start[last - 1] : start[last]]
+        within, below = np.eye(wide), np.empty((rows.shape[0], wide))
+        for c in range(wide):
+            begin, own = start[first + c], wide - 1 - c
+            within[c + 1 :, c] = value[begin : begin + own]
+            below[:, c] = value[begin + own : start[first + c + 1]]
+        around = np.zeros((rows.shape[0], rows.shape[0]))
+        for a in range(rows.shape[0]):
+            around[a, a], s, end = diagonal[rows[a]], start[rows[a]], start[rows[a] + 1]
+            for b in range(a + 1, rows.shape[0]):
+                while s < end and row[s] < rows[b]:
+                    s += 1
+                if s < end and row[s] == rows[b]:
+                    around[a, b] = around[b, a] = inverse[s]
+        within = np.linalg.inv(within)
+        below = np.dot(below, within)
+        around = -np.dot(around, below)
+        within = np.dot(within.T / pivot[first:last], within) - np.dot(below.T, around)
+        for c in range(wide):
+            begin, own = start[first + c], wide - 1 - c
+            diagonal[first + c] = within[c, c]
+            inverse[begin : begin + own] = within[c + 1 :, c]
+            inverse[begin + own : start[first + c + 1]] = around[:, c]
+        last = first
     return inverse
 
 

@@ -27,8 +27,9 @@ def write_table(table: "pd.DataFrame", path: Path, digits: int = 6) -> None:
 def write_figure(figure: "Figure", path: Path) -> None:
     """Write a figure in the format of the path's suffix."""
     # By way of memory: on a full disk the writers of pictures raise errors that do not say so.
-    packed = io.BytesIO()
-    figure.savefig(packed, format=path.suffix.removeprefix("."))
+    packed, kind = io.BytesIO(), path.suffix.removeprefix(".")
+    # Packed this much PNG take half of the time, and are a twentieth larger.
+    figure.savefig(packed, format=kind, pil_kwargs={"compress_level": 3} if kind == "png" else None)
     atomic_write(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
 
 
