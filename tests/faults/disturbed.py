@@ -145,7 +145,7 @@ def was_done(status: int | None, said: str, fault: Fault) -> bool:
 def forget_the_living(out: Path | None) -> None:
     """What was killed was this process, which lives on: its folders and what it was writing are given to nobody."""
     if out is not None:
-        for path in [*(out / ".under-way").glob("*"), *out.rglob(HALF_WRITTEN)]:
+        for path in [*out.rglob(HALF_WRITTEN), *(out / ".under-way").glob("*")]:  # what lies deepest first
             path.rename(path.with_name(path.name.replace(f",{os.getpid()},", f",{_NOBODY},")))
 
 
