@@ -98,7 +98,9 @@ def link(detections: Detections, process: PathProcess, lives: Lives) -> Links:
         forward.take_in(tails, before)
         unseen = place + 1 - detections.ordinal[heads] if len(heads) else heads
         may_come = (unseen <= forward.most_missed) | (forward.near_edge[heads] & (unseen <= _MOST_MISSED))
-        heads = np.concatenate([heads[((after[heads] < 0) | rivalled[heads]) & may_come], tails])
+        # one that took a rival's detection is looked at for one frame more: twice in a row would be rare, and dear
+        goes_on = np.where(after[heads] < 0, may_come, rivalled[heads] & (unseen <= 2))
+        heads = np.concatenate([heads[goes_on], tails])
     first = np.concatenate([pair[0] for pair in found]) if found else np.zeros(0, dtype=np.int64)
     second = np.concatenate([pair[1] for pair in found]) if found else np.zeros(0, dtype=np.int64)
     order = np.lexsort((second, first))
