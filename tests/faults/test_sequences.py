@@ -138,5 +138,5 @@ def test_some_sequences_end_in_the_same_results_or_in_one_line() -> None:
 
 @pytest.mark.slow
 def test_a_hundred_sequences_end_in_the_same_results_or_in_one_line() -> None:
-    """PYRODROP_SEQUENCES=1000 runs a thousand, which takes a core half an hour."""
+    """PYRODROP_SEQUENCES=1000 runs a thousand, which takes a core a quarter of an hour."""
     run_sequences(Sequences, int(os.environ.get("PYRODROP_SEQUENCES", "100")))

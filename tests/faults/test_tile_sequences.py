@@ -150,5 +150,5 @@ def test_some_tiled_runs_end_in_the_same_results_or_in_one_line() -> None:
 
 @pytest.mark.slow
 def test_many_tiled_runs_end_in_the_same_results_or_in_one_line() -> None:
-    """PYRODROP_SEQUENCES=1000 runs a thousand, each of which takes a core some seconds."""
+    """PYRODROP_SEQUENCES=1000 runs a thousand, which takes a core ten minutes."""
     run_sequences(Tiles, int(os.environ.get("PYRODROP_SEQUENCES", "25")))
