@@ -265,10 +265,10 @@ def selected_inverse(start, row, value, pivot, diagonal):
                     s += 1
                 if s < end and row[s] == rows[b]:
                     around[a, b] = around[b, a] = inverse[s]
-        within = np.linalg.inv(within)
-        below = np.dot(below, within)
+        unit = np.linalg.inv(within)
+        below = np.dot(below, unit)
         around = -np.dot(around, below)
-        within = np.dot(within.T / pivot[first:last], within) - np.dot(below.T, around)
+        within = np.dot(unit.T / pivot[first:last], unit) - np.dot(below.T, around)
         for c in range(wide):
             begin, own = start[first + c], wide - 1 - c
             diagonal[first + c] = within[c, c]
