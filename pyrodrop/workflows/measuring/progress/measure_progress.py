@@ -9,7 +9,7 @@ from pyrodrop.recognition.recognise import STAGES
 # What share of the time each stage of the recognition takes: the medians over simulated images of some kinds and sizes
 # (benchmarks/stages.py, benchmarks/results/stages.json). They only say how long it will take; what follows the last
 # stage, as drawing from the posterior, is what is left to one.
-SHARES = dict(zip(STAGES, (0.106, 0.271, 0.072, 0.272, 0.041), strict=True))
+SHARES = dict(zip(STAGES, (0.155, 0.317, 0.08, 0.267, 0.058), strict=True))
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
 
 
