@@ -55,7 +55,7 @@ def coarsening(curve: MeanCurve) -> Coarsening:
     known from a sample only, which makes the likelihood one of Student's (Sellentin and Heavens, Monthly Notices of the
     Royal Astronomical Society Letters 456, L132, 2016).
     """
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
     log = _log_evidence(curve, np.append(_EXPONENTS, [RIPENING, COALESCENCE]))
     weight = np.exp(log[:-2] - log[:-2].max())
@@ -63,7 +63,7 @@ def coarsening(curve: MeanCurve) -> Coarsening:
     low, high = (float(np.interp(q, cumulative, _EXPONENTS)) for q in (0.05, 0.95))
     mean = float((weight * _EXPONENTS).sum() / weight.sum())
     whole, (first, last) = curve.log_mean[-1] - curve.log_mean[0], curve.covariance[[0, -1]]
-    spread = float(np.sqrt(first[0] + last[-1] - 2 * first[-1])) * float(student.ppf(0.95, curve.droplets))
+    spread = float(np.sqrt(first[0] + last[-1] - 2 * first[-1])) * float(stdtrit(curve.droplets, 0.95))
     growth = [float(np.exp(whole + off)) for off in (0.0, -spread, spread)]
     return Coarsening(mean, low, high, growth[0], growth[1], growth[2], float(log[-2] - log[-1]))
 
