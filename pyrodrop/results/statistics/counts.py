@@ -105,7 +105,7 @@ def _of_independent(chances: Array) -> Array:
     count = max(-(-chances.shape[1] // _BLOCK), 1)
     padded = np.zeros((len(chances), count * _BLOCK))
     padded[:, : chances.shape[1]] = chances
-    of_blocks = _added_up(padded.reshape(-1, _BLOCK)).reshape(len(chances), count, -1)
+    of_blocks = _added_up(padded.reshape(-1, _BLOCK)).reshape(len(chances), count, _BLOCK + 1)
     whole = np.zeros((len(chances), chances.shape[1] + 1))
     for row, blocks in zip(whole, of_blocks, strict=True):
         parts = [_trimmed(0, block) for block in blocks]

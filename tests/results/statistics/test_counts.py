@@ -55,6 +55,17 @@ def test_a_hundred_thousand_droplets_have_the_moments_of_their_sum() -> None:
     assert count.quantile(0.95) == pytest.approx(normal, abs=1.5)
 
 
+@pytest.mark.parametrize("number", [0, 1, 60, 400, 3_000, 60_000])
+@pytest.mark.parametrize("likely", [(0.001, 0.01), (0.4, 0.6), (0.01, 0.99), (0.99, 0.999)])
+def test_doubt_that_is_shared_changes_the_spread_and_not_the_mean(number: int, likely: tuple[float, float]) -> None:
+    presence = np.random.default_rng(number).uniform(*likely, number)
+    count, alone = count_distribution(presence, 0.3), count_distribution(presence)
+    assert count.probability.sum() == pytest.approx(1)
+    assert count.mean == pytest.approx(presence.sum(), rel=1e-3, abs=1e-12)  # of two hundred values of the doubt
+    assert count.quantile(0.05) <= alone.quantile(0.05)
+    assert alone.quantile(0.95) <= count.quantile(0.95)
+
+
 def test_what_is_certain_has_no_spread() -> None:
     assert count_distribution([1, 1, 0, 1]).as_dict() == {"mean": 3.0, "q05": 3, "q95": 3}
     assert count_distribution([]).as_dict() == {"mean": 0.0, "q05": 0, "q95": 0}
