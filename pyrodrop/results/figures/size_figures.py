@@ -14,6 +14,7 @@ BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#767676"
 # Heights of the medians, as shares of the panel's.
 _LINES = (0.80, 0.75)
 _UNITS = {"um": "µm", "px": "px"}
+_MOST_BARS = 120
 
 
 def plain(ax: Axes) -> Axes:
@@ -65,13 +66,23 @@ def histogram(ax: Axes, sizes: SizeHistogram, statistics: Sizes | None = None, e
 
 
 def count(ax: Axes, counted: Count) -> Axes:
-    """Probability of each number of droplets, the 90 % interval in colour."""
+    """Probability of each number of droplets, the 90 % interval in colour.
+
+    Where they are more than bars can be told apart, a bar is of several numbers that follow each other, and as high as
+    their mean.
+    """
     low, high = counted.quantile(0.05), counted.quantile(0.95)
     from_, to = counted.quantile(0.0005), counted.quantile(0.9995)
     numbers = np.arange(max(from_ - 1, 0), min(to + 1, len(counted.probability) - 1) + 1)
-    inside = (numbers >= low) & (numbers <= high)
+    together = -(-len(numbers) // _MOST_BARS)
+    starts = np.arange(0, len(numbers), together)
+    width = np.diff(np.append(starts, len(numbers)))
+    height = np.add.reduceat(counted.probability[numbers], starts) / width
+    middle = numbers[starts] + (width - 1) / 2
+    inside = (middle >= low) & (middle <= high)
     for members, colour, name in ((inside, BLUE, f"90 %: {low} to {high}"), (~inside, "#c8c8c8", None)):
-        ax.bar(numbers[members], counted.probability[numbers[members]], color=colour, width=0.8, label=name)
+        drawn = width[members] * (0.8 if together == 1 else 1.0)
+        ax.bar(middle[members], height[members], color=colour, width=drawn, label=name)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     ax.set(xlabel="number of droplets", ylabel="probability")
     if len(numbers) < 3:

@@ -78,6 +78,16 @@ def test_the_count_has_its_interval_in_colour() -> None:
     assert "90 %: 15 to 25" in labels(ax)
 
 
+def test_a_count_of_thousands_has_bars_of_several_numbers_and_the_same_probability() -> None:
+    counted = count_distribution(np.random.default_rng(2).uniform(0.2, 0.8, 5_000), 1.0)
+    ax = size_plots.count(one(), counted)
+    bars = sorted((bar.get_x(), bar.get_width(), bar.get_height()) for bar in ax.patches)
+    left, width, height = np.array(bars).T
+    assert 60 < len(bars) <= 120
+    assert np.allclose(left[:-1] + width[:-1], left[1:])
+    assert (width * height).sum() == pytest.approx(1, abs=2e-3)
+
+
 def test_a_certain_count_is_one_bar() -> None:
     ax = size_plots.count(one(), count_distribution([1, 1]))
     assert [bar.get_height() for bar in ax.containers[0]] == [1.0]
