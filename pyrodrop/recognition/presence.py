@@ -5,7 +5,7 @@ fit knows the likelihood, but only of droplets of one profile: where that does n
 stands. Where it does, how far its evidence is to be believed is learnt from simulations, by a logistic regression
 (``recognition.learn``, which wrote ``learnt.json``). For a candidate that the network proposes the log odds are
 
-    logit p + c1 e + c2 e a(w) + c3 d
+    logit p + c1 e + c2 e a(w) + c3 e d
 
 and for one that stands out of a residual, which is looked for only where the model explains the image,
 
@@ -15,7 +15,8 @@ with w and b the log odds with and without the droplet against white noise and a
 arcsinh, which is the identity for small odds and a logarithm for large ones; e = 1 / (1 + (c / 2)^8), which is 1 where
 the mean squared residual c at the droplet is that of the white noise and 0 where the profile does not describe it; m
 the log odds of being like the other droplets (``membership``); and d the distance in radii by which the fit's circle
-has left the proposal. To be unlike the others must not speak against a proposal: of a field of stars the brightest are.
+has left the proposal, which tells nothing where the profile does not describe the droplet. To be unlike the others must
+not speak against a proposal: of a field of stars the brightest are.
 
 What makes one droplet doubtful makes its likes doubtful, too: a part of these log odds is shared by all droplets of an
 image, and how large it is (``shared_sd``) is learnt with the weights. The count is a distribution with that
@@ -37,7 +38,7 @@ Array = NDArray[np.float64]
 # Mean squared residual of a droplet, in units of the image's own white noise, up to which the model explains it: by
 # then the misfit is as large as the noise, which is what "does not fit" means for the image as a whole, too.
 EXPLAINED = 2.0
-SIGNS_OF_PROPOSALS = ("explained", "white evidence", "left")
+SIGNS_OF_PROPOSALS = ("explained", "white evidence", "explained and left")
 SIGNS_OF_RESIDUALS = ("constant", "evidence", "membership")
 
 
@@ -66,7 +67,7 @@ def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, A
     alike = np.clip(log_membership(fit, candidates.proposed >= LIKELY), -20.0, 20.0)
     left = np.hypot(fit.x - candidates.x, fit.y - candidates.y) / candidates.radius
     return (
-        np.stack([explained, explained * against_white, left], 1),
+        np.stack([explained, explained * against_white, explained * left], 1),
         np.stack([constant, against_all, alike], 1),
     )
 
