@@ -63,7 +63,7 @@ def test_the_more_evidence_the_likelier_where_the_model_explains_the_droplet(pix
     presence = [presence_of(with_evidence(fit, e), candidate(fit, 0.5), white)[0] for e in (-8.0, 0.0, 8.0, 800.0)]
     assert presence == sorted(presence)
     assert presence[0] < 0.45  # of the half that the network says
-    assert presence[-1] > 0.8
+    assert presence[-1] > 0.75
 
 
 def test_what_the_fit_has_left_is_less_likely(pixels: np.ndarray, fit: JointFit) -> None:
@@ -72,6 +72,18 @@ def test_what_the_fit_has_left_is_less_likely(pixels: np.ndarray, fit: JointFit)
     presence = [presence_of(fit, here._replace(x=fit.x + d * fit.half_radius), white)[0] for d in (0.0, 0.5, 1.0)]
     assert presence == sorted(presence, reverse=True)
     assert presence[-1] < presence[0]
+
+
+def test_where_the_model_does_not_explain_a_droplet_the_word_of_the_network_stands(
+    pixels: np.ndarray, fit: JointFit
+) -> None:
+    white, here = pixel_noise(pixels[None]), candidate(fit, 0.5)
+    unexplained = replace(fit, residuals=fit.residuals._replace(at_droplets=50 * fit.residuals.at_droplets))
+    for e in (-8.0, 800.0):
+        for d in (0.0, 1.0):
+            moved = here._replace(x=fit.x + d * fit.half_radius)
+            presence = presence_of(with_evidence(unexplained, e), moved, white)[0]
+            assert presence == pytest.approx(0.5, abs=1e-6)
 
 
 def test_what_is_unlike_the_others_is_as_likely_as_they_are(crowd: tuple[np.ndarray, JointFit]) -> None:
