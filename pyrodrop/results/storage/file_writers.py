@@ -29,7 +29,8 @@ def write_figure(figure: "Figure", path: Path) -> None:
     # By way of memory: on a full disk the writers of pictures raise errors that do not say so.
     packed, kind = io.BytesIO(), path.suffix.removeprefix(".")
     # Packed this much PNG take half of the time, and are a twentieth larger.
-    figure.savefig(packed, format=kind, pil_kwargs={"compress_level": 3} if kind == "png" else None)
+    how: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if kind == "png" else {}
+    figure.savefig(packed, format=kind, **how)
     atomic_write(path, lambda temporary: temporary.write_bytes(packed.getbuffer()))
 
 

@@ -79,15 +79,14 @@ def measurement_of(
 
 
 def _in_sight(image: MeasuredImage, seen: Recognised) -> NDArray[np.bool_]:
-    """Which droplets have their centres where the image is looked at, (N,)."""
+    """Which droplets have their centres where the image is looked at, (N,), wherever the joint fit alone has them."""
     height, width = image.channels.shape[1:]
-    inside = in_image(seen.fit.x, seen.fit.y, (height, width))
+    x, y = seen.places.x, seen.places.y
+    inside = in_image(x, y, (height, width))
     if image.looked_at is None:
         return inside
-    for x, y in ((seen.fit.x, seen.fit.y), (seen.places.x, seen.places.y)):
-        column, row = (np.clip(np.round(place).astype(int), 0, side - 1) for place, side in ((x, width), (y, height)))
-        inside &= image.looked_at.numpy()[row, column]
-    return inside
+    column, row = (np.clip(np.round(at).astype(int), 0, side - 1) for at, side in ((x, width), (y, height)))
+    return inside & image.looked_at.numpy()[row, column]
 
 
 def _residual(image: MeasuredImage, seen: Recognised) -> Tensor:

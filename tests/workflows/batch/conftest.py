@@ -6,7 +6,7 @@ import pytest
 from blank_figures import blank_figures
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def _blank_figures() -> Iterator[None]:
     with blank_figures():
         yield

@@ -48,7 +48,7 @@ def test_wherever_it_was_killed_it_goes_on_to_the_same_numbers(tmp_path: Path) -
     undisturbed = pyrodrop.measure(image)
     same(pyrodrop.measure(image, keep=tmp_path / "whole"), undisturbed)
     files = sorted((tmp_path / "whole").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    assert len(files) > 3  # the proposals, and descents
+    assert len(files) > 2  # the proposals, the race of the profiles, and the descent of the one that won
     for number in range(len(files) + 1):
         folder = tmp_path / str(number)
         folder.mkdir()
