@@ -121,8 +121,8 @@ def set_up() -> None:
         if name.startswith("aten::") and (op := _factory(name)) is not None:
             library.impl(name.removeprefix("aten::"), _on_second(op), "PrivateUse1")
     library.impl("_copy_from", _copy_from, "PrivateUse1")
-    set_up.library = library  # type: ignore[attr-defined]  # which forgets all of it when it goes
-    torch.Generator = SecondGenerator  # type: ignore[misc]
+    set_up.library = library  # which forgets all of it when it goes
+    torch.Generator = SecondGenerator
     # Else a tensor that is no argument of what is traced, such as a bound of a prior, would not be traced, nor all that
     # it takes part in.
     proxy_tensor.HANDLED_TYPES = (*proxy_tensor.HANDLED_TYPES, SecondTensor)

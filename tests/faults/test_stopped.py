@@ -128,7 +128,7 @@ def test_a_measurement_killed_whenever_it_has_kept_something_goes_on_to_the_same
     killed, before = 0, 0
     while killed < 3:
         process = start(*argv)
-        if not wait_for(lambda: len(list(kept.glob("[!.]*.pt"))) > before, process):  # noqa: B023
+        if not wait_for(lambda known=before: len(list(kept.glob("[!.]*.pt"))) > known, process):
             process.communicate()
             break
         process.kill()
