@@ -31,6 +31,12 @@ def fitted(device: str, image: np.ndarray, truth: Any, profile: str, **how: Any)
     return fit_jointly(Pixels.of(image, device), *places, profile=profile, **how)
 
 
+def went_on(device: str, image: np.ndarray, fit: JointFit) -> JointFit:
+    """A fit on this device that begins where another ended."""
+    begun = {"amplitude": fit.amplitude, "shape": fit.shape, "scales": fit.scales, "profile": fit.profile}
+    return fit_jointly(Pixels.of(image, device), fit.x, fit.y, fit.r, **begun)
+
+
 def assert_alike(here: JointFit, there: JointFit) -> None:
     """Mode, standard deviations and evidence of two fits are the same but for rounding."""
     sd = [np.sqrt(np.einsum("nii->ni", fit.posterior.covariance)) for fit in (here, there)]
@@ -44,22 +50,23 @@ def assert_alike(here: JointFit, there: JointFit) -> None:
     assert np.allclose(there.residuals.image, here.residuals.image, atol=1e-3)
 
 
-def asked_of(profile: str, channels: int) -> None:
-    image, truth = image_of(profile, channels)
-    assert isinstance(Pixels.of(image, NAME).image, SecondTensor)
-    assert_alike(*(fitted(device, image, truth, profile) for device in ("cpu", NAME)))
-
-
 @question
 def a_joint_fit_is_that_of_the_cpu() -> None:
-    asked_of("disc", 1)
+    image, truth = image_of("disc", 1)
+    assert isinstance(Pixels.of(image, NAME).image, SecondTensor)
+    assert_alike(*(fitted(device, image, truth, "disc") for device in ("cpu", NAME)))
 
 
 @slow_question
 def a_joint_fit_is_that_of_the_cpu_for_every_profile_and_one_to_three_channels() -> None:
+    """Radius and curve of a rimmed droplet make up for each other: where a descent along that ridge stops hangs on how
+    sums are rounded. So it is from the CPU's mode that both go on.
+    """
     for profile in PROFILES:
         for channels in (1, 2, 3):
-            asked_of(profile, channels)
+            image, truth = image_of(profile, channels)
+            mode = fitted("cpu", image, truth, profile)
+            assert_alike(*(went_on(device, image, mode) for device in ("cpu", NAME)))
 
 
 @question
