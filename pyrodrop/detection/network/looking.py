@@ -10,7 +10,7 @@ from pyrodrop.detection.network.peaks import Cells
 from pyrodrop.detection.network.scales import placed, scales_of
 from pyrodrop.detection.network.windows import cells_in, windows_of
 
-WINDOW = 1536  # px, a multiple of the last stride
+WINDOW = 2048  # px, a multiple of the last stride
 
 
 def look_at(
