@@ -45,8 +45,7 @@ def overview_of(image: Readable, weights: Path = SHIPPED, device: str = "cpu") -
     """How the network is to look at an image of which parts are read, and where."""
     statistics = streamed_statistics(image)
     view = canonical_view(image, statistics.median)
-    seen = statistics._replace(median=view.sign * statistics.median)
-    return Overview(view, seen, next(scales_of(image)).is_last, weights, device)
+    return Overview(view, statistics.in_view(view.sign), next(scales_of(image)).is_last, weights, device)
 
 
 def windows_to_look_at(image: Readable, overview: Overview, side: int) -> list[Window]:
