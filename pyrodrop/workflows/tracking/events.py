@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 from pyrodrop.workflows.tracking.paths.following import Followed
-from pyrodrop.workflows.tracking.paths.mergers import Mergers
+from pyrodrop.workflows.tracking.paths.mergers.merging import Mergers
 from pyrodrop.workflows.tracking.paths.unseen import ends_and_begins, unseen_tables
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.first_guess import first_guess
 from pyrodrop.workflows.tracking.paths.learning import counted_lives, learnt, with_drift
 from pyrodrop.workflows.tracking.paths.linking import Links, link
-from pyrodrop.workflows.tracking.paths.mergers import (
+from pyrodrop.workflows.tracking.paths.mergers.merging import (
     Mergers,
     meetings,
     mergers,
     without_mergers,
     without_splits,
 )
+from pyrodrop.workflows.tracking.paths.mergers.time_reversal import reversed_in_time
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
-from pyrodrop.workflows.tracking.paths.time_reversal import reversed_in_time
 
 # Times that all is linked and the process learnt from it; from the second on hardly a link changes.
 _TURNS = 2

@@ -21,9 +21,9 @@ from pyrodrop.workflows.tracking.paths.link_weights import (
     seen_of,
 )
 from pyrodrop.workflows.tracking.paths.linking import Links, link
+from pyrodrop.workflows.tracking.paths.mergers.time_reversal import reversed_in_time
 from pyrodrop.workflows.tracking.paths.path_filter import STATE
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
-from pyrodrop.workflows.tracking.paths.time_reversal import reversed_in_time
 from pyrodrop.workflows.tracking.paths.unseen import ends_and_begins, unseen_between, unseen_tables
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pyrodrop.workflows.tracking.paths.detections import detections_of
 from pyrodrop.workflows.tracking.paths.linking import Links, link
-from pyrodrop.workflows.tracking.paths.mergers import meetings, mergers
+from pyrodrop.workflows.tracking.paths.mergers.merging import meetings, mergers
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
 
 

@@ -1,0 +1,160 @@
+"""How probable it is that two droplets have become a third: by their volume and where their rims met, compiled in bulk.
+
+Two droplets whose rims meet become one of both volumes, r^3 = r1^3 + r2^3, at their common centre of volume. How
+probable that is, beside a link of one of them and the end of the other, or the end of both and a beginning, is weighed
+by the same weights as links are (``link_weights``). The chance that two rims touch until the next frame is that of two
+walks: twice that of their distance being less than the sum of the radii then (the principle of reflection), and 1 where
+they overlap already. Two that touch become one with the same probability in each frame.
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from pyrodrop.workflows.tracking.paths.detections import Detections
+from pyrodrop.workflows.tracking.paths.link_weights import (
+    chances,
+    doubts,
+    log_population,
+    pair_weights,
+    predict_many,
+    seen_of,
+)
+from pyrodrop.workflows.tracking.paths.linking import Links
+from pyrodrop.workflows.tracking.paths.path_filter import (
+    LOOK,
+    LOOK_VAR,
+    R_RATE,
+    R_VAR,
+    RATE,
+    RATE_VAR,
+    STATE,
+    X_VAR,
+    Y_VAR,
+    R,
+    X,
+    Y,
+    filter_backwards,
+    filter_paths,
+    log_same,
+)
+from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
+from pyrodrop.workflows.tracking.paths.unseen import Unseen, ends_and_begins, unseen_between, unseen_tables
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+_LEAST_LOG = -700.0
+_LEAST_RADIUS = 1e-3
+
+
+class Scene(NamedTuple):
+    """All that the odds of a merger hang on.
+
+    Attributes:
+        detections, process, lives, unseen: as for links.
+        numbers: ``PathProcess.numbers``.
+        ahead, back: states of the filter at each detection, forwards and backwards, (N, 11).
+        ends, begins: log weights of the end and the beginning of a path at each detection, (N,).
+        log_density: of droplets with each one's radius and look; log_density_of_radius: with its radius, (N,).
+        ordinal: place of each one's frame among the readable ones, (N,).
+    """
+
+    detections: Detections
+    process: PathProcess
+    numbers: Float[Array, " 6"]
+    lives: Lives
+    unseen: Unseen
+    ahead: Float[Array, "n 11"]
+    back: Float[Array, "n 11"]
+    ends: Float[Array, " n"]
+    begins: Float[Array, " n"]
+    log_density: Float[Array, " n"]
+    log_density_of_radius: Float[Array, " n"]
+    ordinal: Int[Numbers, " n"]
+
+
+def scene_of(detections: Detections, process: PathProcess, lives: Lives, links: Links) -> Scene:
+    """What the odds of mergers hang on, of links of which some may be cut."""
+    n, numbers, seen = len(detections.frame), process.numbers(), seen_of(detections, process)
+    ahead, back = np.empty((n, STATE)), np.empty((n, STATE))
+    filter_paths(0, n, seen, links.before, detections.frame, numbers, ahead)
+    filter_backwards(0, n, seen, links.after, detections.frame, numbers, back)
+    unseen = unseen_tables(detections, process, lives)
+    over, begin = ends_and_begins(detections, process, unseen)
+    # what is alone may be no droplet, and then neither begins nor ends
+    noise, _ = doubts(detections, lives)
+    first, last = links.before < 0, links.after < 0
+    ends = np.where(first, np.logaddexp(begin + over, noise) - begin, over)
+    begins = np.where(last, np.logaddexp(begin + over, noise) - over, begin)
+    of_radius = log_population(detections._replace(knows_look=False))
+    density, ordinal = log_population(detections), detections.ordinal
+    return Scene(detections, process, numbers, lives, unseen, ahead, back, ends, begins, density, of_radius, ordinal)
+
+
+def log_odds(scene: Scene, first: Numbers, second: Numbers, product: Numbers) -> Float[Array, " m"]:
+    """Log odds that each two have become the third, over all that else may have become of the three, (M,)."""
+    frame, lives, ordinal = scene.detections.frame, scene.lives, scene.ordinal
+    one, other = (later(scene, parent, frame[product] - frame[parent]) for parent in (first, second))
+    apart = np.hypot(one[:, X] - other[:, X], one[:, Y] - other[:, Y])
+    spread = np.sqrt((one[:, X_VAR] + one[:, Y_VAR] + other[:, X_VAR] + other[:, Y_VAR]) / 2)
+    # frames between the later of the two and the product, in which it was missed
+    missed = ordinal[product] - np.maximum(ordinal[first], ordinal[second]) - 1
+    both = log_meet(apart, one[:, R] + other[:, R], spread)
+    both += math.log(lives.merging) + math.log(lives.detected) + missed * math.log(1 - lives.detected)
+    same = np.empty(len(first))
+    _same(_joined(one, other, scene.process.rate_sd), scene.back[product], scene.process.rate_sd, same)
+    both += same - scene.log_density_of_radius[product]
+    apiece = scene.ends[first] + scene.ends[second] + scene.begins[product]
+    for goes_on, ends in ((first, second), (second, first)):
+        apiece = np.logaddexp(apiece, _links(scene, goes_on, product) + scene.ends[ends])
+    return np.asarray(np.maximum(both, _LEAST_LOG) - apiece)
+
+
+def later(scene: Scene, which: Numbers, frames: Numbers) -> Float[Array, "m 11"]:
+    """States of detections so many frames later."""
+    states = np.empty((len(which), STATE))
+    predict_many(scene.ahead[which], frames.astype(np.float64), scene.numbers, states)
+    return states
+
+
+def log_meet(apart: Array, touching: Array, spread: Array) -> Array:
+    """Log probability that two rims meet, of centres so far apart that walk relative to one another by ``spread``."""
+    return np.asarray(np.minimum(math.log(2) + log_ndtr(-(apart - touching) / spread), 0.0))
+
+
+def _joined(one: Array, other: Array, rate_sd: float) -> Float[Array, "m 11"]:
+    """States of what pairs of droplets become: both volumes at their common centre; the rate and the look are new."""
+    joined = np.empty_like(one)
+    radii = [np.maximum(each[:, R], _LEAST_RADIUS) for each in (one, other)]
+    radius = np.cbrt(radii[0] ** 3 + radii[1] ** 3)
+    share = (radii[0] / radius) ** 3
+    for axis, variance in ((X, X_VAR), (Y, Y_VAR)):
+        joined[:, axis] = share * one[:, axis] + (1 - share) * other[:, axis]
+        joined[:, variance] = share**2 * one[:, variance] + (1 - share) ** 2 * other[:, variance]
+    joined[:, R] = radius
+    joined[:, R_VAR] = (radii[0] / radius) ** 4 * one[:, R_VAR] + (radii[1] / radius) ** 4 * other[:, R_VAR]
+    joined[:, RATE], joined[:, R_RATE], joined[:, RATE_VAR] = 0.0, 0.0, rate_sd**2
+    joined[:, LOOK], joined[:, LOOK_VAR] = 0.0, 1.0
+    return joined
+
+
+def _links(scene: Scene, heads: Numbers, tails: Numbers) -> Float[Array, " m"]:
+    detections, weight = scene.detections, np.empty(len(heads))
+    between = unseen_between(detections, scene.process, scene.unseen, heads, tails)
+    frames = (detections.frame[tails] - detections.frame[heads]).astype(np.float64)
+    known = (scene.log_density, scene.numbers, chances(scene.lives), detections.knows_look)
+    pair_weights((heads, tails, frames, between), scene.ahead, scene.back, *known, weight)
+    return weight
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _same(after, back, rate_sd, out):
+    """``log_same`` of states, without their looks, into out, (M,)."""
+    for m in range(len(out)):
+        out[m] = log_same(after[m], back[m], rate_sd, False)
