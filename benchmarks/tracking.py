@@ -28,6 +28,7 @@ from machine import describe_machine, machine_lines, peak_memory_mb, reset_peak_
 from numpy.typing import NDArray
 from tracked_scenes import Scene, Truth, scene
 
+from pyrodrop.workflows.tracking.paths.alternatives import LinkPosterior
 from pyrodrop.workflows.tracking.paths.detections import detections_of
 from pyrodrop.workflows.tracking.paths.following import follow
 from pyrodrop.workflows.tracking.tracks import Tracks
@@ -105,15 +106,13 @@ def ours(settings: Scene, with_peers: bool) -> dict[str, Any]:
     true = successors(detections.frame, droplet, truth)
     joined = set(truth.mergers["product"].astype(int))
     posterior = found.posterior
-    pair_right = (droplet[posterior.heads] == droplet[posterior.tails]) & (droplet[posterior.heads] >= 0)
-    consecutive = np.array([_between(droplet, i, j) for i, j in zip(posterior.heads, posterior.tails, strict=True)])
     said: dict[str, Any] = {"detections": len(table), "process_seconds": round(seconds, 1)}
     said["memory_mb"] = round((peak_memory_mb() or 0.0) - before_mb)
     said |= score(found.links.before, true, droplet, joined)
-    said |= calibration(posterior.probability, pair_right & consecutive)
+    said |= calibration(posterior.probability, right_pairs(posterior, droplet))
     tracks = Tracks(found)
     said |= _mergers(found.joined, droplet, truth) if len(truth.mergers) else {}
-    said |= _coverage(tracks, truth, settings)
+    said |= coverage(tracks, truth, settings)
     if settings.law == "ripening" and tracks.coarsening is not None:
         coarse = tracks.coarsening
         said |= {"exponent": coarse.exponent, "exponent_q05": coarse.q05, "exponent_q95": coarse.q95}
@@ -123,29 +122,34 @@ def ours(settings: Scene, with_peers: bool) -> dict[str, Any]:
     return said
 
 
-_LAST: dict[int, dict[int, int]] = {}
+def right_pairs(posterior: LinkPosterior, droplet: Numbers) -> NDArray[np.bool_]:
+    """Whether each pair is of one droplet, and none of its detections lies between; detections are sorted by frame."""
+    last: dict[int, int] = {}
+    before = np.full(len(droplet), -1, dtype=np.int64)
+    for n, name in enumerate(droplet.tolist()):
+        if name >= 0:
+            before[n] = last.get(name, -1)
+            last[name] = n
+    return np.asarray(before[posterior.tails] == posterior.heads)
 
 
-def _between(droplet: Numbers, i: int, j: int) -> bool:
-    """Whether no detection of the same droplet lies between two; detections are sorted by frame."""
-    key = id(droplet)
-    if key not in _LAST:
-        _LAST.clear()
-        last: dict[int, int] = {}
-        _LAST[key] = {}
-        for n, name in enumerate(droplet.tolist()):
-            if name >= 0:
-                _LAST[key][n] = last.get(name, -1)
-                last[name] = n
-    return _LAST[key].get(int(j), -2) == int(i)
+def _triples(joined: Any, droplet: Numbers, truth: Truth) -> tuple[set[Any], set[Any]]:
+    """True mergers whose three droplets are detected, and those that were found, by the droplets' names."""
+    seen = set(droplet.tolist())
+    true = {(frozenset((a, b)), c) for _, a, b, c in truth.mergers.astype(int).to_numpy().tolist()}
+    columns = (droplet[numbers].tolist() for numbers in joined[:3])
+    found = {(frozenset((a, b)), c) for a, b, c in zip(*columns, strict=True)}
+    return {each for each in true if each[1] in seen and each[0] <= seen}, found
+
+
+def merger_counts(joined: Any, droplet: Numbers, truth: Truth) -> Numbers:
+    """How many mergers there were, how many were found, and how many of these are right, (3,)."""
+    true, found = _triples(joined, droplet, truth)
+    return np.array([len(true), len(found), len(true & found)])
 
 
 def _mergers(joined: Any, droplet: Numbers, truth: Truth) -> dict[str, float]:
-    seen = set(droplet.tolist())
-    true = {(frozenset((a, b)), c) for _, a, b, c in truth.mergers.astype(int).to_numpy().tolist()}
-    true = {each for each in true if each[1] in seen and each[0] <= seen}
-    columns = (droplet[numbers].tolist() for numbers in joined[:3])
-    found = {(frozenset((a, b)), c) for a, b, c in zip(*columns, strict=True)}
+    true, found = _triples(joined, droplet, truth)
     right = len(found & true)
     # a frame early or late: the product, or the parent that goes on, then has the other's name
     near = 0
@@ -156,7 +160,7 @@ def _mergers(joined: Any, droplet: Numbers, truth: Truth) -> dict[str, float]:
     return {"mergers": len(true), "mergers_f1": 2 * right / total, "mergers_f1_within_a_frame": 2 * near / total}
 
 
-def _coverage(tracks: Tracks, truth: Truth, settings: Scene) -> dict[str, float]:
+def coverage(tracks: Tracks, truth: Truth, settings: Scene) -> dict[str, float]:
     """How often intervals of rates hold the truth, of tracks of one droplet with five detections and more."""
     radius = {(int(k), int(t)): r for k, t, r in truth.paths[["droplet", "frame", "radius"]].to_numpy()}
     rates = tracks.rates

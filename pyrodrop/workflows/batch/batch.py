@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyrodrop
-from pyrodrop.workflows.assumptions import in_plain_words
 from pyrodrop.workflows.batch.ledger import Ledger
 from pyrodrop.workflows.batch.pooled_samples import pool_samples
 from pyrodrop.workflows.batch.result_keys import FILES
@@ -73,7 +72,7 @@ def batch(
         OSError: if the disk is full; what is done is kept.
     """
     begun = time.monotonic()
-    settings = in_plain_words({name: value for name, value in settings.items() if value is not None})
+    settings = {name: value for name, value in settings.items() if value is not None}
     for name in settings.keys() & FILES:  # workers have folders of their own
         settings[name] = os.path.abspath(settings[name])
     sources = _sources(paths, sheet, out, job)

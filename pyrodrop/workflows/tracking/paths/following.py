@@ -8,14 +8,14 @@ from pyrodrop.inference.laplace import Laplace
 from pyrodrop.workflows.tracking.paths.alternatives import LinkPosterior, link_posterior
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.first_guess import first_guess
+from pyrodrop.workflows.tracking.paths.jumps import jumps, without_jumps
 from pyrodrop.workflows.tracking.paths.learning import counted_lives, learnt, with_drift
-from pyrodrop.workflows.tracking.paths.linking import Links, link
+from pyrodrop.workflows.tracking.paths.linking import Links, link, pair_numbers
 from pyrodrop.workflows.tracking.paths.mergers.merging import (
     Mergers,
     meetings,
     mergers,
     without_mergers,
-    without_splits,
 )
 from pyrodrop.workflows.tracking.paths.mergers.time_reversal import reversed_in_time
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
@@ -62,7 +62,8 @@ def follow(detections: Detections, seed: int = 0, sweeps: int = 40) -> Followed:
         process = with_drift(detections, links, process)
         # before the process is learnt: a radius that jumps in a merger is no growth
         links, lives, _ = _with_events(detections, process, lives, links)
-        process, posterior_of_process = learnt(detections, links, process, seed, rounds=1 if turn < _TURNS - 1 else 4)
+        steady = without_jumps(links, jumps(detections, process, lives, links))
+        process, posterior_of_process = learnt(detections, steady, process, seed, rounds=1 if turn < _TURNS - 1 else 4)
     links = link(detections, process, lives)
     posterior = link_posterior(detections, process, lives, links, sweeps, seed)
     links, lives, (joined, parted) = _with_events(detections, process, lives, most_probable(links, posterior))
@@ -80,11 +81,12 @@ def _with_events(
     turned_lives = lives._replace(
         merging=lives.splitting, splitting=lives.merging, vanishing=lives.appearing, appearing=lives.vanishing
     )
-    parted = mergers(turned, turned_process, turned_lives, turned_links)
+    backwards = mergers(turned, turned_process, turned_lives, turned_links)
     n = len(detections.frame)
-    first, second, product = (n - 1 - numbers for numbers in parted[:3])
-    parted = Mergers(first, second, product, parted.probability)
-    apart = without_splits(apart, parted)
+    first, second, product = (n - 1 - numbers for numbers in backwards[:3])
+    parted = Mergers(first, second, product, backwards.probability)
+    # what was split, back in its own time
+    _, _, apart = reversed_in_time(turned, turned_process, without_mergers(turned_links, backwards))
     met = meetings(detections, process, lives, links)
     told = np.concatenate([*joined[:3], *parted[:3]])
     lives = counted_lives(detections, process, lives, apart, told)._replace(
@@ -100,12 +102,25 @@ def _share(events: Mergers, met: float) -> float:
 
 def _less_probable(posterior: LinkPosterior, links: Links, joined: Mergers, parted: Mergers) -> LinkPosterior:
     """Probabilities of links where one into a product, or out of what was split, holds only if there was none."""
-    n = len(links.before)
+    n, heads, tails = len(links.before), posterior.heads, posterior.tails
     none_into, none_out = np.ones(n), np.ones(n)
-    none_into[joined.product] = 1 - joined.probability
-    none_out[parted.product] = 1 - parted.probability
-    left = none_into[posterior.tails] * none_out[posterior.heads]
-    return posterior._replace(probability=posterior.probability * left)
+    for into, out, found in ((none_into, none_out, joined), (none_out, none_into, parted)):
+        into[found.product] *= 1 - found.probability
+        out[found.first] *= 1 - found.probability
+        out[found.second] *= 1 - found.probability
+    probability = posterior.probability * none_into[tails] * none_out[heads]
+    # what went on from one of the two, past the product, goes on from the product
+    for found, on, forwards in (
+        (joined, links.after[joined.product], True),
+        (parted, links.before[parted.product], False),
+    ):
+        for one in (found.first, found.second):
+            past, kept = (
+                pair_numbers(heads, tails, *((each, on) if forwards else (on, each))) for each in (one, found.product)
+            )
+            both = (on >= 0) & (past >= 0) & (kept >= 0)
+            np.add.at(probability, kept[both], (found.probability * posterior.probability[past])[both])
+    return posterior._replace(probability=np.minimum(probability, 1.0))
 
 
 def most_probable(links: Links, posterior: LinkPosterior) -> Links:

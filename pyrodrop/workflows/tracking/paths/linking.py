@@ -57,6 +57,23 @@ class Links(NamedTuple):
         """Number of each detection's path, in the order in which paths begin, (N,)."""
         return path_numbers(self.before)
 
+    def pair_numbers(self, heads: Int[Numbers, " p"], tails: Int[Numbers, " p"]) -> Int[Numbers, " p"]:
+        """Number of each of these pairs among those that may be linked, -1 where it is none of them, (P,)."""
+        return pair_numbers(self.heads, self.tails, heads, tails)
+
+
+def pair_numbers(
+    all_heads: Int[Numbers, " e"], all_tails: Int[Numbers, " e"], heads: Int[Numbers, " p"], tails: Int[Numbers, " p"]
+) -> Int[Numbers, " p"]:
+    """Number of each pair among all, which are sorted by the first, then the second; -1 where it is none, (P,)."""
+    if not len(all_heads):
+        return np.full(len(heads), -1, dtype=np.int64)
+    wide = int(all_tails.max()) + 1
+    keys = all_heads * wide + all_tails
+    asked = heads * wide + tails
+    at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    return np.asarray(np.where((keys[at] == asked) & (tails < wide) & (tails >= 0), at, -1))
+
 
 def path_numbers(before: Int[Numbers, " n"]) -> Int[Numbers, " n"]:
     """Number of each detection's path, in the order in which paths begin, (N,); a detection follows a smaller one."""

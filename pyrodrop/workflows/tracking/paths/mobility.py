@@ -12,9 +12,11 @@ from pyrodrop.workflows.tracking.paths.smoothing import SmoothPaths
 
 Array = NDArray[np.float64]
 
-# Logarithms of a droplet's diffusion over that of all droplets of its radius, on which its posterior is worked out.
-_LOGS = np.linspace(-5.0, 5.0, 81)
-# Standard deviations of it among droplets that are tried.
+# Logarithms of a droplet's diffusion over that of all droplets of its radius, on which its posterior is worked out:
+# fine about 0, where they are if droplets differ little.
+_LOGS = 0.1 * np.sinh(np.linspace(-np.arcsinh(50.0), np.arcsinh(50.0), 81))
+_CELLS = np.gradient(_LOGS)
+# Standard deviations of it among droplets that are tried, besides none.
 _SPREADS = np.geomspace(0.02, 2.0, 25)
 
 
@@ -23,8 +25,10 @@ def mobilities(
 ) -> Float[Array, "p draws"]:
     """Draws of the diffusion of each path, px^2 a frame, on average over its frames.
 
-    log D_p = log D - e log(r / reference) + m_p, with m_p ~ Normal(0, s^2): s is that of the greatest evidence, D and e
-    are drawn from the posterior of the process, and m_p from its own, on a grid.
+    log D_p = log D - e log(r / reference) + m_p, with m_p ~ Normal(0, s^2). Droplets of a radius are all alike, s = 0,
+    as Stokes and Einstein say, or they are not: both are as probable beforehand (Jeffreys, "Theory of Probability",
+    1961, chapter 5), and in the second case every size of s is. s, D and e are drawn from their posterior, and m_p,
+    given them, from its own, on a grid.
 
     Args:
         paths: smooth paths.
@@ -47,22 +51,36 @@ def mobilities(
     _likelihoods(bounds, paths.row, seen, process.diffusion * shape, np.exp(_LOGS), log_likelihood)
     log_likelihood -= log_likelihood.max(1, keepdims=True)
     likelihood = np.exp(log_likelihood)
-    priors = np.exp(-0.5 * (_LOGS / _SPREADS[:, None]) ** 2)
-    priors /= priors.sum(1, keepdims=True)
-    spread = int(np.log(likelihood @ priors.T + 1e-300).sum(0).argmax())
-    posterior = likelihood * priors[spread]
-    cumulative = np.cumsum(posterior, 1) / posterior.sum(1, keepdims=True)
     rng = np.random.default_rng(seed)
-    step = _LOGS[1] - _LOGS[0]
-    drawn = (cumulative[:, None] < rng.random((number, draws, 1))).sum(2)
-    m = _LOGS[np.minimum(drawn, len(_LOGS) - 1)] + step * (rng.random((number, draws)) - 0.5)
-    if _SPREADS[spread] < step:  # the grid is too coarse: the prior decides
-        m = _SPREADS[spread] * rng.standard_normal((number, draws))
+    spreads = _drawn_spreads(likelihood, draws, rng)
+    off = np.zeros((number, draws))
     if "diffusion" in common:
+        # where each draw of what droplets have in common puts this one, beside the mode that the grid is about
         diffusion, exponent = (common[name].numpy() for name in ("diffusion", "mobility_exponent"))
-    else:
-        diffusion, exponent = np.full(draws, process.diffusion), np.full(draws, process.mobility_exponent)
-    return np.asarray(np.exp(np.log(diffusion) - exponent * relative[:, None] + m))
+        off += np.log(diffusion / process.diffusion) - (exponent - process.mobility_exponent) * relative[:, None]
+    for draw in np.flatnonzero(spreads > 0):
+        weight = likelihood * np.exp(-0.5 * ((_LOGS - off[:, draw, None]) / spreads[draw]) ** 2) * _CELLS
+        off[:, draw] = _drawn_logs(weight + 1e-300, rng)
+    return np.asarray(process.diffusion * np.exp(off - process.mobility_exponent * relative[:, None]))
+
+
+def _drawn_spreads(likelihood: Float[Array, "p m"], draws: int, rng: np.random.Generator) -> Float[Array, " draws"]:
+    """Draws of how much droplets of a radius differ, 0 for not at all, by the evidence of all paths."""
+    priors = np.exp(-0.5 * (_LOGS / _SPREADS[:, None]) ** 2) * _CELLS
+    priors /= priors.sum(1, keepdims=True)
+    alike = likelihood[:, len(_LOGS) // 2]
+    evidence = np.append(
+        np.log(alike + 1e-300).sum() + np.log(len(_SPREADS)), np.log(likelihood @ priors.T + 1e-300).sum(0)
+    )
+    posterior = np.exp(evidence - evidence.max())
+    return rng.choice(np.append(0.0, _SPREADS), draws, p=posterior / posterior.sum())
+
+
+def _drawn_logs(weight: Float[Array, "p m"], rng: np.random.Generator) -> Float[Array, " p"]:
+    """A draw for each path from weights on the grid, anywhere in the cell that is drawn."""
+    cumulative = np.cumsum(weight, 1)
+    at = (cumulative < rng.random((len(weight), 1)) * cumulative[:, -1:]).sum(1)
+    return np.asarray(_LOGS[at] + _CELLS[at] * (rng.random(len(weight)) - 0.5))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

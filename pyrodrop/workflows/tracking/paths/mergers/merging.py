@@ -15,8 +15,9 @@ from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from pyrodrop.workflows.tracking.paths.detections import Detections
+from pyrodrop.workflows.tracking.paths.jumps import jumps, without_jumps
 from pyrodrop.workflows.tracking.paths.linking import Links
-from pyrodrop.workflows.tracking.paths.mergers.odds import Scene, later, log_meet, log_odds, scene_of
+from pyrodrop.workflows.tracking.paths.mergers.odds import Scene, later, log_gains, log_meet, log_odds, scene_of
 from pyrodrop.workflows.tracking.paths.path_filter import STATE, X_VAR, R, X, Y, predicted
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
 
@@ -58,29 +59,51 @@ def mergers(detections: Detections, process: PathProcess, lives: Lives, links: L
         process, lives: how droplets move, come and go.
         links: the links; one that leads into a product is a mistake that ``without_mergers`` takes out.
     """
+    jumped = jumps(detections, process, lives, links)
+    tails = np.flatnonzero(jumped)
+    heads = links.before[tails]
+    steady = _linked_anew(detections, process, lives, without_jumps(links, jumped), heads, tails)
+    grown = heads[detections.radius[tails] > detections.radius[heads]]
+    # what ends, or jumps to a larger radius, which may be what it has become
+    ends = np.union1d(np.flatnonzero(links.after < 0), grown)
     nothing = np.zeros(0, dtype=np.int64)
     found = Mergers(nothing, nothing, nothing, np.zeros(0))
     for _ in range(_ROUNDS):
-        again = _weighed(scene_of(detections, process, lives, without_mergers(links, found)), links)
+        scene = scene_of(detections, process, lives, without_mergers(steady, found), (heads, tails))
+        triples = _triples(scene, steady, ends)
+        again = _chosen(triples, log_odds(scene, *triples.T), scene)
         if all(np.array_equal(a, b) for a, b in zip(again[:3], found[:3], strict=True)):
             return again
         found = again
     return found
 
 
-def _weighed(scene: Scene, links: Links) -> Mergers:
-    """Mergers by the states of a scene, whose paths may be cut where the links are not."""
-    triples = _triples(scene, links)
-    return _chosen(triples, log_odds(scene, *triples.T), scene)
+def _linked_anew(
+    detections: Detections, process: PathProcess, lives: Lives, steady: Links, heads: Numbers, tails: Numbers
+) -> Links:
+    """Links to where a radius jumped, from what else may go on there without a jump, the most probable ones first.
+
+    heads, tails: of the links across jumps, which were cut.
+    """
+    able = np.isin(steady.tails, tails) & (steady.after[steady.heads] < 0)
+    able &= ~np.isin(np.arange(len(able)), steady.pair_numbers(heads, tails))
+    first, second = steady.heads[able], steady.tails[able]
+    gain = log_gains(scene_of(detections, process, lives, steady), first, second)
+    before, after = steady.before.copy(), steady.after.copy()
+    for at in np.argsort(-gain, kind="stable"):
+        i, j = first[at], second[at]
+        if gain[at] > 0 and after[i] < 0 and before[j] < 0:
+            after[i], before[j] = j, i
+    return steady._replace(before=before, after=after)
 
 
-def _triples(scene: Scene, links: Links) -> Int[Numbers, "m 3"]:
+def _triples(scene: Scene, links: Links, ends: Int[Numbers, " e"]) -> Int[Numbers, "m 3"]:
     """Two droplets, of which one or both end, and a detection that they may have become; no triple twice, sorted."""
     starts, readable = scene.detections.starts, scene.detections.readable
     frames = list(pairwise(starts))
     trees = [cKDTree(scene.back[low:high][:, [X, Y]]) if high > low else None for low, high in frames]
     largest = np.array([scene.detections.radius[low:high].max(initial=0.0) for low, high in frames])
-    ends = np.flatnonzero((links.after < 0) & (scene.ordinal < len(readable) - 1))
+    ends = ends[scene.ordinal[ends] < len(readable) - 1]
     near_ends = _by_frame(ends, scene.ordinal)
     found: set[tuple[int, int, int]] = set()
     for late in range(1, _LATE + 1):
@@ -99,20 +122,22 @@ def _triples(scene: Scene, links: Links) -> Int[Numbers, "m 3"]:
 
 
 def without_mergers(links: Links, joined: Mergers) -> Links:
-    """Links of which none leads into the product of a merger: it is a new droplet."""
+    """Links of which none leads into the product of a merger, which is a new droplet, or on from what became of it.
+
+    Where a link that is cut led past the product, from one of the two to a later detection, the product goes on there.
+    """
     before, after = links.before.copy(), links.after.copy()
     into = before[joined.product]
     after[into[into >= 0]] = -1
     before[joined.product] = -1
-    return links._replace(before=before, after=after)
-
-
-def without_splits(links: Links, parted: Mergers) -> Links:
-    """Links of which none leads out of what was split: both parts are new droplets."""
-    before, after = links.before.copy(), links.after.copy()
-    out = after[parted.product]
-    before[out[out >= 0]] = -1
-    after[parted.product] = -1
+    parents, products = np.concatenate([joined.first, joined.second]), np.tile(joined.product, 2)
+    later_ones = after[parents]
+    known = links.pair_numbers(products, later_ones) >= 0
+    for parent, product, on, able in zip(parents, products, later_ones, known, strict=True):
+        if on >= 0:
+            after[parent], before[on] = -1, -1
+            if able and after[product] < 0:
+                after[product], before[on] = on, product
     return links._replace(before=before, after=after)
 
 

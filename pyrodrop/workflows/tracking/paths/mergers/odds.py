@@ -63,6 +63,8 @@ class Scene(NamedTuple):
         ends, begins: log weights of the end and the beginning of a path at each detection, (N,).
         log_density: of droplets with each one's radius and look; log_density_of_radius: with its radius, (N,).
         ordinal: place of each one's frame among the readable ones, (N,).
+        onto, out_of: the detection after or before each, across a jump of its radius, -1 for none, (N,).
+        jump_weight: log weight of the link across the jump to each, (N,).
     """
 
     detections: Detections
@@ -77,10 +79,26 @@ class Scene(NamedTuple):
     log_density: Float[Array, " n"]
     log_density_of_radius: Float[Array, " n"]
     ordinal: Int[Numbers, " n"]
+    onto: Int[Numbers, " n"]
+    out_of: Int[Numbers, " n"]
+    jump_weight: Float[Array, " n"]
 
 
-def scene_of(detections: Detections, process: PathProcess, lives: Lives, links: Links) -> Scene:
-    """What the odds of mergers hang on, of links of which some may be cut."""
+def scene_of(
+    detections: Detections,
+    process: PathProcess,
+    lives: Lives,
+    links: Links,
+    jumped: tuple[Numbers, Numbers] | None = None,
+) -> Scene:
+    """What the odds of mergers hang on.
+
+    Args:
+        detections, process, lives: as for links.
+        links: those that are sure enough for the filter to go along them.
+        jumped: heads and tails of links that were cut because the radius jumps across them, (J,) each: they remain what
+            else may have become of the two.
+    """
     n, numbers, seen = len(detections.frame), process.numbers(), seen_of(detections, process)
     ahead, back = np.empty((n, STATE)), np.empty((n, STATE))
     filter_paths(0, n, seen, links.before, detections.frame, numbers, ahead)
@@ -94,7 +112,16 @@ def scene_of(detections: Detections, process: PathProcess, lives: Lives, links: 
     begins = np.where(last, np.logaddexp(begin + over, noise) - over, begin)
     of_radius = log_population(detections._replace(knows_look=False))
     density, ordinal = log_population(detections), detections.ordinal
-    return Scene(detections, process, numbers, lives, unseen, ahead, back, ends, begins, density, of_radius, ordinal)
+    known = (numbers, lives, unseen, ahead, back, ends, begins, density, of_radius, ordinal)
+    nothing = np.full(n, -1, dtype=np.int64)
+    scene = Scene(detections, process, *known, nothing, nothing, np.zeros(n))
+    if jumped is None:
+        return scene
+    heads, tails = jumped
+    onto, out_of, weight = nothing.copy(), nothing.copy(), np.zeros(n)
+    onto[heads], out_of[tails] = tails, heads
+    weight[tails] = _links(scene, heads, tails)
+    return scene._replace(onto=onto, out_of=out_of, jump_weight=weight)
 
 
 def log_odds(scene: Scene, first: Numbers, second: Numbers, product: Numbers) -> Float[Array, " m"]:
@@ -103,17 +130,40 @@ def log_odds(scene: Scene, first: Numbers, second: Numbers, product: Numbers) ->
     one, other = (later(scene, parent, frame[product] - frame[parent]) for parent in (first, second))
     apart = np.hypot(one[:, X] - other[:, X], one[:, Y] - other[:, Y])
     spread = np.sqrt((one[:, X_VAR] + one[:, Y_VAR] + other[:, X_VAR] + other[:, Y_VAR]) / 2)
-    # frames between the later of the two and the product, in which it was missed
-    missed = ordinal[product] - np.maximum(ordinal[first], ordinal[second]) - 1
+    # frames in which the one that was seen last was there and the other was missed, and those in which the product was
+    last = np.maximum(ordinal[first], ordinal[second])
+    missed = ordinal[product] - last - 1 + np.abs(ordinal[first] - ordinal[second])
     both = log_meet(apart, one[:, R] + other[:, R], spread)
     both += math.log(lives.merging) + math.log(lives.detected) + missed * math.log(1 - lives.detected)
     same = np.empty(len(first))
     _same(_joined(one, other, scene.process.rate_sd), scene.back[product], scene.process.rate_sd, same)
     both += same - scene.log_density_of_radius[product]
-    apiece = scene.ends[first] + scene.ends[second] + scene.begins[product]
-    for goes_on, ends in ((first, second), (second, first)):
-        apiece = np.logaddexp(apiece, _links(scene, goes_on, product) + scene.ends[ends])
+    ends = [_ends(scene, parent, product) for parent in (first, second)]
+    apiece = ends[0] + ends[1] + _begins(scene, first, second, product)
+    for goes_on, end in ((first, ends[1]), (second, ends[0])):
+        apiece = np.logaddexp(apiece, _links(scene, goes_on, product) + end)
     return np.asarray(np.maximum(both, _LEAST_LOG) - apiece)
+
+
+def log_gains(scene: Scene, heads: Numbers, tails: Numbers) -> Float[Array, " p"]:
+    """Log weights of links over those of an end and a beginning, (P,)."""
+    return np.asarray(_links(scene, heads, tails) - scene.ends[heads] - scene.begins[tails])
+
+
+def _ends(scene: Scene, parent: Numbers, product: Numbers) -> Float[Array, " m"]:
+    """Log weights of a path that ends, or goes on across a jump to another detection than the product, (M,)."""
+    onto = scene.onto[parent]
+    on = np.where((onto >= 0) & (onto != product), scene.jump_weight[onto] - scene.begins[onto], -np.inf)
+    return np.logaddexp(scene.ends[parent], on)
+
+
+def _begins(scene: Scene, first: Numbers, second: Numbers, product: Numbers) -> Float[Array, " m"]:
+    """Log weights of a path that begins, or came across a jump from another detection than the two, (M,)."""
+    out_of = scene.out_of[product]
+    other = (out_of >= 0) & (out_of != first) & (out_of != second)
+    return np.logaddexp(
+        scene.begins[product], np.where(other, scene.jump_weight[product] - scene.ends[out_of], -np.inf)
+    )
 
 
 def later(scene: Scene, which: Numbers, frames: Numbers) -> Float[Array, "m 11"]:
