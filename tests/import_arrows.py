@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pyrodrop"
 # imports: "images" does not open "images.simulation". Within a room every module may import every other.
 ARROWS: dict[str, set[str]] = {
     "cli": {"workflows", "workflows.commands", "workflows.batch"},
-    "workflows": {"images", "results", "rendering"},
+    # models: priors and noise among the settings
+    "workflows": {"images", "results", "rendering", "models"},
     "workflows.commands": {
         "images",
         "images.simulation",

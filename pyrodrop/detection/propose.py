@@ -58,11 +58,13 @@ def propose(
         raise ValueError(f"tile is {tile} px, expected a positive multiple of {STRIDES[-1]}")
     trained = network_for_use(weights, str(device))
     known = np.where(inside, pixels, np.float32(np.nan))
-    view = canonical_view(known, image_statistics(known).median)
+    statistics = image_statistics(known)
+    view = canonical_view(known, statistics.median)
+    seen = statistics.in_view(view.sign)
     where = torch.device(device)
     with one_thread() as threads:
         at_once = threads > 1 and where.type == "cpu"
-        cells = look_at(view.of(known), trained.network, where, tile, at_once)
+        cells = look_at(view.of(known), trained.network, where, tile, at_once, seen)
     proposals = proposals_of(cells, trained.calibration, view, pixels.shape, least_presence)
     column, row = pixel_of(*proposals.circles[:, :2].numpy().T)
     return proposals.take(torch.from_numpy(inside[row, column]))

@@ -12,12 +12,12 @@ import torch
 
 from pyrodrop.detection.network.canonical import View, Viewed, canonical_view
 from pyrodrop.detection.network.channels import ImageStatistics
-from pyrodrop.detection.network.parts import Readable
+from pyrodrop.detection.network.parts import Readable, Window
 from pyrodrop.detection.network.peaks import Cells
 from pyrodrop.detection.network.scales import Scale, placed, scales_of
 from pyrodrop.detection.network.streamed_statistics import streamed_statistics
 from pyrodrop.detection.network.weights import SHIPPED, TrainedNetwork, network_for_use
-from pyrodrop.detection.network.windows import Window, cells_in, windows_of
+from pyrodrop.detection.network.windows import cells_in, windows_of
 from pyrodrop.detection.proposals import Proposals, proposals_of
 from pyrodrop.detection.propose import one_thread
 
@@ -45,8 +45,7 @@ def overview_of(image: Readable, weights: Path = SHIPPED, device: str = "cpu") -
     """How the network is to look at an image of which parts are read, and where."""
     statistics = streamed_statistics(image)
     view = canonical_view(image, statistics.median)
-    seen = statistics._replace(median=view.sign * statistics.median)
-    return Overview(view, seen, next(scales_of(image)).is_last, weights, device)
+    return Overview(view, statistics.in_view(view.sign), next(scales_of(image)).is_last, weights, device)
 
 
 def windows_to_look_at(image: Readable, overview: Overview, side: int) -> list[Window]:

@@ -90,7 +90,10 @@ def initial_state(
             raise ValueError(f"amplitude has {len(a)} rows for {count} channels, or is not finite: give (C, N).")
     bg = problem.priors.bg.mean.copy()
     profile = problem.drawn
-    initial = profile.initial_shape if shape is None else np.array(shape, dtype=np.float64)
+    usual = profile.initial_shape
+    if {parameter.name for parameter in profile.parameters} & {prior.site for prior in problem.scales.priors}:
+        usual = profile.constrained(np.clip(problem.priors.shape.mean, *profile.unconstrained_bounds))
+    initial = usual if shape is None else np.array(shape, dtype=np.float64)
     if initial.shape != (profile.size,) or not np.isfinite(profile.unconstrained(initial)).all():
         raise ValueError(
             f"shape is {initial.tolist()}: profile {profile.name!r} takes {profile.size} numbers, widths positive."

@@ -6,6 +6,7 @@ S = K - B^T D^-1 B. All is exact. The marginal blocks of D^-1 come from Takahash
 B's share is added.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,8 +21,8 @@ from pyrodrop.joint.normal_equations import Equations
 from pyrodrop.joint.priors import Array
 from pyrodrop.joint.sparse_solver import factorised
 
-# How nearly a step solves its equations: the quadratic that they are of is itself no better.
-_NEARLY = 1e-3
+# How nearly a step solves its equations, in how many products: the quadratic that they are of is itself no better.
+_NEARLY, _MOST = 1e-3, 200
 # Of the diagonal: the droplets' pictures have single precision, and two droplets that are all but one have a pivot that
 # is no larger than what that leaves; below 0 it would have no logarithm.
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
@@ -173,17 +174,28 @@ def step(equations: Equations, damping: Array, steady: float, held: NDArray[np.b
     def inner(vector: Array) -> Array:
         return np.asarray(scale * factors.solve(scale * vector))
 
-    size = len(shared_downhill)
-    schur = scipy.sparse.linalg.LinearOperator(
-        (size, size), matvec=lambda u: shared @ u - forth @ inner(back @ u), dtype=np.float64
-    )
-    near = scipy.sparse.linalg.LinearOperator(
-        (size, size), matvec=lambda u: scipy.linalg.cho_solve((lower, True), u), dtype=np.float64
-    )
-    outer, _ = scipy.sparse.linalg.cg(
-        schur, shared_downhill - forth @ inner(downhill), rtol=_NEARLY, maxiter=200, M=near
+    outer = _conjugate_gradients(
+        lambda u: shared @ u - forth @ inner(back @ u), lower, shared_downhill - forth @ inner(downhill)
     )
     return inner(downhill - back @ outer).reshape(n, width) * ~held, outer
+
+
+def _conjugate_gradients(product: Callable[[Array], Array], lower: Array, right: Array) -> Array:
+    """The solution of product(x) = right, nearly, preconditioned with lower lower^T; SciPy's take as long to call it
+    all as the products take.
+    """
+    x, residual, limit = np.zeros_like(right), right, _NEARLY * float(np.linalg.norm(right))
+    direction, before = right, np.inf
+    for _ in range(_MOST):
+        if np.linalg.norm(residual) <= limit:
+            break
+        near, _ = scipy.linalg.lapack.dpotrs(lower, residual, lower=1)
+        size = float(residual @ near)
+        direction = near + size / before * direction
+        ahead = product(direction)
+        length = size / float(direction @ ahead)
+        x, residual, before = x + length * direction, residual - length * ahead, size
+    return x
 
 
 def _factor_droplets(
@@ -203,16 +215,10 @@ def _factor_droplets(
     diagonal[equations.pairs[own, 0]] = on_diagonal[own]
     scale = 1 / np.sqrt(diagonal.ravel())
     on_diagonal[own] *= 1 + _ROUNDING
-    i, j = equations.pairs.T
-    across = np.arange(width)
-    rows = np.broadcast_to((i[:, None] * width + across)[:, :, None], blocks.shape)
-    columns = np.broadcast_to((j[:, None] * width + across)[:, None, :], blocks.shape)
-    where = (
-        np.concatenate([rows.ravel(), columns[~own].ravel()]),
-        np.concatenate([columns.ravel(), rows[~own].ravel()]),
-    )
-    values = np.concatenate([blocks.ravel(), blocks[~own].ravel()]) * scale[where[0]] * scale[where[1]]
+    from pyrodrop.joint.sums.sparse_columns import columns_of_blocks  # importing Numba is left to who needs it
+
     # Where heights in two channels do not meet, the inverse has numbers, and a zero would be left out of the factor.
-    values[values == 0] = _NEXT_TO_NOTHING
-    matrix = scipy.sparse.csc_matrix((values, where), shape=(n * width, n * width))
+    start, row, value = columns_of_blocks(equations.pairs, blocks, scale, _NEXT_TO_NOTHING)
+    matrix = scipy.sparse.csc_matrix((value, row, start), shape=(n * width, n * width))
+    matrix.has_canonical_format = True
     return scale, factorised(matrix)

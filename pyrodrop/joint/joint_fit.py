@@ -61,6 +61,7 @@ class JointFit:
         scales: those of the priors, and ``priors`` the priors that the model has with them.
         state: the mode in the model's transformed space.
         noise: standard deviation of the noise, shape (C,).
+        noise_scale: the model's scale of its family of noise, which is the same where that is normal, shape (C,).
         background: image of the background, shape (C, H, W), float32.
         posterior: how sure the values are.
         evidence: by how much the image needs each droplet, and the profile.
@@ -75,6 +76,7 @@ class JointFit:
     priors: Priors
     state: State
     noise: Array
+    noise_scale: Array
     background: NDArray[np.float32]
     posterior: Posterior
     evidence: Evidence
@@ -232,6 +234,12 @@ def residual_everywhere(fit: JointFit, channels: Array) -> Array:
     return np.asarray(residual_of(problem, fit.state, columns_of(problem, fit.state)))
 
 
+def _scale_of(problem: Problem, noise: Array) -> Array:
+    """The scale of the family of noise by the noise that was fitted, (C,)."""
+    weights = problem.pixels.weights
+    return noise / problem.unit if weights is None or weights.scale is None else np.array([weights.scale])
+
+
 def described(problem: Problem, mode: Descent) -> JointFit:
     """The posterior at the mode, and all that is said of it."""
     state, residual, noise, profile = mode.state, mode.residual, mode.noise, problem.drawn
@@ -261,6 +269,7 @@ def described(problem: Problem, mode: Descent) -> JointFit:
         priors=problem.priors,
         state=state,
         noise=noise,
+        noise_scale=_scale_of(problem, noise),
         background=engine.array(problem.background(state.bg)).astype(np.float32),
         posterior=Posterior(inflated, inflation.factor, shape_sd, factored),
         evidence=evidence,

@@ -7,9 +7,7 @@ and stay apart: a group that a step makes no likelier stays where it is, whateve
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from pyrodrop.joint.factor import step
 from pyrodrop.joint.normal_equations import columns_of, equations_of_droplets, meetings
@@ -158,6 +156,6 @@ def _around(box: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int6
 
 def _groups(box: NDArray[np.int64]) -> NDArray[np.int32]:
     """Number of the group that each box is of: of those that meet, directly or by others."""
-    pairs = meetings(box)
-    links = scipy.sparse.coo_matrix((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(len(box), len(box)))
-    return np.asarray(connected_components(links, directed=False)[1])
+    from pyrodrop.joint.sums.sparse_columns import groups_of  # importing Numba is left to who needs it
+
+    return np.asarray(groups_of(meetings(box), len(box)))

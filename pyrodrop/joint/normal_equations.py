@@ -42,14 +42,24 @@ class Equations:
 
 
 def columns_of(problem: Problem, state: State) -> Pictures:
-    """All droplets' heights and derivatives, zero in pixels that are not known."""
+    """All droplets' heights and derivatives, zero in pixels that are not known, and times the roots of the weights."""
+    return _columns(problem, state, problem.pixels.weight)
+
+
+def _columns(problem: Problem, state: State, weight: Image | None) -> Pictures:
     pixels = problem.pixels
-    return pixels.engine.columns(problem.drawn, state.places, problem.shapes(state), pixels.size, pixels.weight)
+    return pixels.engine.columns(problem.drawn, state.places, problem.shapes(state), pixels.size, weight)
 
 
 def residual_of(problem: Problem, state: State, columns: Pictures) -> Image:
-    """Channels less the image of the state, shape (C, H, W), zero in pixels that are not known."""
+    """Channels less the image of the state, shape (C, H, W), zero in pixels that are not known, and times the roots of
+    the weights.
+    """
     pixels, image = problem.pixels, problem.background(state.bg)
+    if pixels.weights is not None:
+        image = (image - pixels.image) * pixels.weight
+        pixels.engine.paint(columns, state.amplitude, image)
+        return -image
     pixels.engine.paint(columns, state.amplitude, image)
     residual = pixels.image - image
     return residual if pixels.weight is None else residual * pixels.weight
@@ -84,7 +94,7 @@ def energy(problem: Problem, state: State, residual: Image, noise: Array) -> flo
     """Negative log density of the model at the state and the noise (C,), but for constants of the priors."""
     number, priors = problem.pixels.known_number, problem.priors
     total = (squares(problem, residual) / (2 * noise**2)).sum() + number * np.log(noise).sum()
-    total += priors.log_noise.energy(np.log(noise)) + priors.log_r.energy(state.log_r)
+    total += priors.log_noise.energy(np.log(noise / problem.unit)) + priors.log_r.energy(state.log_r)
     total += priors.amplitude.energy(state.amplitude.T) + priors.bg.energy(state.bg) + priors.shape.energy(state.shape)
     return float(total)
 
@@ -100,8 +110,12 @@ def equations_of(problem: Problem, state: State, columns: Pictures, residual: Im
     coupling = np.zeros((n, LINEAR + channels, problem.n_shared))
     shared = np.zeros((problem.n_shared, problem.n_shared))
     shared_gradient = np.zeros(problem.n_shared)
-    splines = engine.on_splines(columns, grid, LINEAR + 1)
-    shared_gradient[shapes:] = -(weight[:, None] * engine.array(grid.products(residual))).ravel()
+    # The splines have no weights, which are then all in what they are multiplied with.
+    root = None if problem.pixels.weights is None else problem.pixels.weight
+    weighed = columns if root is None else _columns(problem, state, root * root)
+    splines = engine.on_splines(weighed, grid, LINEAR + 1)
+    on_grid = residual if root is None else residual * root
+    shared_gradient[shapes:] = -(weight[:, None] * engine.array(grid.products(on_grid))).ravel()
     for c in range(channels):
         here = slice(shapes + c * points, shapes + (c + 1) * points)
         coupling[:, :3, here] = (weight[c] * a[c])[:, None, None] * splines[:, 1:]
@@ -116,12 +130,13 @@ def equations_of(problem: Problem, state: State, columns: Pictures, residual: Im
         coupling[:, 3 + c, :shapes] = weight[c] * products[..., 0]
         flat = by_shape.reshape(shapes, -1)
         shared[:shapes, :shapes] += weight[c] * engine.array(flat @ flat.T)
-        shared[:shapes, here] = weight[c] * engine.array(grid.products(by_shape))
+        with_background = by_shape if root is None else by_shape * root
+        shared[:shapes, here] = weight[c] * engine.array(grid.products(with_background))
         shared[here, :shapes] = shared[:shapes, here].T
         shared_gradient[:shapes] -= weight[c] * engine.array(flat @ residual[c].reshape(-1))
     shared_gradient[:shapes] += priors.shape.slope(state.shape)
     shared_gradient[shapes:] += priors.bg.slope(state.bg).ravel()
-    shared_prior = priors.shared_precision
+    shared_prior = priors.shared_precision(state.shape, state.bg)
     shared[np.diag_indices(len(shared))] += shared_prior
     return replace(alone, coupling=coupling, shared=shared, shared_prior=shared_prior, shared_gradient=shared_gradient)
 
@@ -140,7 +155,7 @@ def equations_of_droplets(
     pictures, curved = np.arange(LINEAR + 1), np.arange(LINEAR)
     if state.edge is not None:
         pictures, curved = np.append(pictures, LINEAR + 1 + problem.edge_number), np.append(curved, LINEAR + channels)
-    if problem.drawn.gaussian and problem.pixels.all_known:  # a window with gaps is no product of a row and a column
+    if problem.drawn.gaussian and problem.pixels.weight is None:  # with gaps it is no product of a row and a column
         from pyrodrop.joint.sums.separable import gram_of_gaussians
 
         r = np.exp(state.log_r)
@@ -164,7 +179,9 @@ def equations_of_droplets(
         blocks[:, 3 + c, curved] = (weight[c] * a[c, j])[:, None] * products[:, 0, 1:]
         blocks[:, curved, 3 + c] = (weight[c] * a[c, i])[:, None] * products[:, 1:, 0]
         blocks[:, 3 + c, 3 + c] = weight[c] * products[:, 0, 0]
-    blocks[i == j] += np.diag(np.append(priors.droplet_precision, np.zeros(width - LINEAR - channels)))
+    first = np.arange(LINEAR + channels)
+    own = np.flatnonzero(i == j)
+    blocks[own[:, None], first, first] += priors.droplet_precision(state.log_r, a)[i[own]]
 
     projected = engine.project(columns, residual, 1 + int(pictures.max()))[:, :, pictures]
     gradient = np.zeros((n, width))

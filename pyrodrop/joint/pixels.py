@@ -5,10 +5,14 @@ where they are known and 0 elsewhere, the log density of the image is -sum w (y 
 All sums of the joint fit are of products of the residual and of the derivatives of the image, so that zeros of both in
 the unknown pixels are these weights, but for the background's products with itself, which are summed anew, and for the
 number of pixels. So a droplet that is half unknown has the posterior of the half that is seen.
+
+Where the noise is not the same in all pixels, or has tails, the weights are what each pixel counts for (``weights``).
+Residual and derivatives are then those times the roots of the weights, and the background is summed with these, too.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +25,22 @@ from pyrodrop.rendering.block_noise import block_noise
 from pyrodrop.rendering.pixel_noise import pixel_noise, quantisation_noise
 
 
+class PixelWeights(NamedTuple):
+    """What the pixels of an image of one channel count for, by the noise that each has (``weights``).
+
+    root: roots of the weights, (H, W), positive. unit: standard deviation of the noise as the joint fit has it, in
+    units of the scale of the model's family. scale: of the family, where that is not the fit's noise over ``unit``.
+    """
+
+    root: Array
+    unit: float
+    scale: float | None
+
+    def part(self, rows: slice, columns: slice) -> "PixelWeights":
+        """Those of some rows and columns."""
+        return self._replace(root=np.ascontiguousarray(self.root[rows, columns]))
+
+
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """An image, to be fitted as often as needed: what hangs on its pixels alone is found once.
@@ -29,11 +49,13 @@ class Pixels:
         channels: shape (C, H, W), float64; NaN, in all channels, where it is not known.
         engine: where its pixels are summed over.
         kept: what was worked out of them before, and is not worked out again; None for nothing.
+        weights: what each pixel counts for, and what that makes of the noise; None for all alike.
     """
 
     channels: Array
     engine: Engine
     kept: Kept | None = field(default=None, kw_only=True)
+    weights: PixelWeights | None = field(default=None, kw_only=True)
 
     @classmethod
     def of(
@@ -64,12 +86,14 @@ class Pixels:
         part = self.channels[:, rows, columns]
         if part.shape == self.channels.shape:
             return self
-        return Pixels(np.ascontiguousarray(part), self.engine, kept=self.kept)
+        weights = None if self.weights is None else self.weights.part(rows, columns)
+        return Pixels(np.ascontiguousarray(part), self.engine, kept=self.kept, weights=weights)
 
     @cached_property
     def digest(self) -> str:
         """Of their numbers, and of where they are summed over: another engine rounds otherwise."""
-        return digest_of(type(self.engine).__name__, self.channels)
+        own = () if self.weights is None else (self.weights.root, self.weights.unit)
+        return digest_of(type(self.engine).__name__, self.channels, *own)
 
     @property
     def count(self) -> int:
@@ -102,11 +126,22 @@ class Pixels:
         return self.engine.image(self.channels if self.all_known else np.where(self.known, self.channels, 0.0))
 
     def light(self, residual: Image) -> Image:
-        """What a model says of the image that leaves this residual over, (C, H, W)."""
-        return self.image - residual
+        """What a model says of the image that leaves this residual over, weighed as they are, (C, H, W)."""
+        if self.weights is None:
+            return self.image - residual
+        return self.image - residual / self.engine.image(self.weights.root)
 
     @cached_property
     def weight(self) -> Image | None:
+        """Roots of what they count for and 0 where they are not known, (H, W), where they are summed over; None if all
+        are known and count alike.
+        """
+        if self.weights is None:
+            return self.seen
+        return self.engine.image(self.weights.root * self.known)
+
+    @cached_property
+    def seen(self) -> Image | None:
         """1 where they are known and 0 elsewhere, (H, W), where they are summed over; None if all are known."""
         return None if self.all_known else self.engine.image(self.known.astype(np.float64))
 

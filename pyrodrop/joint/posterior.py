@@ -137,7 +137,7 @@ def inflation_of(pixels: Pixels, state: State, columns: Pictures, residual: Imag
     places = [1, 2, 3] + [0] * count
     shares = np.maximum(raw[:, :, 0], 1.0)[:, places]
     misfit, number = raw[:, 1:, 1].mean(1), raw[:, 1:, 2].mean(1) * count
-    by_light = noise_by_light(pixels.light(residual), residual, pixels.weight)
+    by_light = noise_by_light(pixels.light(residual), residual, pixels.seen)
     if bool((by_light != 1).any()):
         lit = engine.inflation(columns, by_light.mean(0), lags[:0], correlation[:0])
         shares, misfit = shares * lit[:, :, 1][:, places], misfit / lit[:, 1:, 1].mean(1)
@@ -197,7 +197,7 @@ def log_bayes_of(
     gain = np.einsum("nc,ncd,nd->n", a, precision[:, 3:, 3:], a) / 2 / share
     # The precision holds the prior of the amplitudes, and so does the gain: a^2 / 2 scale^2 is in it already.
     prior = centre_density(problem) + priors.log_r.log_density(state.log_r)
-    prior = prior + priors.amplitude.log_density(a).sum(1) + np.square(a / priors.amplitude.sd).sum(1) / 2 / share
+    prior = prior + priors.amplitude.log_density(a).sum(1) + priors.amplitude.without(a).sum(1) / 2 / share
     widths = log_inflated - np.linalg.slogdet(within)[1] / 2
     return np.asarray(gain + prior + (3 + count) / 2 * np.log(2 * np.pi) + widths), gain
 
@@ -211,10 +211,10 @@ def evidence_of(problem: Problem, state: State, residual: Image, noise: Array, f
     n, priors, root = len(state.x), problem.priors, np.log(2 * np.pi) / 2
     total = -energy(problem, state, residual, noise) - count * number * root
     # Constants of the priors, those of the noise included.
-    total += n * (centre_density(problem) - np.log(priors.log_r.sd) - root)
-    total -= n * (np.log(priors.amplitude.sd) + root).sum() + (np.log(priors.bg.sd) + root).sum()
-    total -= (np.log(priors.shape.sd) + root).sum() + (np.log(priors.log_noise.sd) + root).sum()
+    total += n * (centre_density(problem) + float(priors.log_r.constants))
+    total += n * priors.amplitude.constants.sum() + priors.bg.constants.sum()
+    total += priors.shape.constants.sum() + priors.log_noise.constants.sum()
     unknowns = n * (3 + count) + problem.n_shared
     total += unknowns * root - factored.log_determinant / 2
-    total += (root - np.log(2 * number + priors.log_noise.precision) / 2).sum()
+    total += (root - np.log(2 * number + priors.log_noise.precision_at(np.log(noise / problem.unit))) / 2).sum()
     return float(total)

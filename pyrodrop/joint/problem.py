@@ -13,6 +13,8 @@ from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.rendering import Profile, profile_named
 
+# Steps to the likeliest noise, which converge from afar by a factor each, and a tenth of a deviation.
+_NEWTON, _TENTH = 40, 0.1
 EDGE = "edge_px"  # name of the width of the edge among the numbers that droplets share
 
 
@@ -128,7 +130,27 @@ class Problem:
 
     def noise_of(self, squares: Array, freedom: float) -> Array:
         """Standard deviation of the noise, (C,), by squared residuals, (C,), of so many degrees of freedom."""
-        return np.asarray(np.maximum(np.sqrt(squares / freedom), self.least_noise))
+        return self.by_prior(np.maximum(np.sqrt(squares / freedom) * self.unit, self.least_noise), freedom)
+
+    @property
+    def unit(self) -> float:
+        """Standard deviation of the noise in units of the scale that the model's family of noise has."""
+        return 1.0 if self.pixels.weights is None else self.pixels.weights.unit
+
+    def by_prior(self, noise: Array, freedom: float | Array) -> Array:
+        """The likeliest noise by an estimate of so many degrees of freedom and the prior, (C,).
+
+        With t the log of the noise and t0 that of the estimate, freedom (1 - exp(2 (t0 - t))) is the slope of the
+        image's energy. A prior that moves t by less than a tenth of its deviation, (2 freedom)^(-1 / 2), is left out.
+        """
+        prior, begin = self.priors.log_noise, np.log(noise / self.unit)
+        if (np.abs(prior.slope(begin)) < _TENTH * np.sqrt(2 * np.asarray(freedom))).all():
+            return np.asarray(noise)
+        log = begin
+        for _ in range(_NEWTON):
+            told = freedom * np.exp(2 * (begin - log))
+            log = log + np.clip((told - freedom - prior.slope(log)) / (2 * told + prior.precision_at(log)), -0.5, 0.5)
+        return np.asarray(np.exp(log) * self.unit)
 
     @property
     def n_shared(self) -> int:
@@ -158,14 +180,15 @@ class Problem:
     @cached_property
     def background_gram(self) -> Array:
         """Sums over the known pixels of the products of the background's splines with each other, (points, points)."""
-        if self.pixels.all_known:
+        weight = self.pixels.weight
+        if weight is None:
             return np.asarray(np.kron(self.down.T @ self.down, self.along.T @ self.along), dtype=np.float64)
         (rows, columns), engine = (self.down.shape[1], self.along.shape[1]), self.pixels.engine
         down, along = (
             engine.image((basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1))
             for basis in (self.down, self.along)
         )
-        products = engine.array(down.T @ (self.pixels.weight @ along)).reshape(rows, rows, columns, columns)
+        products = engine.array(down.T @ (weight * weight @ along)).reshape(rows, rows, columns, columns)
         return products.transpose(0, 2, 1, 3).reshape(rows * columns, rows * columns)
 
     def background(self, bg: Array) -> Image:

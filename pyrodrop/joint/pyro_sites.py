@@ -36,7 +36,7 @@ def sites_of(fit: "JointFit", order: NDArray[np.intp]) -> dict[str, Tensor]:
         "r": fit.r[order],
         "amplitude": fit.amplitude[:, order],
         "bg": fit.state.bg.reshape(len(fit.noise), *sizes),
-        "noise": fit.noise,
+        "noise": fit.noise_scale,
     }
     place = 0
     for parameter in profile_named(fit.profile).parameters:

@@ -10,9 +10,19 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
+from pyrodrop.models.assumed.noise_families import NORMAL, NoiseFamily, noise_family
+from pyrodrop.models.assumed.site_priors import FRACTION, POSITIVE, REAL, GivenPriors, SitePrior, prior_at, site_priors
 from pyrodrop.models.plates import droplet_plate, of_images
 from pyrodrop.models.priors import LEVELS, LOG_RADIUS
 from pyrodrop.rendering import log_likelihood, render
+
+# The sites that may be given another prior, what their values may be, and the priors that they have.
+SITES = {"bg": REAL, "x": FRACTION, "y": FRACTION, "r": POSITIVE, "amplitude": REAL}
+USUAL = (
+    *(SitePrior(site, "Uniform", (("low", LEVELS[0]), ("high", LEVELS[1])), LEVELS) for site in ("bg", "amplitude")),
+    *(SitePrior(site, "Uniform", (("low", 0.0), ("high", 1.0)), FRACTION) for site in ("x", "y")),
+    SitePrior("r", "LogNormal", (("loc", LOG_RADIUS[0]), ("scale", LOG_RADIUS[1])), POSITIVE),
+)
 
 # In the place of a plate of channels, where there is one channel and none is wanted.
 _ONE: AbstractContextManager[object] = nullcontext()
@@ -26,6 +36,8 @@ def channel_fit(
     error_scale: float | Tensor,
     with_val: bool = True,
     known: Tensor | None = None,
+    priors: GivenPriors = None,
+    noise: str | NoiseFamily = NORMAL,
 ) -> None:
     """The post's model 3: Gaussian droplets on a flat background explain a channel up to Gaussian noise.
 
@@ -47,9 +59,14 @@ def channel_fit(
         with_val: False leaves the sites ``val`` and ``diff`` out, and the likelihood of ``obs`` is then taken
             in one pass that keeps no image. The density is the same.
         known: pixels that are known, (h, w), of bool; the others are missing from the likelihood. None for all.
+        priors: by the name of a site, of bg, x, y, r and amplitude, a distribution of shape () in the place of its
+            prior.
+        noise: family of the noise, whose scale is ``error_scale``: "normal", "student", or a ``StudentNoise`` or
+            ``CameraNoise``.
 
     Raises:
-        ValueError: if the channel is not of these shapes or types, or for no droplets.
+        ValueError: if the channel is not of these shapes or types, for no droplets, or for priors or a noise that the
+            model cannot have.
     """
     _check_numbers(channel)
     if channel.dim() not in (2, 3) or tuple(channel.shape[-2:]) != (h, w):
@@ -60,28 +77,32 @@ def channel_fit(
         raise ValueError(
             f"known has shape {tuple(known.shape)} and type {known.dtype}, expected (h, w) = ({h}, {w}) of bool"
         )
+    own, family = site_priors(priors, SITES), noise_family(noise)
     each = _ONE if channel.dim() == 2 else pyro.plate("channels", len(channel), dim=-2)
     low, high = LEVELS
     with each:
-        bg = pyro.sample("bg", dist.Uniform(channel.new_full((), low), high))
+        bg = pyro.sample("bg", prior_at(own, "bg", channel, dist.Uniform(channel.new_full((), low), high)))
     droplets = droplet_plate(n_droplets)
     with droplets:
-        x = pyro.sample("x", dist.Uniform(channel.new_zeros(()), 1.0)) * w
-        y = pyro.sample("y", dist.Uniform(channel.new_zeros(()), 1.0)) * h
-        r = pyro.sample("r", dist.LogNormal(channel.new_full((), LOG_RADIUS[0]), LOG_RADIUS[1]))
+        anywhere = dist.Uniform(channel.new_zeros(()), 1.0)
+        x = pyro.sample("x", prior_at(own, "x", channel, anywhere)) * w
+        y = pyro.sample("y", prior_at(own, "y", channel, anywhere)) * h
+        size = dist.LogNormal(channel.new_full((), LOG_RADIUS[0]), LOG_RADIUS[1])
+        r = pyro.sample("r", prior_at(own, "r", channel, size))
     with each, droplets:
-        amplitude = pyro.sample("amplitude", dist.Uniform(channel.new_full((), low), high))
+        height = dist.Uniform(channel.new_full((), low), high)
+        amplitude = pyro.sample("amplitude", prior_at(own, "amplitude", channel, height))
     x, y, r, amplitude = of_images(bg, x, y, r, amplitude)
     image = DropletImage(x, y, r, amplitude, bg, error_scale, (h, w))
     # Of several channels the dimension of the droplets' plate stands between that of the channels and the pixels.
     observed = channel if channel.dim() == 2 else channel[:, None]
-    if with_val or known is not None:
+    if with_val or known is not None or family != NORMAL:
         mean = image.mean
         val = mean if channel.dim() == 2 else mean.squeeze(-3)
         if with_val:
             pyro.deterministic("val", val, event_dim=channel.dim())
             pyro.deterministic("diff", val - channel, event_dim=channel.dim())
-        seen = dist.Normal(mean, image.noise)
+        seen = family.around(mean, image.noise)
         if known is not None:
             seen = seen.mask(known)
         with each:

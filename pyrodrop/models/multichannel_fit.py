@@ -1,6 +1,7 @@
 """Droplets measured: any profile, all channels at once, a smooth background and noise that is inferred."""
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyro
@@ -8,6 +9,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from pyrodrop.models.assumed.noise_families import NoiseFamily, noise_family
+from pyrodrop.models.assumed.site_priors import POSITIVE, REAL, GivenPriors, Room, prior_at, site_priors
 from pyrodrop.models.bspline_background import spline_basis
 from pyrodrop.models.plates import droplet_plate
 from pyrodrop.models.prior_scales import PriorScales
@@ -55,7 +58,8 @@ def measured_prior(
     bg, noise = image_prior(image, scales)
     shape = []
     for parameter in profile_named(profile).parameters:
-        prior = (dist.LogNormal if parameter.log else dist.Normal)(of(parameter.mean), parameter.sd)
+        usual = (dist.LogNormal if parameter.log else dist.Normal)(of(parameter.mean), parameter.sd)
+        prior = prior_at(scales.priors, parameter.name, image, usual)
         if parameter.entries is None:
             shape.append(pyro.sample(parameter.name, prior)[..., None])
         else:
@@ -67,7 +71,8 @@ def measured_prior(
         x, y, r = place_prior(image, scales, beyond_px)
         present = None if presence is None else pyro.sample("presence", dist.Bernoulli(of(presence)))
     with pyro.plate("channels", len(image), dim=-2), droplets:
-        amplitude = pyro.sample("amplitude", dist.Normal(of(0.0), of(scales.amplitude)[:, None]))
+        heights = dist.Normal(of(0.0), of(scales.amplitude)[:, None])
+        amplitude = pyro.sample("amplitude", prior_at(scales.priors, "amplitude", image, heights))
     return Sites(bg, noise, shape, DropletSites(x, y, r, amplitude, present))
 
 
@@ -77,8 +82,9 @@ def image_prior(image: Tensor, scales: PriorScales) -> tuple[Tensor, Tensor]:
     of = image.new_tensor
     grid = (count, *(spline_basis(side, scales.spacing).shape[1] for side in (h, w)))
     level, spread = (of(s)[:, None, None].expand(grid) for s in (scales.level, scales.spread))
-    bg = pyro.sample("bg", dist.Normal(level, spread).to_event(3))
-    noise = pyro.sample("noise", dist.LogNormal(of(np.log(scales.noise)), 2.0).to_event(1))
+    bg = pyro.sample("bg", _prior(scales, "bg", image, dist.Normal(level, spread)).to_event(3))
+    sd = dist.LogNormal(of(np.log(scales.noise)), 2.0)
+    noise = pyro.sample("noise", _prior(scales, "noise", image, sd).to_event(1))
     return bg, noise
 
 
@@ -87,10 +93,21 @@ def place_prior(image: Tensor, scales: PriorScales, beyond_px: float = 0.0) -> t
     h, w = image.shape[1:]
     of = image.new_tensor
     (left, right), (top, bottom) = centre_bounds(w, beyond_px), centre_bounds(h, beyond_px)
-    x = pyro.sample("x", dist.Uniform(of(left), right))
-    y = pyro.sample("y", dist.Uniform(of(top), bottom))
-    r = pyro.sample("r", dist.LogNormal(of(np.log(scales.radius_px)), 1.0))
+    x = pyro.sample("x", prior_at(scales.priors, "x", image, dist.Uniform(of(left), right)))
+    y = pyro.sample("y", prior_at(scales.priors, "y", image, dist.Uniform(of(top), bottom)))
+    r = pyro.sample("r", prior_at(scales.priors, "r", image, dist.LogNormal(of(np.log(scales.radius_px)), 1.0)))
     return x, y, r
+
+
+def _prior(scales: PriorScales, site: str, image: Tensor, usual: Any) -> Any:
+    """The prior of a site of the image, of the shape that the usual one has."""
+    return prior_at(scales.priors, site, image, usual).expand(usual.batch_shape)
+
+
+def sites_of_measured(profile: str) -> dict[str, Room]:
+    """The sites of ``measured`` that may be given another prior, and what their values may be."""
+    own = {parameter.name: POSITIVE if parameter.log else REAL for parameter in profile_named(profile).parameters}
+    return {"x": REAL, "y": REAL, "r": POSITIVE, "amplitude": REAL, "bg": REAL, "noise": POSITIVE, **own}
 
 
 def measured(
@@ -101,6 +118,8 @@ def measured(
     presence: float | None = None,
     beyond_px: float = 0.0,
     known: Tensor | None = None,
+    priors: GivenPriors = None,
+    noise: str | NoiseFamily | None = None,
 ) -> None:
     """Droplets of one profile on a smooth background explain all channels of an image, up to noise.
 
@@ -126,21 +145,28 @@ def measured(
         presence: prior probability of a droplet, for a model with that site.
         beyond_px: how far beyond the border of the image a centre may lie; see ``centre_bounds``.
         known: pixels that are known, (H, W); the others are missing from the likelihood. None for all.
+        priors: by the name of a site a distribution of shape () in the place of its prior, as for ``channel_fit``; x
+            and y in px. In the place of those that the scales have.
+        noise: family of the noise, whose scale is the site ``noise``, as for ``channel_fit``; None for the scales' own.
 
     Raises:
-        ValueError: the image is not of shape (C, H, W), or the number of droplets is negative.
+        ValueError: the image is not of shape (C, H, W), the number of droplets is negative, or priors or a noise that
+            the model cannot have.
     """
     if channels.dim() != 3:
         raise ValueError(f"channels have shape {tuple(channels.shape)}: give (C, H, W), for one channel (1, H, W).")
     if n_droplets < 0:
         raise ValueError(f"n_droplets is {n_droplets}: give 0 or more.")
+    if priors is not None:
+        scales = replace(scales, priors=site_priors(priors, sites_of_measured(profile)))
+    family = scales.family if noise is None else noise_family(noise)
     sites = measured_prior(channels, n_droplets, scales, profile, presence, beyond_px)
     h, w = channels.shape[1:]
     down, along = (channels.new_tensor(spline_basis(side, scales.spacing)) for side in (h, w))
     val = down @ sites.bg @ along.mT
     if sites.droplets is not None:
         val = _drawn(sites.droplets, sites.shape, (h, w), profile) + val
-    seen = dist.Normal(val, sites.noise[..., None, None])
+    seen = family.around(val, sites.noise[..., None, None])
     if known is not None:
         seen = seen.mask(known)
     pyro.sample("obs", seen.to_event(3), obs=channels)

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyrodrop.models.assumed.noise_families import NORMAL, NoiseFamily
+from pyrodrop.models.assumed.site_priors import SitePrior
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
 
 @dataclass(frozen=True)
 class PriorScales:
-    """What the priors of ``measured`` are wide in: the units of an image of C channels.
+    """What the priors of ``measured`` are wide in: the units of an image of C channels; and what a caller has put in
+    the place of some of them.
 
     Attributes:
         amplitude: standard deviation of an amplitude, whose mean is 0, shape (C,).
@@ -18,6 +21,8 @@ class PriorScales:
         noise: median of the noise, shape (C,).
         radius_px: median of a radius.
         spacing: distance of the background's control points in px.
+        priors: distributions of some sites in the place of those made of these scales.
+        family: of the noise.
     """
 
     amplitude: NDArray[np.float64]
@@ -26,6 +31,8 @@ class PriorScales:
     noise: NDArray[np.float64]
     radius_px: float = 8.0
     spacing: float = 64.0
+    priors: tuple[SitePrior, ...] = ()
+    family: NoiseFamily = NORMAL
 
 
 def image_scales(channels: NDArray[np.float64], radius_px: float = 8.0, spacing: float | None = None) -> PriorScales:

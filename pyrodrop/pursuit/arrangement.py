@@ -1,5 +1,6 @@
 """Droplets in an image as the search moves them: what they may be, and one arrangement of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+# Log density a priori of droplets by their radii in px and amplitudes, (n,) each.
+LogPrior = Callable[[Doubles, Doubles], Doubles]
 
 
 class Bounds(NamedTuple):
@@ -18,6 +21,7 @@ class Bounds(NamedTuple):
         amplitude, background, radius: lowest and highest of each; the radius in px.
         log_radius: mean and standard deviation of the log radius a priori.
         error_scale: standard deviation of the noise, which weighs that prior against the image.
+        log_prior: log density a priori of radii in px and amplitudes, (n,) each; None for that of ``channel_fit``.
     """
 
     amplitude: tuple[float, float]
@@ -25,6 +29,7 @@ class Bounds(NamedTuple):
     radius: tuple[float, float]
     log_radius: tuple[float, float]
     error_scale: float
+    log_prior: LogPrior | None = None
 
 
 @dataclass

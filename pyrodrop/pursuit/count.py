@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.models.priors import LEVELS, LOG_RADIUS
-from pyrodrop.pursuit.arrangement import Arrangement, Bounds, meeting
+from pyrodrop.pursuit.arrangement import Arrangement, Bounds, Doubles, LogPrior, meeting
 from pyrodrop.pursuit.evidence import log_volumes
 from pyrodrop.pursuit.search import Search, mode
 from pyrodrop.pursuit.start import Start
@@ -19,7 +19,18 @@ _PATIENCE = 3
 _FIRST = 32
 
 
-def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> Start:
+def counted_peaks(
+    channel: Tensor,
+    error_scale: float,
+    most: int = 20_000,
+    *,
+    amplitude_range: tuple[float, float] = LEVELS,
+    background_range: tuple[float, float] = LEVELS,
+    log_radius: tuple[float, float] = LOG_RADIUS,
+    radius_range: tuple[float, float] | None = None,
+    log_prior: LogPrior | None = None,
+    noise: npt.NDArray[np.float64] | None = None,
+) -> Start:
     """Droplets at the peaks of an image, as many as earn their keep.
 
     Rounds of births, a fifth of those that are there or as many as were born last time if most of them stayed, each
@@ -37,16 +48,20 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
         channel: (H, W) image.
         error_scale: standard deviation of the noise.
         most: no more droplets than this are looked for.
+        amplitude_range, background_range, log_radius, radius_range: as for ``start.peaks``.
+        log_prior: log density a priori of radii and amplitudes; None for that of ``channel_fit``.
+        noise: standard deviation of the noise in each pixel, (H, W), where it is not the same in all: a droplet is
+            judged by that at its centre.
 
     Returns:
         The background and droplets; the gain is by how much the half sum of squares rises without each.
     """
     image = channel.detach().cpu().float().numpy().copy(order="C")
     size = (image.shape[0], image.shape[1])
-    mean, sd = LOG_RADIUS
+    mean, sd = log_radius
     # A droplet broader than three standard deviations of the prior is a piece of background.
-    radii = (math.exp(mean - 3 * sd), math.exp(mean + 3 * sd))
-    search = Search(size, Bounds(LEVELS, LEVELS, radii, LOG_RADIUS, error_scale))
+    radii = (math.exp(mean - 3 * sd), math.exp(mean + 3 * sd)) if radius_range is None else radius_range
+    search = Search(size, Bounds(amplitude_range, background_range, radii, log_radius, error_scale, log_prior))
     found = search.begin(image, mode(image), 0)
     best, highest, fruitless, births = copy.deepcopy(found), -math.inf, 0, _FIRST
     while fruitless < _PATIENCE and len(found.droplets) < most:
@@ -55,7 +70,7 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
         search.add_peaks(found, births)
         search.settle(found, 3)
         search.settle_together(found, 8)
-        _let_die(search, found, size, error_scale)
+        _let_die(search, found, noise)
         search.settle_together(found, 8)
         stayed = len(found.droplets) - before
         births = 2 * births if stayed > 0.8 * births else max(_FIRST // 4, len(found.droplets) // 5)
@@ -66,7 +81,7 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
             fruitless += 1
     # Where nobody has died near by, droplets were last judged when they had just been born.
     judged = copy.deepcopy(best)
-    _let_die(search, judged, size, error_scale)
+    _let_die(search, judged, noise)
     search.settle_together(judged, 8)
     best = judged if search.log_evidence(judged) >= highest else best
     order = np.argsort(-search.gains(best), kind="stable")
@@ -75,14 +90,15 @@ def counted_peaks(channel: Tensor, error_scale: float, most: int = 20_000) -> St
     return Start(best.background, x, y, r, amplitude, gain)
 
 
-def _let_die(search: Search, found: Arrangement, size: tuple[int, int], error_scale: float) -> None:
+def _let_die(search: Search, found: Arrangement, noise: Doubles | None) -> None:
     """Take out droplets whose evidence is against them until none is left.
 
     A death is felt by those that share pixels with it: they settle, and they and their neighbours are judged anew.
     """
     worths, nearest = search.least_worths(found)
     while len(found.droplets):
-        cost = _volumes(found, size, error_scale) + math.log(len(found.droplets))
+        error_scale = search.bounds.error_scale if noise is None else _at_centres(noise, found)
+        cost = _volumes(found, search.bounds, error_scale) + math.log(len(found.droplets))
         odds = worths / error_scale**2 + np.minimum(cost, 0.0)
         dying, held = [], np.zeros(len(odds), bool)
         for k in np.argsort(odds, kind="stable"):
@@ -90,7 +106,10 @@ def _let_die(search: Search, found: Arrangement, size: tuple[int, int], error_sc
                 break
             if not held[k]:
                 dying.append(k)
+                # Those that would move into its place, and those into whose place it would: of a large droplet and a
+                # small one that both look needless, only one is.
                 held[nearest[k][nearest[k] >= 0]] = True
+                held |= (nearest == k).any(1)
         if not dying:
             return
         gone = np.array(dying, np.int64)
@@ -106,6 +125,17 @@ def _let_die(search: Search, found: Arrangement, size: tuple[int, int], error_sc
         worths[asked], nearest[asked] = search.least_worths(found, asked)
 
 
-def _volumes(found: Arrangement, size: tuple[int, int], error_scale: float) -> npt.NDArray[np.float64]:
+def _at_centres(noise: Doubles, found: Arrangement) -> Doubles:
+    """The noise (H, W) at the centre of each droplet, (n,)."""
+    column, row = (
+        np.clip(np.rint(place).astype(int), 0, side - 1)
+        for place, side in zip(found.droplets[:, :2].T, noise.shape[::-1], strict=True)
+    )
+    return np.asarray(noise[row, column])
+
+
+def _volumes(found: Arrangement, bounds: Bounds, error_scale: float | Doubles) -> Doubles:
     x, y, r, amplitude = torch.from_numpy(found.droplets).unbind(-1)
-    return log_volumes(Start(0.0, x, y, r, amplitude, r), size, error_scale).numpy()
+    scale = error_scale if isinstance(error_scale, float) else torch.from_numpy(error_scale)
+    height, width = found.residual.shape
+    return log_volumes(Start(0.0, x, y, r, amplitude, r), (height, width), scale, bounds.log_prior).numpy()

@@ -141,7 +141,10 @@ def log_evidence(found: Arrangement, bounds: Bounds, limits: Doubles) -> float:
     determinant += math.log(normal.pixels / variance - border @ factor.solve(border))
     z = (np.log(r) - mean) / sd
     # The density of x / r, y / r and log r is that of x, y and r times r^3.
-    density = -0.5 * z**2 - math.log(sd * math.sqrt(2 * math.pi)) + 2 * np.log(r)
-    density -= math.log(width * height * (high - low))
+    if bounds.log_prior is None:
+        density = -0.5 * z**2 - math.log(sd * math.sqrt(2 * math.pi)) + 2 * np.log(r)
+        density -= math.log(width * height * (high - low))
+    else:
+        density = bounds.log_prior(r, found.droplets[:, 3]) + 3 * np.log(r) - math.log(width * height)
     volume = 0.5 * (4 * n + 1) * math.log(2 * math.pi) - 0.5 * determinant
     return float(fit + density.sum() + volume + math.lgamma(n + 1))

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from pyrodrop.detection.proposals import Proposals, pixel_of
+from pyrodrop.models.assumed.noise_families import NORMAL, NoiseFamily
+from pyrodrop.models.assumed.site_priors import SitePrior
 from pyrodrop.models.prior_scales import PriorScales
 
 Array = NDArray[np.float64]
@@ -64,11 +66,14 @@ class Candidates(NamedTuple):
 class OfWhole(NamedTuple):
     """What is known of the whole image that an image is a part of; what is None the image says of itself.
 
-    candidates: what the network proposes in the part, in px of the part. scales: of the priors.
+    candidates: what the network proposes in the part, in px of the part. scales: of the priors. priors, family: what a
+    caller has put in the place of some priors and of normal noise, where the scales are the image's own.
     """
 
     candidates: Candidates | None = None
     scales: PriorScales | None = None
+    priors: tuple[SitePrior, ...] = ()
+    family: NoiseFamily = NORMAL
 
 
 NOTHING_KNOWN = OfWhole()

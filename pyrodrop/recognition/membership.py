@@ -33,7 +33,7 @@ def log_membership(fit: JointFit, members: NDArray[np.bool_]) -> Array:
     chosen = chosen[np.linspace(0, n - 1, min(n, _KERNELS)).astype(int)]
     priors = fit.priors
     places = [(fit.state.log_r, float(priors.log_r.mean), float(priors.log_r.sd), _NARROWEST)]
-    for heights, mean, sd in zip(fit.amplitude, *priors.amplitude, strict=True):
+    for heights, mean, sd in zip(fit.amplitude, priors.amplitude.mean, priors.amplitude.sd, strict=True):
         places.append((heights, float(mean), float(sd), _NARROWEST * float(np.median(np.abs(heights[members])))))
     logs = np.full((len(members), len(chosen)), np.log(n / len(chosen)))
     for value, mean, sd, narrowest in places:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,6 +96,7 @@ def recognise(
         likely = candidates.radius[candidates.proposed >= LIKELY]
         usual = likely if len(likely) else candidates.radius
         scales = image_scales(pixels.channels, float(np.median(usual)) if len(usual) else 8.0)
+        scales = replace(scales, priors=whole.priors, family=whole.family)
     rough: dict[str, Any] = {"scales": scales, "max_steps": 2 * ROUGH, "tolerance": ROUGH_TOLERANCE}
     watch(fitting)
     first = first_words(candidates)
@@ -190,9 +192,9 @@ def _own_edges(pixels: Pixels, fit: JointFit, candidates: Candidates) -> JointFi
 
 def _tells_edges(pixels: Pixels, fit: JointFit, candidates: Candidates) -> bool:
     """Whether what the fit leaves over says how soft each droplet's edge is: not where the model does not explain the
-    image, nor where there are gaps in it.
+    image, nor where there are gaps in it or its pixels do not count alike.
     """
-    return pixels.all_known and explains(pixels, fit, candidates)
+    return pixels.weight is None and explains(pixels, fit, candidates)
 
 
 def _with_each_once(pixels: Pixels, fit: JointFit, candidates: Candidates) -> tuple[JointFit, Candidates]:

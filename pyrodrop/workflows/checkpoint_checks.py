@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pyrodrop.rendering.profiles import Profile, profile_named
+from pyrodrop.workflows.assumptions import assumptions_as_dict, assumptions_of_dict
 from pyrodrop.workflows.fit_settings import FitSettings, fit_settings
 from pyrodrop.workflows.settings import SettingError
 
@@ -22,6 +23,8 @@ _DRAWN = ("x_px", "y_px", "radius_px", "amplitude")
 _SITES = ("x", "y", "r", "amplitude", "bg", "noise")
 _SCALES = ("amplitude", "level", "spread", "noise")
 _PLAIN = (int, float, str, bool, type(None))
+# Settings of a fit that are neither number nor word.
+_ASSUMED = ("priors", "noise")
 
 
 class DamagedError(ValueError):
@@ -34,7 +37,12 @@ def checked_settings(state: Mapping[Any, Any], device: str) -> FitSettings:
     Raises:
         DamagedError: they are not those of a fit.
     """
-    names = set(FitSettings.__dataclass_fields__)
+    names = {name for name in FitSettings.__dataclass_fields__ if name not in _ASSUMED}
+    try:
+        priors, noise = assumptions_of_dict(state)
+    except ValueError as error:
+        raise DamagedError("its priors or its noise are none") from error
+    state = {name: value for name, value in state.items() if name not in ("priors", "noise_family")}
     if set(state) != names:
         raise DamagedError(f"its settings are not the {len(names)} of this version")
     if not all(isinstance(value, _PLAIN) for value in state.values()):
@@ -44,9 +52,15 @@ def checked_settings(state: Mapping[Any, Any], device: str) -> FitSettings:
     if not (state["compiled"] is None or isinstance(state["compiled"], bool)):
         raise DamagedError("its setting compiled is neither yes nor no")
     try:
-        return fit_settings(**{**state, "device": device})
+        return fit_settings(**{**state, "device": device, "priors": priors, "noise": noise})
     except SettingError as error:
         raise DamagedError(f"{error!s:.200}") from error  # it repeats what was given, which can be a long text
+
+
+def settings_as_dict(settings: FitSettings) -> dict[str, Any]:
+    """The settings as ``checked_settings`` takes them."""
+    plain = {name: value for name, value in vars(settings).items() if name not in _ASSUMED}
+    return plain | assumptions_as_dict(settings.priors, settings.noise)
 
 
 def check_fit(state: Mapping[str, Any], settings: FitSettings) -> None:

@@ -1,9 +1,14 @@
 """The settings of a fit, with their defaults and ranges: ``fit``, its file and the command line read them here."""
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from pyrodrop.workflows.assumptions import checked_noise, checked_priors
 from pyrodrop.workflows.settings import SettingError, one_of, pick_device, positive, positive_whole, whole
+
+if TYPE_CHECKING:
+    from pyrodrop.models.assumed.noise_families import NoiseFamily
+    from pyrodrop.models.assumed.site_priors import GivenPriors, SitePrior
 
 # A number of droplets or of steps; as a string only "auto" is one.
 Count = int | str
@@ -18,7 +23,8 @@ _MOST_RESTARTS = 1_000
 class FitSettings:
     """What a fit is asked for, with the defaults; ``fit`` says what each means.
 
-    ``n_droplets`` is 0 where it was "auto", until the droplets are counted.
+    ``n_droplets`` is 0 where it was "auto", until the droplets are counted; ``priors`` are those that are not the
+    model's own, and ``noise`` is None where it is normal.
     """
 
     n_droplets: int = 500
@@ -31,6 +37,8 @@ class FitSettings:
     restarts: int = 1
     births: bool = True
     compiled: bool | None = None
+    priors: "tuple[SitePrior, ...]" = ()
+    noise: "NoiseFamily | None" = None
 
 
 class RareSettings(TypedDict, total=False):
@@ -40,6 +48,8 @@ class RareSettings(TypedDict, total=False):
     restarts: int
     births: bool
     compiled: bool | None
+    priors: "GivenPriors"
+    noise: "str | NoiseFamily"
 
 
 def fit_settings(n_droplets: Count = FitSettings.n_droplets, **given: Any) -> FitSettings:
@@ -71,7 +81,18 @@ def fit_settings(n_droplets: Count = FitSettings.n_droplets, **given: Any) -> Fi
         restarts=positive_whole("restarts", asked.restarts, _MOST_RESTARTS),
         births=asked.births,
         compiled=asked.compiled,
+        priors=_priors(asked.priors),
+        noise=checked_noise(asked.noise),
     )
+
+
+def _priors(given: "GivenPriors") -> "tuple[SitePrior, ...]":
+    """Those of ``channel_fit`` that are not its own."""
+    if given is None or given == ():
+        return ()
+    from pyrodrop.models.channel_fit import SITES, USUAL
+
+    return checked_priors(given, SITES, USUAL)
 
 
 def number_of_steps(steps: Count) -> int | None:

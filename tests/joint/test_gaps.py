@@ -74,9 +74,9 @@ def test_gradient_and_precision_are_those_of_the_known_pixels_alone(profile: str
         step[k] = 1e-4
         jacobian[:, k] = ((residual(middle + step) - residual(middle - step)) / 2e-4).ravel()
     weighted = jacobian / np.repeat(noise, at[0].size)[:, None]
-    own = problem.priors.droplet_precision
+    own = problem.priors.droplet_precision(state.log_r, state.amplitude)
     expected = weighted.T @ weighted + np.diag(
-        np.concatenate([np.tile(own, len(state.x)), problem.priors.shared_precision])
+        np.concatenate([own.ravel(), problem.priors.shared_precision(state.shape, state.bg)])
     )
     n, width = equations.droplet_gradient.shape
     whole = np.zeros_like(expected)

@@ -81,12 +81,12 @@ class Pair(nn.Module):
         self.first, self.second = ConvNorm(n, n), ConvNorm(n, n)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(x + self.second(functional.relu(self.first(x))))
+        return self.second(self.first(x).relu_()).add_(x).relu_()
 
 
 def level_of(k: int, n: int) -> nn.Sequential:
     """What a level of n features does on the way down."""
-    return nn.Sequential(ConvNorm(n, n), nn.ReLU(), Pair(n)) if k < FINE else nn.Sequential(Pair(n))
+    return nn.Sequential(ConvNorm(n, n), nn.ReLU(inplace=True), Pair(n)) if k < FINE else nn.Sequential(Pair(n))
 
 
 class CircleNetwork(nn.Module):
@@ -114,16 +114,16 @@ class CircleNetwork(nn.Module):
             nn.init.constant_(head.bias[:BINS_PER_LEVEL], float(torch.logit(torch.tensor(BASE_RATE))))
 
     def forward(self, x: Tensor) -> list[CellOutputs]:
-        x = functional.relu(self.stem(functional.pixel_unshuffle(x, STRIDES[0])))
+        x = self.stem(functional.pixel_unshuffle(x, STRIDES[0])).relu_()
         features = []
         for k, level in enumerate(self.level):
             if k:
-                x = functional.relu(self.down[k - 1](x))
+                x = self.down[k - 1](x).relu_()
             x = level(x)
             features.append(x)
         for k in range(len(self.up) - 1, -1, -1):
             above = functional.interpolate(self.lateral[k](features[k + 1]), scale_factor=2.0, mode="nearest")
-            features[k] = functional.relu(self.up[k](features[k] + above))
+            features[k] = self.up[k](above.add_(features[k])).relu_()
         return [split_outputs(head(f).float()) for head, f in zip(self.head, features, strict=True)]
 
     def folded(self) -> "CircleNetwork":

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 N_CHANNELS = 4
 BOX = 33  # px, the side of the surroundings: 2^5 + 1, see `_box_sum`
+_AT_ONCE = 2**16  # px of which differences are taken together: what is next to the processor holds them
 LEAST_NOISE = 1 / 500  # of the spread: an image without noise is seen as if it had this much
 
 
@@ -28,6 +29,10 @@ class ImageStatistics(NamedTuple):
     spread: float
     noise: float
 
+    def in_view(self, sign: int) -> "ImageStatistics":
+        """Those of the image times 1 or -1."""
+        return self._replace(median=sign * self.median)
+
 
 def image_statistics(pixels: NDArray[np.float32]) -> ImageStatistics:
     """Median, spread and noise of the finite pixels of an image (H, W).
@@ -36,16 +41,36 @@ def image_statistics(pixels: NDArray[np.float32]) -> ImageStatistics:
     image without noise has one. The noise is the standard deviation of white noise with the same median absolute
     second difference, along rows and columns.
     """
-    finite = pixels[np.isfinite(pixels)].astype(np.float64)
+    known = np.isfinite(pixels)
+    finite = pixels[known]
     if finite.size == 0:
         return ImageStatistics(0.0, 0.0, 0.0)
-    differences = np.concatenate(
-        [np.abs(np.diff(pixels.astype(np.float64), 2, axis=axis)).ravel() for axis in (0, 1) if pixels.shape[axis] > 2]
-        or [np.zeros(1)]
-    )
-    differences = differences[np.isfinite(differences)]
-    middle = float(np.median(differences)) if differences.size else 0.0
-    return statistics_of(np.quantile(finite, [0.01, 0.5, 0.99]), (finite.min(), finite.max()), middle)
+    ends = float(finite.min()), float(finite.max())
+    middle = _quantiles(_second_differences(pixels, bool(known.all())), [0.5])[0]
+    return statistics_of(_quantiles(finite, [0.01, 0.5, 0.99]), ends, float(middle))
+
+
+def _second_differences(pixels: NDArray[np.float32], all_known: bool) -> NDArray[np.float32]:
+    """Sizes of second differences along rows and columns, where they are known; 0 if there are none."""
+    (height, width), parts = pixels.shape, [np.zeros(0, np.float32)]
+    step = max(_AT_ONCE // width, 1)
+    for top in range(0, height, step):
+        some = pixels[top : top + step + 2].astype(np.float64)
+        for differences in (np.diff(some, 2, axis=0), np.diff(some[:step], 2, axis=1)):
+            sizes = np.abs(differences, out=differences).astype(np.float32).ravel()
+            parts.append(sizes if all_known else sizes[np.isfinite(sizes)])
+    sizes = np.concatenate(parts)
+    return sizes if sizes.size else np.zeros(1, np.float32)
+
+
+def _quantiles(values: NDArray[np.float32], levels: list[float]) -> NDArray[np.float64]:
+    """Quantiles of numbers that may be put into another order, straight lines between them."""
+    place = np.array(levels) * (len(values) - 1)
+    below = np.floor(place).astype(np.intp)
+    above = np.minimum(below + 1, len(values) - 1)
+    values.partition(np.unique([below, above]))
+    low, high = values[below].astype(np.float64), values[above].astype(np.float64)
+    return low + (place - below) * (high - low)
 
 
 def statistics_of(
@@ -68,11 +93,9 @@ def _box_sum(values: Tensor) -> Tensor:
     return sums[..., :-1] + ends[..., BOX - 1 :]
 
 
-def _box_mean(values: Tensor, inside: Tensor) -> Tensor:
-    """Mean of (B, H, W) over a box around each pixel, of the pixels inside only."""
-    both = torch.stack([values * inside, inside], 1)
-    both = _box_sum(_box_sum(both).transpose(-1, -2)).transpose(-1, -2)
-    return both[:, 0] / both[:, 1].clamp(min=0.5)
+def _in_box(values: Tensor) -> Tensor:
+    """Sums of (B, H, W) over a box around each pixel."""
+    return _box_sum(_box_sum(values).transpose(-1, -2)).transpose(-1, -2)
 
 
 def input_channels(images: Tensor, median: Tensor, spread: Tensor, noise: Tensor, inside: Tensor) -> Tensor:
@@ -84,8 +107,9 @@ def input_channels(images: Tensor, median: Tensor, spread: Tensor, noise: Tensor
     scale = torch.where(spread > 0, 1 / spread.clamp(min=1e-30), torch.zeros_like(spread))[:, None, None]
     u = torch.where(inside > 0, (images - median[:, None, None]) * scale, torch.zeros_like(images))
     n = (noise[:, None, None] * scale).clamp(min=LEAST_NOISE)
-    contrast = (u - _box_mean(u, inside)) * inside
-    variance = _box_mean(contrast.square(), inside)
+    number = _in_box(inside).clamp(min=0.5)
+    contrast = (u - _in_box(u) / number) * inside
+    variance = _in_box(contrast.square()) / number
     return torch.stack(
         [
             torch.asinh(3 * u),

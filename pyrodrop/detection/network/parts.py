@@ -1,7 +1,7 @@
 """Images of which parts are read: arrays, and those that do not fit into memory."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 BLOCK = 1024  # px, the side of what is read at once
 
@@ -15,6 +15,15 @@ class Readable(Protocol):
 
     def __getitem__(self, box: tuple[slice, slice], /) -> Any:
         """The pixels of some rows and columns, as an array gives them."""
+
+
+class Window(NamedTuple):
+    """Rows top to bottom and columns left to right, the last of each left out; top and left on cells of all levels."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
 
 
 def blocks(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:

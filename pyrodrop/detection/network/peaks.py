@@ -115,11 +115,34 @@ class _Lists(NamedTuple):
     nearness: Floats
 
 
+@numba.njit(cache=True, error_model="numpy")
+def _sorted_lists(
+    first: NDArray[np.int64], second: NDArray[np.int64], nearness: Floats, n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Of pairs of n circles the neighbours of each, see `_Lists`; of equally near ones the first comes first."""
+    starts = np.zeros(n + 1, np.int64)
+    for k in range(first.shape[0]):
+        starts[first[k] + 1] += 1
+        starts[second[k] + 1] += 1
+    starts = np.cumsum(starts)
+    end = starts[:-1].copy()
+    others, near = np.empty(starts[n], np.int64), np.empty(starts[n])
+    for k in range(first.shape[0]):
+        for i, j in ((first[k], second[k]), (second[k], first[k])):
+            # Each is put into its place among those that are there: lists are short.
+            at = end[i]
+            end[i] += 1
+            while at > starts[i] and (
+                near[at - 1] < nearness[k] or (near[at - 1] == nearness[k] and others[at - 1] > j)
+            ):
+                near[at], others[at] = near[at - 1], others[at - 1]
+                at -= 1
+            near[at], others[at] = nearness[k], j
+    return starts, others, near
+
+
 def _lists(pairs: Pairs, n: int) -> _Lists:
-    first, second = np.concatenate([pairs.first, pairs.second]), np.concatenate([pairs.second, pairs.first])
-    nearness = np.concatenate([pairs.nearness, pairs.nearness])
-    order = np.lexsort((second, -nearness, first))
-    return _Lists(np.searchsorted(first[order], np.arange(n + 1)), second[order], nearness[order])
+    return _Lists(*_sorted_lists(*pairs, n))
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -1,30 +1,21 @@
 """The windows in which the network looks at an image, so that memory is that of a window, and what it sees in one."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrodrop.detection.network.architecture import FIELD, CellOutputs, CircleNetwork
-from pyrodrop.detection.network.both_ways import both_ways, cells_of_both
+from pyrodrop.detection.network.architecture import FIELD, CircleNetwork
+from pyrodrop.detection.network.both_ways import Part, cells_of_both
 from pyrodrop.detection.network.cells import STRIDES
-from pyrodrop.detection.network.channels import BOX, ImageStatistics, input_channels
-from pyrodrop.detection.network.parts import Readable
+from pyrodrop.detection.network.channels import BOX, N_CHANNELS, ImageStatistics, input_channels
+from pyrodrop.detection.network.parts import Readable, Window
 from pyrodrop.detection.network.peaks import Cells
 
 MARGIN = FIELD + STRIDES[-1] * math.ceil((BOX - 1) / STRIDES[-1])  # px around a window that have an effect on it
-
-
-class Window(NamedTuple):
-    """Rows top to bottom and columns left to right, the last of each left out; top and left on cells of all levels."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
+_AT_ONCE = 2**18  # px of which channels are made together, about
 
 
 def windows_of(shape: tuple[int, int], side: int) -> list[Window]:
@@ -62,26 +53,26 @@ def cells_in(
     """
     y0, x0 = max(0, window.top - MARGIN), max(0, window.left - MARGIN)
     pixels = image[y0 : window.bottom + MARGIN, x0 : window.right + MARGIN]
-
-    def own(level: int, outputs: CellOutputs) -> CellOutputs:
-        stride = STRIDES[level]
-        r, c = (window.top - y0) // stride, (window.left - x0) // stride
-        n_rows, n_columns = -(-(window.bottom - window.top) // stride), -(-(window.right - window.left) // stride)
-        return CellOutputs(*(o[..., r : r + n_rows, c : c + n_columns] for o in outputs))
-
-    straight, turned = both_ways(network, _channels(pixels, statistics, device), at_once)
-    ways = [own(*each) for each in enumerate(straight)], [own(*each) for each in enumerate(turned)]
-    return cells_of_both(ways, row=window.top, column=window.left)
+    part = Part(_channels(pixels, statistics, device), window, y0, x0)
+    return cells_of_both(network, part, at_once)
 
 
 def _channels(pixels: NDArray[np.float32], statistics: ImageStatistics, device: torch.device) -> Tensor:
-    """The network's input (1, 4, H, W) for a part of an image, padded with nothing to multiples of the last stride."""
+    """The network's input (1, 4, H, W) for a part of an image, padded with nothing to multiples of the last stride.
+
+    Some rows at a time, with those that have an effect on them: what is between is soon forgotten.
+    """
     height, width = (-(-n // STRIDES[-1]) * STRIDES[-1] for n in pixels.shape)
-    inside = torch.zeros(1, height, width)
-    images = torch.zeros(1, height, width)
+    inside, image = np.zeros((1, height, width), np.float32), np.zeros((1, height, width), np.float32)
     known = np.isfinite(pixels)
-    inside[0, : pixels.shape[0], : pixels.shape[1]] = torch.from_numpy(known.astype(np.float32))
-    images[0, : pixels.shape[0], : pixels.shape[1]] = torch.from_numpy(np.where(known, pixels, 0))
+    inside[0, : pixels.shape[0], : pixels.shape[1]] = known
+    image[0, : pixels.shape[0], : pixels.shape[1]] = np.where(known, pixels, 0)
+    shown, where = torch.from_numpy(image).to(device), torch.from_numpy(inside).to(device)
     median, spread, noise = (torch.tensor([value], dtype=torch.float32, device=device) for value in statistics)
-    channels = input_channels(images.to(device), median, spread, noise, inside.to(device))
-    return channels.contiguous(memory_format=torch.channels_last)
+    channels = torch.empty((1, N_CHANNELS, height, width), device=device, memory_format=torch.channels_last)
+    step = max(_AT_ONCE // width, 2 * BOX)
+    for top in range(0, height, step):
+        first, last = max(top - BOX + 1, 0), min(top + step + BOX - 1, height)
+        some = input_channels(shown[:, first:last], median, spread, noise, where[:, first:last])
+        channels[:, :, top : top + step] = some[:, :, top - first : top - first + step]
+    return channels

@@ -12,15 +12,19 @@ from pyrodrop.rendering.kernels.windows_loops import BOX_HIGH, BOX_LEFT, BOX_TOP
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def clear_unknown(windowed, known):
-    """Set all pictures of all droplets to zero at the pixels that are not known; known: (H, W), 0 where not."""
+    """Weigh all pictures of all droplets by pixel; known: (H, W), 0 where the image is not."""
     kept, box, before, columns = windowed
     for k in range(box.shape[0]):
         left, top, wide, high = box[k]
         for j in range(high):
             for i in range(wide):
-                if known[top + j, left + i] == 0.0:
+                weight = known[top + j, left + i]
+                if weight == 0.0:
                     for p in range(columns):
                         kept[before[k] * columns + p * wide * high + j * wide + i] = 0.0
+                elif weight != 1.0:
+                    for p in range(columns):
+                        kept[before[k] * columns + p * wide * high + j * wide + i] *= weight
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -78,7 +78,8 @@ class WindowProblem(Problem):
 
     def noise_of(self, squares: Array, freedom: float) -> Array:
         """Standard deviation of the noise of the whole image, (C,), with this sum of squares in the window."""
-        return np.asarray(np.maximum(np.sqrt((self.squares + squares) / self.freedom), self.least_noise))
+        noise = np.maximum(np.sqrt((self.squares + squares) / self.freedom), self.least_noise)
+        return self.by_prior(noise, self.freedom)
 
 
 @dataclass(frozen=True)

@@ -107,13 +107,13 @@ def _(dx, dy, r, shape, out):
     return _bare(_compiled_by(shape.instance_class).point)
 
 
-@overload(columns_at, jit_options={"error_model": "numpy"})
+@overload(columns_at, jit_options={"error_model": "numpy", "fastmath": {"contract"}})
 def _(left, top, r, shape, support, out):
     return _bare(_compiled_by(shape.instance_class).columns or _columns_by_points)
 
 
 for _function in (edge_at, window_of_edge):  # what profiles with an edge call
-    register_jitable(error_model="numpy")(_function)
+    register_jitable(error_model="numpy", fastmath={"contract"})(_function)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -174,27 +174,52 @@ def _point(dx: float, dy: float, r: float, shape: RadialShape, out: Any) -> None
 
 
 def _columns(left: float, top: float, r: float, shape: RadialShape, support: float, out: Any) -> None:
+    """As ``_point``, without a branch, so that the processor does several pixels at a time.
+
+    Up to q = 1 a cubic spline is the cubic of its first piece and, of each knot that is passed, the jump of the third
+    coefficient times the cube of what lies beyond; then it is its value there and a straight line over sqrt(q) - 1.
+    """
     (high, wide), curve, basis = out.shape[1:], shape.curve, shape.basis
     window = window_of_edge(left, top, r, shape.edge, support, high, wide)
-    pieces, by_squared = curve.shape[0] - 1, 1.0 / (shape.edge * shape.edge)
+    pieces, size, by_squared = curve.shape[0] - 1, high * wide, 1.0 / (shape.edge * shape.edge)
+    # At each pixel q up to 1, the root of q from 1 on, height within the support, a spline, and its derivative by q.
+    at = np.empty((5, size))
+    for n in range(size):
+        q = window[0, n] / (r * r)
+        at[0, n], at[1, n], at[2, n] = min(q, 1.0), math.sqrt(max(q, 1.0)), window[1, n] * window[2, n]
+    flat = out.reshape(out.shape[0], size)
+    for k in range(basis.shape[2]):
+        c = basis[:, :, k]
+        for n in range(size):
+            q = at[0, n]
+            at[3, n] = c[0, 0] + q * (c[0, 1] + q * (c[0, 2] + q * c[0, 3])) + 2.0 * c[pieces, 1] * (at[1, n] - 1.0)
+        for m in range(1, pieces):
+            jump = c[m, 3] - c[m - 1, 3]
+            for n in range(size):
+                beyond = max(at[0, n] - m / pieces, 0.0)
+                at[3, n] += jump * (beyond * beyond * beyond)
+        for n in range(size):
+            flat[5 + k, n] = at[2, n] * at[3, n]
+    for n in range(size):
+        q = at[0, n]
+        at[3, n] = 1.0 + curve[0, 0] + q * (curve[0, 1] + q * (curve[0, 2] + q * curve[0, 3]))
+        at[3, n] += 2.0 * curve[pieces, 1] * (at[1, n] - 1.0)
+        at[4, n] = curve[0, 1] + q * (2.0 * curve[0, 2] + 3.0 * q * curve[0, 3])
+    for m in range(1, pieces):
+        jump = curve[m, 3] - curve[m - 1, 3]
+        for n in range(size):
+            beyond = max(at[0, n] - m / pieces, 0.0)
+            at[3, n] += jump * (beyond * beyond * beyond)
+            at[4, n] += 3.0 * jump * (beyond * beyond)
     for j in range(high):
         for i in range(wide):
             n = j * wide + i
-            q, inside, value = window[0, n] / (r * r), window[1, n], window[1, n] * window[2, n]
-            p = min(int(q * pieces), pieces)
-            t = q - p / pieces if p < pieces else 2.0 * (math.sqrt(q) - 1.0)
-            g = inside * (1.0 + curve[p, 0] + t * (curve[p, 1] + t * (curve[p, 2] + t * curve[p, 3])))
-            rise = curve[p, 1] + t * (2.0 * curve[p, 2] + 3.0 * t * curve[p, 3])
-            if p == pieces:
-                rise /= math.sqrt(q)
-            for k in range(basis.shape[2]):
-                cubic = basis[p, 0, k] + t * (basis[p, 1, k] + t * (basis[p, 2, k] + t * basis[p, 3, k]))
-                out[5 + k, j, i] = value * cubic
-            slope = window[3, n] * by_squared * g + value * rise / (r * r)
+            g, rise = window[1, n] * at[3, n], at[2, n] * at[4, n] / (at[1, n] * r * r)
+            slope = window[3, n] * by_squared * g + rise
             out[0, j, i] = window[2, n] * g
             out[1, j, i] = -2.0 * (left + i) * slope
             out[2, j, i] = -2.0 * (top + j) * slope
-            out[3, j, i] = window[4, n] * g - 2.0 * q * value * rise
+            out[3, j, i] = window[4, n] * g - 2.0 * window[0, n] * rise
             out[4, j, i] = window[5, n] * g
 
 

@@ -48,9 +48,21 @@ def method_text(run: ResultFolder) -> str:
         sentences = [_fitted(run)]
     else:
         return ""
+    sentences += _assumed(summary)
     if meaning := radius_meaning(summary):
         sentences.append(f"A droplet's radius ends {meaning}.")
     return " ".join(sentences)
+
+
+def _assumed(summary: Mapping[str, Any]) -> list[str]:
+    """What was assumed in the place of the model's own priors and normal noise, a sentence each."""
+    said = []
+    if isinstance(noise := summary.get("noise_family"), str):
+        said.append(f"The noise was taken to be {noise}.")
+    priors = summary.get("priors")
+    if isinstance(priors, Mapping) and priors:
+        said.append(f"Priors were {', '.join(f'{site} ~ {prior}' for site, prior in priors.items())}.")
+    return said
 
 
 def _subject(run: ResultFolder) -> str:

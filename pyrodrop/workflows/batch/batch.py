@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyrodrop
+from pyrodrop.workflows.assumptions import in_plain_words
 from pyrodrop.workflows.batch.ledger import Ledger
 from pyrodrop.workflows.batch.pooled_samples import pool_samples
 from pyrodrop.workflows.batch.result_keys import FILES
@@ -72,7 +73,7 @@ def batch(
         OSError: if the disk is full; what is done is kept.
     """
     begun = time.monotonic()
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = in_plain_words({name: value for name, value in settings.items() if value is not None})
     for name in settings.keys() & FILES:  # workers have folders of their own
         settings[name] = os.path.abspath(settings[name])
     sources = _sources(paths, sheet, out, job)

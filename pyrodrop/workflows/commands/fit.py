@@ -18,6 +18,7 @@ from pyrodrop.results.storage.file_writers import write_figure, write_table, wri
 from pyrodrop.results.storage.run_files import begin_run, finish_run, remove_run
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
+from pyrodrop.workflows.assumptions import assumptions_in_words
 from pyrodrop.workflows.commands.subject import (
     FileSettings,
     Subject,
@@ -178,6 +179,7 @@ def summarise(fit: Fit, subject: Subject, table: pd.DataFrame) -> dict[str, Any]
         "learning_rate": fit.settings.learning_rate,
         "background": float(fit.latent(1_000)["bg"].mean()),
         "noise": fit.settings.error_scale,
+        **assumptions_in_words(fit.settings.priors, fit.settings.noise),
         "amplitudes_below_0.05": float((table["amplitude"] < 0.05).mean()),
     }
     if fit.converged is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyrodrop.images import ImageError, Micrograph
 from pyrodrop.images.reading.white_level import BRIGHTEST
+from pyrodrop.workflows.assumptions import assumed_in_measure, check_channels
 from pyrodrop.workflows.commands.measured_folder import write_measurement
 from pyrodrop.workflows.commands.subject import (
     FileSettings,
@@ -109,16 +110,18 @@ def measure_image(
         further: scale, frame, white and pixel_size_um, as for ``pyrodrop.read_image``; white is "brightest" where not
             given, since only proportions matter here. mask, region and exclude, as in ``LookSettings``: where to look.
             radius, two numbers of px or words as "2.5um", polarity and border: what counts, see ``pyrodrop.measure``.
+            priors and noise, as there.
 
     Returns:
         The summary, and where the results are.
     """
+    assumed, further = _assumed(further)
     read, look, rules = _further(further)
     where = str(pick_device(device))
     if tiles is not None:
         if path is None:
             raise SettingError("tiles are for an IMAGE; give one, or leave tiles out", "tiles")
-        _check_tiles(tiles, read, look, rules)
+        _check_tiles(tiles, read, {**look, **assumed}, rules)
         read.pop("scale", None)
         how: dict[str, Any] = {"profile": profile, "channel": channel, "seed": seed, "progress": progress, **read}
         how |= {"weights": weights, "device": device}
@@ -131,16 +134,16 @@ def measure_image(
     subject = read_subject(path, channel, read, _usual_channel)
     subject_pixels = subject.image if subject.channel == "all" else subject.pixels
     seed, network = whole("seed", seed), weights_file(weights)
-    profiles_to_try(profile)
+    family = assumed_in_measure(profiles_to_try(profile), **_both(assumed))[1]
     height_width, size_um = subject.image.size, subject.image.pixel_size_um
     # What cannot be measured is refused before anything is said or written.
-    channels_of(subject_pixels)
+    check_channels(family, len(channels_of(subject_pixels)[1]))
     mask = checked_mask(mask_of(look, height_width, read.get("scale", 1.0)), height_width, None)
     limits = _limits(rules, size_um)
     folder = open_folder(out)
     if progress:
         print(f"measuring {subject} (the very first run compiles first)", file=sys.stderr, flush=True)
-    how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device, **limits._asdict()}
+    how = {"pixel_size_um": size_um, "seed": seed, "weights": weights, "device": device, **limits._asdict(), **assumed}
     under_way = folder / _UNDER_WAY
     measurement = measure(subject_pixels, mask, profile=profile, keep=keep or under_way, progress=progress, **how)
     if subject.channel != "all":
@@ -162,7 +165,8 @@ def check_measure_image(
     **further: Any,
 ) -> None:
     """Raise ``SettingError`` or ``ImageError`` for settings that no image could be measured with, one of many."""
-    profiles_to_try(profile)
+    assumed, further = _assumed(further)
+    assumed_in_measure(profiles_to_try(profile), **_both(assumed))
     whole("seed", seed)
     if not device.startswith("cuda"):  # needed where the measuring will be done, which need not be here
         pick_device(device)
@@ -172,7 +176,17 @@ def check_measure_image(
     check_look(look)
     _limits(rules, read.get("pixel_size_um") or 1.0)  # a file may say its own
     if tiles is not None:
-        _check_tiles(tiles, read, look, rules)
+        _check_tiles(tiles, read, {**look, **assumed}, rules)
+
+
+def _assumed(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The priors and the noise among the settings, if they are given, and all others."""
+    assumed = {name: settings[name] for name in ("priors", "noise") if settings.get(name) is not None}
+    return assumed, {name: value for name, value in settings.items() if name not in ("priors", "noise")}
+
+
+def _both(assumed: Mapping[str, Any]) -> dict[str, Any]:
+    return {"priors": None, "noise": "normal", **assumed}
 
 
 def _further(settings: Mapping[str, Any]) -> tuple[FileSettings, LookSettings, dict[str, Any]]:
@@ -184,7 +198,7 @@ def _further(settings: Mapping[str, Any]) -> tuple[FileSettings, LookSettings, d
     return read, look, rules
 
 
-def _check_tiles(tiles: int, read: FileSettings, look: LookSettings, rules: Mapping[str, Any]) -> None:
+def _check_tiles(tiles: int, read: FileSettings, look: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
     """Raise ``SettingError`` for tiles that no image can be measured in, and for what is not done in tiles."""
     if read.get("scale", 1.0) != 1.0:
         raise SettingError("tiles are without scale; leave one of them out", "tiles", "scale")

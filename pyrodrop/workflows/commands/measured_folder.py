@@ -17,6 +17,7 @@ from pyrodrop.results.storage.file_writers import EDITS, LOOKED_AT, write_figure
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.results.storage.summary import SummarisedImage, SummarisedRun, run_summary
 from pyrodrop.results.tables.truth_comparison import compare_with_truth
+from pyrodrop.workflows.assumptions import assumptions_in_words
 from pyrodrop.workflows.commands.subject import Subject
 from pyrodrop.workflows.commands.where_to_look import LookSettings, look_in_summary
 from pyrodrop.workflows.measuring.editing.record import edits_in_rows, edits_in_summary
@@ -94,6 +95,7 @@ def summarise(
         "shape": measurement.shape_by_name,
         "background": float(measurement.background.double().mean()),
         "noise": float(measurement.noise.mean()),
+        **assumptions_in_words(measurement.fitted.scales.priors, measurement.fitted.scales.family),
         "reduced_chi_square": float(measurement.reduced_chi_square.mean()),
         "hot_pixels": len(measurement.hot_pixels),
         "efficiency": measurement.efficiency.as_dict(),

@@ -1,16 +1,20 @@
 """A number of droplets fitted to one channel by stochastic variational inference; and a saved fit read again."""
 
+import math
 import os
 import time
 from dataclasses import replace
 from typing import Unpack
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pyrodrop.images import ImageError, as_channel
 from pyrodrop.inference import svi
+from pyrodrop.models.assumed.noise_families import CameraNoise, StudentNoise
+from pyrodrop.models.priors import LEVELS
 from pyrodrop.pursuit.count import counted_peaks
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state
 from pyrodrop.workflows.checkpoint_checks import DamagedError, check_fit, checked_settings
@@ -18,11 +22,13 @@ from pyrodrop.workflows.fit_settings import Count, FitSettings, RareSettings, fi
 from pyrodrop.workflows.fitting.fit_result import KIND, Fit
 from pyrodrop.workflows.fitting.initial_state import initial_state
 from pyrodrop.workflows.fitting.restarts import Agreement
+from pyrodrop.workflows.fitting.search_assumptions import searched
 from pyrodrop.workflows.fitting.target_density import density_of
 from pyrodrop.workflows.settings import pick_device
 
-# What background and one droplet of the model reach, and how far noise goes beyond it, in standard deviations.
-_HIGHEST, _DEVIATIONS = 2.0, 5.0
+# How far noise goes beyond what background and one droplet of the model reach, in standard deviations; and the share of
+# the pixels that may be further off where the noise has tails.
+_DEVIATIONS, _FAR_OFF = 5.0, 0.1
 
 
 def fit(
@@ -63,7 +69,9 @@ def fit(
             and ``agreement`` says how far the others agree. ``tolerance=1e-4``: see steps. ``births=True``: from the
             peaks, let droplets that explain least die and others be born where the residual is largest, at iterations
             200 and 400. ``compiled=None``: compile the step with torch's compiler; None does so from iteration 2,000
-            on.
+            on. ``priors={}``: by the name of a site of the model, bg, x, y, r or amplitude, a distribution of torch or
+            Pyro in the place of its prior. ``noise="normal"``: or "student", or ``pyrodrop.models.StudentNoise(df)`` or
+            ``CameraNoise(gain, black)``, of which ``error_scale`` is the scale, or the read noise.
 
     Returns:
         The ``Fit``: ``table()`` has a row for each droplet, ``losses`` the loss of every iteration, ``sample(n)``
@@ -91,28 +99,38 @@ def fit(
         device=device,
         **rare,
     )
-    check_range(pixels, settings.error_scale)
+    check_range(pixels, settings)
     number_of_steps(steps)  # before the search for peaks, which takes its time
     if settings.n_droplets == 0:
-        counted = counted_peaks(pixels, settings.error_scale)
+        looked = searched(pixels, settings)
+        counted = counted_peaks(looked.channel, looked.error_scale, **looked.ranges, **looked.counting)
         settings = replace(settings, n_droplets=max(len(counted.x), 1))
     fresh = begin(pixels, settings, time.monotonic() - begun)
     return fresh.resume(steps, progress=progress, checkpoint=checkpoint)
 
 
-def check_range(pixels: Tensor, error_scale: float) -> None:
+def check_range(pixels: Tensor, settings: FitSettings) -> None:
     """Refuse a channel that the post's model cannot describe, as one of floats from 0 to 255.
 
     The model's background and the height of a droplet are at most 1, so that one droplet reaches 2, and noise 5
-    standard deviations further in one of a million pixels.
+    standard deviations further in one of a million pixels; with other priors, as far as these reach.
 
     Raises:
         ImageError: pixels above that.
     """
+    own = {prior.site: prior.support[1] for prior in settings.priors}
+    reached, scale = own.get("bg", LEVELS[1]) + own.get("amplitude", LEVELS[1]), settings.error_scale
+    if reached == math.inf:
+        return
     highest = float(pixels.max())
-    if highest > _HIGHEST + _DEVIATIONS * error_scale:
+    if isinstance(settings.noise, StudentNoise):
+        highest = float(np.quantile(pixels.numpy(), 1 - _FAR_OFF))
+    if isinstance(settings.noise, CameraNoise):
+        scale = float(settings.noise.variance(np.float64(reached), scale)) ** 0.5
+    if highest > reached + _DEVIATIONS * scale:
+        most = "at most 1 each" if not own else f"at most {reached:.4g} together"
         raise ImageError(
-            f"the channel reaches {highest:.4g}, but background and droplets of the model are at most 1 each: scale it "
+            f"the channel reaches {highest:.4g}, but background and droplets of the model are {most}: scale it "
             "to [0, 1] first, for example channel / 255 or channel / channel.max()."
         )
 

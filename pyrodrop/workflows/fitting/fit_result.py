@@ -20,13 +20,13 @@ from pyrodrop.models import channel_fit
 from pyrodrop.rendering.kernels.bands.one_thread import torch_on_one_thread
 from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.storage.checkpoint import save_state
-from pyrodrop.workflows.checkpoint_checks import are_of_droplets
+from pyrodrop.workflows.checkpoint_checks import are_of_droplets, settings_as_dict
 from pyrodrop.workflows.fit_settings import Count, FitSettings, number_of_steps
 from pyrodrop.workflows.fitting.droplets_of_draws import table_of
 from pyrodrop.workflows.fitting.loop import check_finite, take_steps
 from pyrodrop.workflows.fitting.posterior import guide_of, nuts_around, posterior_around
 from pyrodrop.workflows.fitting.restarts import Agreement, agreement_of, best_first
-from pyrodrop.workflows.fitting.target_density import density_of, model_arguments
+from pyrodrop.workflows.fitting.target_density import assumed, density_of, model_arguments
 from pyrodrop.workflows.settings import positive_whole
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Fit:
     @property
     def model(self) -> Callable[[], None]:
         """The Pyro model, ``pyrodrop.models.channel_fit`` with its arguments given."""
-        return partial(channel_fit, *model_arguments(self.channel, self.settings))
+        return partial(channel_fit, *model_arguments(self.channel, self.settings), **assumed(self.settings))
 
     @property
     def guide(self) -> AutoNormal:
@@ -273,7 +273,7 @@ class Fit:
         save_state(
             {
                 "kind": KIND,
-                "settings": asdict(self.settings),
+                "settings": settings_as_dict(self.settings),
                 "channel": self.channel,
                 "params": self.state.params.cpu(),
                 "first": self.state.first.cpu(),

@@ -11,6 +11,7 @@ from pyrodrop.inference.density import Density
 from pyrodrop.pursuit.evidence import as_sites, site_widths
 from pyrodrop.pursuit.start import Start, peaks
 from pyrodrop.workflows.fit_settings import FitSettings
+from pyrodrop.workflows.fitting.search_assumptions import Searched, searched
 
 
 def initial_state(density: Density, channel: Tensor, settings: FitSettings) -> svi.State:
@@ -25,30 +26,32 @@ def initial_state(density: Density, channel: Tensor, settings: FitSettings) -> s
         channel: (H, W).
         settings: of the fit; the number of droplets is a number.
     """
-    seed, restarts, error_scale = settings.seed, settings.restarts, settings.error_scale
+    seed, restarts = settings.seed, settings.restarts
     if settings.start == "uniform":
         return svi.start(density, svi.uniform_start(density, seed, starts=restarts), seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    starts = [peaks(channel, settings.n_droplets, error_scale=error_scale)]
+    looked = searched(channel, settings)
+    channel, error_scale = looked.channel, looked.error_scale
+    starts = [peaks(channel, settings.n_droplets, error_scale=error_scale, **looked.ranges)]
     for _ in range(restarts - 1):
         noise = error_scale * torch.randn(channel.shape, generator=generator, dtype=channel.dtype)
-        starts.append(peaks(channel + noise, settings.n_droplets, error_scale=error_scale))
-    return svi.start(density, *guide_at(density, starts, channel, error_scale), seed=seed)
+        starts.append(peaks(channel + noise, settings.n_droplets, error_scale=error_scale, **looked.ranges))
+    return svi.start(density, *guide_at(density, starts, looked), seed=seed)
 
 
-def guide_at(density: Density, starts: Iterable[Start], channel: Tensor, error_scale: float) -> tuple[Tensor, Tensor]:
+def guide_at(density: Density, starts: Iterable[Start], looked: Searched) -> tuple[Tensor, Tensor]:
     """Means and standard deviations (R, D) in unconstrained space of a mean-field guide at droplets of R starts.
 
     Args:
         density: of ``channel_fit``, over D numbers.
         starts: the droplets of each start.
-        channel: (H, W).
-        error_scale: standard deviation of the noise, in units of the channel.
+        looked: what the search took for granted.
     """
+    channel, error_scale = looked.channel, looked.error_scale
     size = (channel.shape[0], channel.shape[1])
     loc, scale = [], []
     for droplets in starts:
-        means = density.unconstrained(as_sites(droplets, size))
+        means = density.unconstrained(as_sites(droplets, size, looked.support))
         wide = site_widths(droplets, size, error_scale)
         flat = torch.cat([wide[site.name].reshape(-1) for site in density.sites]).to(means)
         loc.append(means)

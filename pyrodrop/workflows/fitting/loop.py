@@ -15,6 +15,7 @@ from pyrodrop.workflows.checkpoint_checks import are_of_droplets
 from pyrodrop.workflows.fit_settings import POST_STEPS, FitSettings
 from pyrodrop.workflows.fitting.initial_state import guide_at, learning_rate
 from pyrodrop.workflows.fitting.progress import FitProgress
+from pyrodrop.workflows.fitting.search_assumptions import searched
 from pyrodrop.workflows.settings import SettingError
 from pyrodrop.workflows.termination import Terminated
 
@@ -83,7 +84,7 @@ def take_steps(
         with FitProgress(steps, state.iteration, shown=progress) as bar:
             while state.iteration < end and not converged:
                 if settings.births and from_peaks and state.iteration in BIRTHS_AT:
-                    state = births_and_deaths(density, channel, state, settings.error_scale)
+                    state = births_and_deaths(density, channel, state, settings)
                 stretch = min(STRETCH - state.iteration % STRETCH, end - state.iteration)
                 with torch_on_one_thread():
                     state, new = stepper.run(state, stretch, rate)
@@ -106,7 +107,7 @@ def take_steps(
     return state, torch.cat(history), converged
 
 
-def births_and_deaths(density: Density, channel: Tensor, state: svi.State, error_scale: float) -> svi.State:
+def births_and_deaths(density: Density, channel: Tensor, state: svi.State, settings: FitSettings) -> svi.State:
     """Take out the droplets that explain least, put new ones where the residual is largest, and fit all jointly.
 
     A droplet that is born takes the place of one that dies in the flat vector: its mean and width are new and its
@@ -117,15 +118,16 @@ def births_and_deaths(density: Density, channel: Tensor, state: svi.State, error
         SettingError: if the fit has diverged.
     """
     check_finite(state)
+    looked = searched(channel, settings)
     height, width = channel.shape
     rows = []
     values = density.constrained(state.loc)
     for row in range(state.params.shape[1]):
         v = {name: value[row].detach() for name, value in values.items()}
         now = Start(float(v["bg"]), v["x"] * width, v["y"] * height, v["r"], v["amplitude"], v["r"])
-        then, born = rearrange(channel, now, error_scale=error_scale, rounds=4)
+        then, born = rearrange(looked.channel, now, error_scale=looked.error_scale, rounds=4, **looked.ranges)
         before = svi.keep(state, torch.tensor([row]))
-        loc, scale = guide_at(density, [then], channel, error_scale)
+        loc, scale = guide_at(density, [then], looked)
         changed = torch.cat([born if s.shape else born.new_zeros(1) for s in density.sites]).to(loc.device)
         rho = torch.where(changed, scale.expm1().log(), before.params[1])
         after = replace(

@@ -52,15 +52,15 @@ def fit_many(
                 f"channel {place} has shape {tuple(pixels.shape)} and the first {tuple(images[0].shape)}: "
                 "give channels of one size, and those of another in a call of their own"
             )
-        _in_range(place, pixels, checked.error_scale)
+        _in_range(place, pixels, checked)
     if checked.n_droplets == 0:
         return [fit(pixels, n_droplets, steps=steps, progress=progress, **settings) for pixels in images]
     return go_on_together([begin(pixels, checked) for pixels in images], number, progress)
 
 
-def _in_range(number: int, pixels: Tensor, error_scale: float) -> None:
+def _in_range(number: int, pixels: Tensor, settings: FitSettings) -> None:
     try:
-        check_range(pixels, error_scale)
+        check_range(pixels, settings)
     except ImageError as error:
         raise ImageError(f"channel {number}: {error}") from error
 

@@ -77,7 +77,7 @@ def _step_batch(fits: list[Fit], end: int, until_converged: bool, bar: FitProgre
             parts = [svi.keep(state, of) for of in rows]
             for number in going:
                 channel = fits[number].channel
-                parts[number] = births_and_deaths(alone[number], channel, parts[number], asked.error_scale)
+                parts[number] = births_and_deaths(alone[number], channel, parts[number], asked)
             state = svi.join(parts)
         stretch = min(STRETCH - state.iteration % STRETCH, end - state.iteration)
         with torch_on_one_thread():

@@ -10,6 +10,7 @@ from torch import Tensor
 from pyrodrop.joint.draws import draws
 from pyrodrop.joint.joint_fit import residual_everywhere
 from pyrodrop.joint.pyro_sites import sites_of
+from pyrodrop.models.assumed.noise_families import NORMAL
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.agreement import agreed_draws
 from pyrodrop.recognition.completion import LEAST
@@ -92,9 +93,11 @@ def _in_sight(image: MeasuredImage, seen: Recognised) -> NDArray[np.bool_]:
 def _residual(image: MeasuredImage, seen: Recognised) -> Tensor:
     """Channels less all that the model says, (C, H, W), also where nothing is looked at."""
     residual = torch.from_numpy(seen.own.residuals.image)
-    if image.looked_at is None:
+    if image.looked_at is None and seen.fit.scales.family == NORMAL:
         return residual
     everywhere = torch.from_numpy(residual_everywhere(seen.fit, image.channels.double().numpy()).astype(np.float32))
+    if image.looked_at is None or seen.fit.scales.family != NORMAL:  # the fit's own is weighed
+        return everywhere
     return torch.where(image.looked_at, residual, everywhere)
 
 

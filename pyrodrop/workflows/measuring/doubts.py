@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
+from pyrodrop.models.assumed.noise_families import NORMAL
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.rendering import profile_named
 from pyrodrop.rendering.block_noise import block_noise
@@ -25,7 +27,25 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def check_of(fitted: FittedModel, looked_at: NDArray[np.bool_] | None) -> "PredictiveCheck":
+def usual_noise(fitted: FittedModel, channels: Tensor) -> Tensor:
+    """Standard deviation of a usual pixel's noise, (C,): the site ``noise`` where the noise is normal."""
+    family, scale = fitted.scales.family, fitted.sites["noise"]
+    if family == NORMAL:
+        return scale
+    light = (channels - fitted.residual).double().numpy()
+    return torch.tensor([family.typical(light, float(scale[0]))], dtype=scale.dtype)
+
+
+def residual_in_noise(fitted: FittedModel, channels: Tensor, looked_at: Tensor | None) -> Tensor:
+    """What the model leaves of the channels over each pixel's noise, (C, H, W); 0 where nothing was looked at."""
+    family, scale = fitted.scales.family, fitted.sites["noise"]
+    residual = fitted.residual / scale.float()[:, None, None]
+    if family != NORMAL:  # of one channel
+        residual = family.whitened(fitted.residual, channels - fitted.residual, float(scale[0]))
+    return residual if looked_at is None else residual * looked_at
+
+
+def check_of(fitted: FittedModel, channels: Tensor, looked_at: NDArray[np.bool_] | None) -> "PredictiveCheck":
     """How likely the fitted model is to leave as much of an image as it has left of this one."""
     # Late: with it come SciPy and Numba, which a saved measurement is read without.
     from pyrodrop.joint.one_by_one.predictive_check import FittedDroplets, predictive_check
@@ -33,8 +53,13 @@ def check_of(fitted: FittedModel, looked_at: NDArray[np.bool_] | None) -> "Predi
     profile, sites = profile_named(fitted.profile), {name: value.numpy() for name, value in fitted.sites.items()}
     shape = np.concatenate([np.zeros(0), *(sites[parameter.name].reshape(-1) for parameter in profile.parameters)])
     droplets = FittedDroplets(profile, sites["x"], sites["y"], sites["r"], shape, sites["amplitude"])
+    noise = sites["noise"]
     residual = fitted.residual.double().numpy()
-    return predictive_check(droplets, residual, sites["noise"], sites["bg"][0].size, looked_at)
+    if fitted.scales.family != NORMAL:
+        residual = residual_in_noise(fitted, channels, None).double().numpy()
+        # In units of its own: noise that is not quite of its family is no doubt about the droplets.
+        noise = np.array([residual.std() if looked_at is None else residual[:, looked_at].std()])
+    return predictive_check(droplets, residual, noise, sites["bg"][0].size, looked_at)
 
 
 def meetings_in(fitted: FittedModel, residual_map: Array, table: "pd.DataFrame") -> Meetings:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from pyrodrop.images import ImageError, Micrograph, as_channel, read_image
 from pyrodrop.images.gap_fill import filled_smoothly
 from pyrodrop.images.hot_pixels import hot_pixels, without_hot_pixels
 from pyrodrop.joint.pixels import Pixels
-from pyrodrop.recognition.recognise import recognise
+from pyrodrop.recognition.candidates import OfWhole
+from pyrodrop.recognition.reweighing import recognise_in_noise
 from pyrodrop.rendering.pixel_noise import pixel_noise
+from pyrodrop.workflows.assumptions import assumed_in_measure, check_channels
 from pyrodrop.workflows.measuring.assembly import measurement_of
 from pyrodrop.workflows.measuring.channels.other_channels import with_other_channels
 from pyrodrop.workflows.measuring.contents import MeasuredImage
@@ -47,6 +49,8 @@ def measure(
     weights: str | os.PathLike[str] | None = None,
     keep: str | os.PathLike[str] | None = None,
     progress: bool = False,
+    priors: Mapping[str, Any] | None = None,
+    noise: object = "normal",
 ) -> Measurement:
     """Find the droplets of an image, and measure how large they are and how sure all of it is.
 
@@ -85,6 +89,11 @@ def measure(
             same call goes on to the same numbers where it was killed. It is yours to take away when you have the
             results.
         progress: show how far it is, and the time left, on a terminal and in notebooks.
+        priors: by the name of a site of the model, r, amplitude, bg, noise or a number of the profile such as edge, a
+            distribution of torch or Pyro in the place of its prior: of all positive numbers, or for amplitude, bg and
+            curves of either sign. Evidence, and with it presence and count, have it, too.
+        noise: "normal"; "student", for pixels that are far off; or ``pyrodrop.models.StudentNoise(df)`` or
+            ``CameraNoise(gain, black)``. Other than normal in one channel.
 
     Returns:
         A ``Measurement``: ``table`` has a row for each droplet, ``count`` how many there are, ``sizes`` how large
@@ -92,7 +101,8 @@ def measure(
 
     Raises:
         ImageError: if the image has infinite pixels, or is not of at least 8 x 8 px and 1 to 16 channels.
-        SettingError: if a setting is out of its range, or the mask is not of the image's shape.
+        SettingError: if a setting is out of its range, the mask is not of the image's shape, or the joint fit does not
+            take a prior or a noise.
         OSError: if the folder ``keep`` cannot be written to, as on a full disk.
 
     Example:
@@ -108,10 +118,12 @@ def measure(
     where = pick_device(device)
     network = weights_file(weights)
     rules = checked_rules(radius_px, polarity, border)
+    assumed = OfWhole(None, None, *assumed_in_measure(profiles, priors, noise))
     if isinstance(image, str | os.PathLike):
         image = read_image(image)
     whole_image, known = without_missing(image)
     names, channels = channels_of(whole_image)
+    check_channels(assumed.family, len(channels))
     looked_at = checked_mask(mask, (channels.shape[1], channels.shape[2]), known)
     if pixel_size_um is None and isinstance(image, Micrograph):
         pixel_size_um = image.pixel_size_um
@@ -122,7 +134,8 @@ def measure(
     sight = sight_of(image_measured)
     with MeasureProgress(progress) as watch:
         pixels = Pixels.of(sight.known, where, None if keep is None else KeptOnDisk(keep))
-        seen = recognise(pixels, in_one(sight.whole), profiles, weights=network, device=where, watch=watch)
+        asked: dict[str, Any] = {"weights": network, "device": where, "watch": watch}
+        seen = recognise_in_noise(pixels, in_one(sight.whole), profiles, assumed, **asked)
     measurement = measurement_of(image_measured, seen, seed, started, rules)
     return (
         with_other_channels(measurement, image, None, network, where) if isinstance(image, Micrograph) else measurement

@@ -24,9 +24,8 @@ from pyrodrop.results.page.notebook import notebook_html
 from pyrodrop.results.statistics.counts import Count, count_distribution
 from pyrodrop.results.statistics.kinds import Kinds
 from pyrodrop.results.statistics.sizes import Sizes
-from pyrodrop.workflows.measuring import reported
+from pyrodrop.workflows.measuring import doubts, reported
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, MeasuredImage
-from pyrodrop.workflows.measuring.doubts import PixelDoubts, check_of, doubts_of_channels, doubts_of_pixels, meetings_in
 from pyrodrop.workflows.measuring.editing.record import Edit
 from pyrodrop.workflows.measuring.editing.request import checked_request
 from pyrodrop.workflows.measuring.facts import facts_of, in_three_lines
@@ -128,8 +127,8 @@ class Measurement:
 
     @property
     def noise(self) -> Tensor:
-        """Standard deviation of a pixel's noise, (C,)."""
-        return self.sites["noise"]
+        """Standard deviation of a usual pixel's noise, (C,): the site ``noise`` where the noise is normal."""
+        return doubts.usual_noise(self.fitted, self.channels)
 
     @cached_property
     def background(self) -> Tensor:
@@ -159,8 +158,7 @@ class Measurement:
     @property
     def residual_in_noise(self) -> Tensor:
         """Residual of each channel in units of its noise, (C, H, W); 0 where nothing was looked at."""
-        residual = self.residual / self.noise.float()[:, None, None]
-        return residual if self.image.looked_at is None else residual * self.image.looked_at
+        return doubts.residual_in_noise(self.fitted, self.channels, self.image.looked_at)
 
     @cached_property
     def residual_map(self) -> NDArray[np.float64]:
@@ -177,7 +175,7 @@ class Measurement:
     @cached_property
     def meetings(self) -> Meetings:
         """How the counted droplets meet: whether the image is the sum of both there, and which lie within others."""
-        return meetings_in(self.fitted, self.residual_map, self.table)
+        return doubts.meetings_in(self.fitted, self.residual_map, self.table)
 
     @property
     def _white_share(self) -> float:
@@ -221,20 +219,21 @@ class Measurement:
         return tuple(warning for part in parts for warning in part.warnings)
 
     @cached_property
-    def pixel_doubts(self) -> PixelDoubts:
+    def pixel_doubts(self) -> doubts.PixelDoubts:
         """What to be wary of in the pixels themselves: hot ones, blocks of a JPEG, coarse levels."""
-        return doubts_of_pixels(self.image)
+        return doubts.doubts_of_pixels(self.image)
 
     @cached_property
     def other_channels(self) -> OtherChannels:
         """What the network alone counts in the file's other channels, and which would give another answer."""
-        return doubts_of_channels(self.image, self.fitted, self.count)
+        return doubts.doubts_of_channels(self.image, self.fitted, self.count)
 
     @cached_property
     def trust(self) -> Trust:
         """How far all this is to be trusted, in a word, and why."""
         others = self.pixel_doubts.warnings + self.meetings.warnings
-        return trust_of(self.n_droplets, self.efficiency.warnings, others, *check_of(self.fitted, self.looked_at))
+        check = doubts.check_of(self.fitted, self.channels, self.looked_at)
+        return trust_of(self.n_droplets, self.efficiency.warnings, others, *check)
 
     @cached_property
     def efficiency(self) -> Efficiency:

@@ -28,6 +28,8 @@ from pyrodrop.workflows.measuring.measurement import Measurement
 
 # A part is fitted so many times more where its halo cuts droplets that the fit cannot explain.
 _REFITS = 2
+# Of the scales, what only ``measure`` has, which measures no parts.
+_ASSUMED = ("priors", "family")
 # Radius in px that the scales are made for where no droplet was seen.
 _USUAL_RADIUS = 8.0
 
@@ -71,7 +73,7 @@ def scales_of(looks: Sequence[Look], part_px: int) -> PriorScales:
 
 def scales_as_dict(scales: PriorScales) -> dict[str, Any]:
     """The scales of the priors, as JSON has them."""
-    return {name: np.asarray(value).tolist() for name, value in vars(scales).items()}
+    return {name: np.asarray(value).tolist() for name, value in vars(scales).items() if name not in _ASSUMED}
 
 
 def scales_of_dict(stored: dict[str, Any]) -> PriorScales:

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
+from pyrodrop.models.assumed.noise_families import NORMAL
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.results.storage.checkpoint import CheckpointError, load_state, save_state
+from pyrodrop.workflows.assumptions import assumptions_as_dict, assumptions_of_dict
 from pyrodrop.workflows.checkpoint_checks import DamagedError, check_measurement
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, FoundDroplets, MeasuredImage
 from pyrodrop.workflows.measuring.editing.record import Edit
@@ -35,7 +37,9 @@ def save_measurement(
     scales = {
         name: torch.from_numpy(value.copy()) if hasattr(value, "shape") else float(value)
         for name, value in vars(fitted.scales).items()
+        if name not in ("priors", "family")
     }
+    assumed = assumptions_as_dict(fitted.scales.priors, fitted.scales.family)
     found = {} if fitted.found is None else {_FOUND[name]: v for name, v in fitted.found._asdict().items()}
     state = {
         "kind": KIND,
@@ -46,6 +50,7 @@ def save_measurement(
         **{name: value for name, value in fitted._asdict().items() if name != "found"},
         **found,
         "scales": scales,
+        **({"assumed": assumed} if assumed else {}),
         "seed": seed,
         "seconds": seconds,
         **rules._asdict(),
@@ -67,6 +72,14 @@ def parts_in(path: str | os.PathLike[str]) -> Parts:
         raise CheckpointError(
             f"{path} is of another version of pyrodrop or damaged ({error}); give the fit.pt that measure has written"
         ) from error
+
+
+def _assumed_in(state: dict[str, Any]) -> dict[str, Any]:
+    """The priors and the noise of a file, as words and numbers; none in files from before, or of the model's own."""
+    assumed = state.get("assumed", {})
+    if not isinstance(assumed, dict):
+        raise ValueError("no words")
+    return assumed
 
 
 def _parts_of(state: dict[str, Any]) -> Parts:
@@ -99,6 +112,11 @@ def _parts_of(state: dict[str, Any]) -> Parts:
     scales: dict[str, Any] = {
         name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in state["scales"].items()
     }
+    try:
+        priors, noise = assumptions_of_dict(_assumed_in(state))
+    except ValueError as error:
+        raise DamagedError("'assumed' is neither priors nor noise") from error
+    scales |= {"priors": priors, "family": NORMAL if noise is None else noise}
     noted = all(key in state for key in _FOUND.values())
     found = FoundDroplets(*(state[key] for key in _FOUND.values())) if noted else None
     whole: dict[str, Any] = state | {"names": tuple(state["names"]), "scales": PriorScales(**scales), "found": found}

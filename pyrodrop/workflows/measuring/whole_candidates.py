@@ -7,8 +7,8 @@ that looked at itself would be proposed other circles than the whole is.
 import numpy as np
 
 from pyrodrop.detection.network.parts import Readable as Readable
+from pyrodrop.detection.network.parts import Window as Window
 from pyrodrop.detection.network.peaks import Cells as Cells
-from pyrodrop.detection.network.windows import Window as Window
 from pyrodrop.detection.propose_large import Overview as Overview
 from pyrodrop.detection.propose_large import look_at_reduced as look_at_reduced
 from pyrodrop.detection.propose_large import look_at_window as look_at_window

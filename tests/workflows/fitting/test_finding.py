@@ -61,7 +61,7 @@ def test_births_put_a_droplet_that_explains_nothing_where_one_is_missing() -> No
         params=torch.stack([density.unconstrained(stray)[None], fit.state.params[1]]),
         first=torch.ones_like(fit.state.first),
     )
-    home = births_and_deaths(density, channel(), astray, NOISE)
+    home = births_and_deaths(density, channel(), astray, fit.settings)
     assert svi.mean_loss(density, home) < svi.mean_loss(density, astray)
     back = density.constrained(home.loc[0])
     scale = torch.tensor([width, height])
@@ -79,7 +79,7 @@ def test_births_are_kept_only_where_they_lower_the_loss() -> None:
     fit = fitted(steps=300)
     height, width = SIZE
     density = flatten(channel_fit, (width, height, N, channel(), NOISE, False))
-    after = births_and_deaths(density, channel(), fit.state, NOISE)
+    after = births_and_deaths(density, channel(), fit.state, fit.settings)
     assert svi.mean_loss(density, after) <= svi.mean_loss(density, fit.state)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.joint.pyro_sites import background_of
 from pyrodrop.joint.windowed.window_fit import control_points
+from pyrodrop.models.assumed.noise_families import NORMAL
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.changes import changed_presence, moved_draws, new_draws
@@ -75,6 +76,11 @@ def edited(
             before edits were possible.
     """
     before, found = Edited(image, droplets, fitted, edits), fitted.found
+    if fitted.scales.family != NORMAL:
+        raise SettingError(
+            f"the measurement has {fitted.scales.family} noise, in which droplets are not fitted again yet; measure "
+            "with normal noise to edit, or mask the pixels that are far off"
+        )
     if found is None:
         raise SettingError(
             "the measurement is from a version of pyrodrop that did not note where the droplets were found; measure "

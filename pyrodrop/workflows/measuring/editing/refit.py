@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pyrodrop.joint.joint_fit import JointFit
 from pyrodrop.joint.one_by_one.own_edges import edges_differ, with_own_edges
-from pyrodrop.joint.priors import priors_of
+from pyrodrop.joint.priors import Normal, priors_of
 from pyrodrop.joint.windowed.window_fit import Window, held_image, shape_prior_of, window_around
 from pyrodrop.models.prior_scales import PriorScales
 from pyrodrop.recognition.candidates import Candidates
@@ -225,7 +225,8 @@ def _window(
     within = (slice(None), *window)
     seen = np.where(looked_at[window], picture.channels[within], np.nan)
     profile = scene.profile
-    prior = priors_of(seen.shape, picture.scales, profile.name).shape
+    shared = priors_of(seen.shape, picture.scales, profile.name).shape
+    prior = Normal(shared.mean, shared.sd)  # where it is of another family, the normal one of its middle and spread
     units = np.where(profile.log, scene.shape, 1.0)
     shape_prior = shape_prior_of(prior, profile.unconstrained(scene.shape), picture.shape_sd / units, share)
     squared = np.square(picture.residual) * looked_at
