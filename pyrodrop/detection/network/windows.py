@@ -1,6 +1,7 @@
 """The windows in which the network looks at an image, so that memory is that of a window, and what it sees in one."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -49,15 +50,15 @@ def cells_in(
 ) -> Cells:
     """What the cells in a window of an image say, in px of the image.
 
-    statistics: of the whole image. at_once: look at it both ways at the same time.
+    statistics: of the whole image. at_once: on two threads.
     """
     y0, x0 = max(0, window.top - MARGIN), max(0, window.left - MARGIN)
     pixels = image[y0 : window.bottom + MARGIN, x0 : window.right + MARGIN]
-    part = Part(_channels(pixels, statistics, device), window, y0, x0)
+    part = Part(_channels(pixels, statistics, device, at_once), window, y0, x0)
     return cells_of_both(network, part, at_once)
 
 
-def _channels(pixels: NDArray[np.float32], statistics: ImageStatistics, device: torch.device) -> Tensor:
+def _channels(pixels: NDArray[np.float32], statistics: ImageStatistics, device: torch.device, at_once: bool) -> Tensor:
     """The network's input (1, 4, H, W) for a part of an image, padded with nothing to multiples of the last stride.
 
     Some rows at a time, with those that have an effect on them: what is between is soon forgotten.
@@ -71,8 +72,16 @@ def _channels(pixels: NDArray[np.float32], statistics: ImageStatistics, device: 
     median, spread, noise = (torch.tensor([value], dtype=torch.float32, device=device) for value in statistics)
     channels = torch.empty((1, N_CHANNELS, height, width), device=device, memory_format=torch.channels_last)
     step = max(_AT_ONCE // width, 2 * BOX)
-    for top in range(0, height, step):
+
+    def make(top: int) -> None:
         first, last = max(top - BOX + 1, 0), min(top + step + BOX - 1, height)
         some = input_channels(shown[:, first:last], median, spread, noise, where[:, first:last])
         channels[:, :, top : top + step] = some[:, :, top - first : top - first + step]
+
+    if at_once:
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(make, range(0, height, step)))
+    else:
+        for top in range(0, height, step):
+            make(top)
     return channels
