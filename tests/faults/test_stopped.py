@@ -8,11 +8,13 @@ import os
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from faults.processes import (
     BATCH,
     FIT,
+    MOMENTS,
     RUN,
     STOPS,
     all_gone,
@@ -34,6 +36,7 @@ pytestmark = [
 ]
 STEPS = 600
 MEASURE = ("--channel", "saturation", "--profile", "gaussian", "--quiet")
+MEASURING = ("--job", "measure", *MEASURE, "--workers", "2")
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +172,48 @@ def test_a_batch_stopped_at_any_moment_goes_on_to_the_same_results(
     nothing_damaged(out)
     assert tables(out) == tables(undisturbed_batch)
     assert not (out / ".under-way").exists()
+
+
+@pytest.fixture(scope="module")
+def undisturbed_measuring(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("measuring") / "out"
+    status, _, messages = run("batch", str(images), *MEASURING, "--out", str(out))
+    assert (status, own(messages)) == (0, [])
+    return out
+
+
+def numbers(out: Path) -> pd.DataFrame:
+    """What a batch says of each image, but for how long it took and how often it was tried."""
+    table = pd.read_csv(out / "summary.csv").sort_values("image", ignore_index=True)
+    return table.drop(columns=[name for name in table if "second" in name or name == "attempts"])
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_batch_killed_while_it_measures_goes_on_to_the_same_results(
+    moment: int, images: Path, undisturbed_measuring: Path, tmp_path: Path
+) -> None:
+    """Killed by SIGKILL twice, the second time while it goes on with what the first has left, and then let be."""
+    out = tmp_path / "out"
+    argv = ("batch", str(images), *MEASURING, "--out", str(out))
+    ended = []
+    for _ in range(2):
+        process = start(*argv)
+        if wait_for(lambda: bool(list(out.glob(".under-way/*/*/results"))), process):
+            some_time(0.5)
+        workers = children(process)
+        process.kill()
+        process.communicate()
+        ended.append(process.returncode)
+        assert all_gone(workers)
+        nothing_damaged(out)
+    assert -signal.SIGKILL in ended, "it was done before it could be killed, and the test says nothing"
+    status, told, messages = run(*argv, "--json")
+    assert (status, own(messages)) == (0, [])
+    assert (json.loads(told)["done"], json.loads(told)["failed"]) == (4, 0)
+    nothing_damaged(out)
+    assert not (out / ".under-way").exists()
+    assert tables(out) == tables(undisturbed_measuring)
+    pd.testing.assert_frame_equal(numbers(out), numbers(undisturbed_measuring), check_exact=True)
 
 
 def test_a_batch_that_a_person_interrupts_says_how_far_it_is(images: Path, tmp_path: Path) -> None:
