@@ -17,6 +17,8 @@ from pyrodrop.joint.joint_fit import JointFit, fit_jointly, refit_jointly
 from pyrodrop.joint.pixels import Pixels
 from pyrodrop.joint.priors import Normal
 from pyrodrop.joint.pyro_sites import model_of, sites_of
+from pyrodrop.joint.sums.by_torch import ByTorch
+from pyrodrop.joint.sums.compiled import COMPILED
 from pyrodrop.models.assumed.noise_families import CameraNoise, NoiseFamily, StudentNoise
 from pyrodrop.models.assumed.site_priors import prior_of, site_priors
 from pyrodrop.models.multichannel_fit import sites_of_measured
@@ -207,3 +209,17 @@ def test_a_part_of_the_pixels_keeps_its_weights() -> None:
     assert part.weights is not None
     assert np.array_equal(part.weights.root, pixels.weights.root[3:30, 5:40])
     assert part.digest != Pixels.of(part.channels).digest
+
+
+def test_the_sums_of_torch_weigh_pixels_alike() -> None:
+    image = scene("disc", PLACES)
+    image.image[0, 40:, 40:] = np.nan
+    scales = scales_of(np.nan_to_num(image.image, nan=0.3), GIVEN, "disc", StudentNoise())
+    made = []
+    for engine in (COMPILED, ByTorch(torch.device("cpu"))):
+        pixels = weighed_at_first(Pixels(image.image, engine), StudentNoise(), scales.priors)
+        fit = fit_jointly(pixels, *image.start(), profile="disc", scales=scales, tolerance=1e-6)
+        made.append(refit_jointly(weighed_again(pixels, fit), fit, np.ones(3, bool), (np.zeros(0),) * 3, image.start()))
+    sd = np.sqrt(made[0].posterior.covariance[:, 2, 2])
+    assert np.abs((made[0].state.log_r - made[1].state.log_r) / sd).max() < 0.02
+    np.testing.assert_allclose(made[0].posterior.covariance, made[1].posterior.covariance, rtol=0.01, atol=1e-8)
