@@ -18,6 +18,9 @@ from scipy.special import log_ndtr
 
 from pyrodrop.workflows.tracking.paths.detections import Detections
 from pyrodrop.workflows.tracking.paths.link_weights import (
+    DOUBT,
+    LENGTH,
+    carry,
     chances,
     doubts,
     log_population,
@@ -61,6 +64,7 @@ class Scene(NamedTuple):
         numbers: ``PathProcess.numbers``.
         ahead, back: states of the filter at each detection, forwards and backwards, (N, 11).
         ends, begins: log weights of the end and the beginning of a path at each detection, (N,).
+        none: log odds that what was seen up to each detection of its path is no droplet, (N,).
         log_density: of droplets with each one's radius and look; log_density_of_radius: with its radius, (N,).
         ordinal: place of each one's frame among the readable ones, (N,).
         onto, out_of: the detection after or before each, across a jump of its radius, -1 for none, (N,).
@@ -76,6 +80,7 @@ class Scene(NamedTuple):
     back: Float[Array, "n 11"]
     ends: Float[Array, " n"]
     begins: Float[Array, " n"]
+    none: Float[Array, " n"]
     log_density: Float[Array, " n"]
     log_density_of_radius: Float[Array, " n"]
     ordinal: Int[Numbers, " n"]
@@ -106,13 +111,17 @@ def scene_of(
     unseen = unseen_tables(detections, process, lives)
     over, begin = ends_and_begins(detections, process, unseen)
     # what is alone may be no droplet, and then neither begins nor ends
-    noise, _ = doubts(detections, lives)
+    noise, alike = doubts(detections, lives)
+    parts = np.empty((n, 3))
+    carry(0, n, 1, links.before, begin, alike, parts)
     first, last = links.before < 0, links.after < 0
     ends = np.where(first, np.logaddexp(begin + over, noise) - begin, over)
     begins = np.where(last, np.logaddexp(begin + over, noise) - over, begin)
     of_radius = log_population(detections._replace(knows_look=False))
     density, ordinal = log_population(detections), detections.ordinal
-    known = (numbers, lives, unseen, ahead, back, ends, begins, density, of_radius, ordinal)
+    none = parts[:, DOUBT] / parts[:, LENGTH]
+    none = np.where(first, np.logaddexp(none, noise - begin), none)
+    known = (numbers, lives, unseen, ahead, back, ends, begins, none, density, of_radius, ordinal)
     nothing = np.full(n, -1, dtype=np.int64)
     scene = Scene(detections, process, *known, nothing, nothing, np.zeros(n))
     if jumped is None:
@@ -134,7 +143,7 @@ def log_odds(scene: Scene, first: Numbers, second: Numbers, product: Numbers) ->
     last = np.maximum(ordinal[first], ordinal[second])
     missed = ordinal[product] - last - 1 + np.abs(ordinal[first] - ordinal[second])
     both = log_meet(apart, one[:, R] + other[:, R], spread)
-    both += math.log(lives.merging) + math.log(lives.detected) + missed * math.log(1 - lives.detected)
+    both += math.log(lives.detected) + missed * math.log(1 - lives.detected)
     same = np.empty(len(first))
     _same(_joined(one, other, scene.process.rate_sd), scene.back[product], scene.process.rate_sd, same)
     both += same - scene.log_density_of_radius[product]
@@ -142,7 +151,11 @@ def log_odds(scene: Scene, first: Numbers, second: Numbers, product: Numbers) ->
     apiece = ends[0] + ends[1] + _begins(scene, first, second, product)
     for goes_on, end in ((first, ends[1]), (second, ends[0])):
         apiece = np.logaddexp(apiece, _links(scene, goes_on, product) + end)
-    return np.asarray(np.maximum(both, _LEAST_LOG) - apiece)
+    # or one, whose centre lay within the other, was none but a piece of that: by itself it takes the place of both
+    larger = np.where(one[:, R] > other[:, R], one[:, R_VAR], other[:, R_VAR])
+    within = log_ndtr((np.maximum(one[:, R], other[:, R]) - apart) / np.sqrt(spread**2 + larger))
+    apiece = np.logaddexp(apiece, both + within + np.logaddexp(scene.none[first], scene.none[second]))
+    return np.asarray(np.maximum(both + math.log(lives.merging), _LEAST_LOG) - apiece)
 
 
 def log_gains(scene: Scene, heads: Numbers, tails: Numbers) -> Float[Array, " p"]:

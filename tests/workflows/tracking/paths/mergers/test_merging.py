@@ -32,7 +32,7 @@ def test_a_droplet_that_merges_twice_in_a_row_is_disentangled() -> None:
         rows += [(t, 59.0, 50.0, 5.5)] if t < first else []
         rows += [(t, 41.0, 50.0, 4.0)] if t < second else []
     table = pd.DataFrame(rows, columns=["frame", "x_px", "y_px", "radius_px"])
-    detections = detections_of(table.assign(x_px_sd=0.1, y_px_sd=0.1, radius_px_sd=0.08), (100, 100), frames)
+    detections = detections_of(table.assign(x_px_sd=0.1, y_px_sd=0.1, radius_px_sd=0.08, presence=0.999), (100, 100), frames)
     process = PathProcess(1.0, 0.0, 5.0, 0.02, 20.0, 1e-5, 1.0, 1.0, 1.0, np.zeros((frames, 2)))
     before, after = np.full(len(rows), -1), np.full(len(rows), -1)
     for x in (41.0, 50.0, 59.0):
@@ -53,7 +53,7 @@ def _merged(radii: tuple[float, float], frames: int = 12, at: int = 6) -> tuple[
     rows = [(t, x, 50.0, r) for t in range(at) for x, r in ways]
     rows += [(t, share * ways[0][0] + (1 - share) * ways[1][0], 50.0, product) for t in range(at, frames)]
     table = pd.DataFrame(rows, columns=["frame", "x_px", "y_px", "radius_px"])
-    detections = detections_of(table.assign(x_px_sd=0.1, y_px_sd=0.1, radius_px_sd=0.08), (100, 100), frames)
+    detections = detections_of(table.assign(x_px_sd=0.1, y_px_sd=0.1, radius_px_sd=0.08, presence=0.999), (100, 100), frames)
     process = PathProcess(1.0, 0.0, 5.0, 0.02, 20.0, 1e-5, 1.0, 1.0, 1.0, np.zeros((frames, 2)))
     of_second = detections.x == ways[1][0]
     before, after = np.full(len(rows), -1), np.full(len(rows), -1)
@@ -87,3 +87,17 @@ def test_a_link_past_the_product_goes_on_from_it() -> None:
     assert apart.after[first] == second
     assert apart.before[second] == first
     assert apart.after[last] == -1
+
+
+def test_a_doubtful_piece_of_a_droplet_that_is_gone_has_not_merged_with_it() -> None:
+    """The circle that is left takes its light, and with it its volume; one that was surely a droplet has merged."""
+    told = []
+    for presence in (0.1, 0.999):
+        rows = [(t, 50.0, 50.0, 6.0, 0.999) for t in range(6)] + [(t, 55.0, 50.0, 3.0, presence) for t in range(6)]
+        rows += [(t, 50.6, 50.0, 6.24, 0.999) for t in range(6, 12)]
+        table = pd.DataFrame(rows, columns=["frame", "x_px", "y_px", "radius_px", "presence"])
+        detections = detections_of(table.assign(x_px_sd=0.1, y_px_sd=0.1, radius_px_sd=0.05), (100, 100), 12)
+        process = PathProcess(0.01, 0.0, 5.0, 0.01, 20.0, 1e-5, 1.0, 1.0, 1.0, np.zeros((12, 2)))
+        found = mergers(detections, process, Lives(merging=0.1), link(detections, process, Lives()))
+        told.append(len(found.product))
+    assert told == [0, 1]
