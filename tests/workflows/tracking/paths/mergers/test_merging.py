@@ -9,6 +9,8 @@ from pyrodrop.workflows.tracking.paths.linking import Links, link
 from pyrodrop.workflows.tracking.paths.mergers.merging import meetings, mergers, without_mergers
 from pyrodrop.workflows.tracking.paths.process import Lives, PathProcess
 
+SURE = {"x_px_sd": 0.1, "y_px_sd": 0.1, "radius_px_sd": 0.08, "presence": 0.999}
+
 
 def test_rims_that_overlap_touch_in_every_frame_and_those_far_apart_in_none() -> None:
     """So where droplets overlap and none merge, the share of mergers is learnt to be small."""
@@ -32,7 +34,7 @@ def test_a_droplet_that_merges_twice_in_a_row_is_disentangled() -> None:
         rows += [(t, 59.0, 50.0, 5.5)] if t < first else []
         rows += [(t, 41.0, 50.0, 4.0)] if t < second else []
     table = pd.DataFrame(rows, columns=["frame", "x_px", "y_px", "radius_px"])
-    detections = detections_of(table.assign(x_px_sd=0.1, y_px_sd=0.1, radius_px_sd=0.08, presence=0.999), (100, 100), frames)
+    detections = detections_of(table.assign(**SURE), (100, 100), frames)
     process = PathProcess(1.0, 0.0, 5.0, 0.02, 20.0, 1e-5, 1.0, 1.0, 1.0, np.zeros((frames, 2)))
     before, after = np.full(len(rows), -1), np.full(len(rows), -1)
     for x in (41.0, 50.0, 59.0):
@@ -53,7 +55,7 @@ def _merged(radii: tuple[float, float], frames: int = 12, at: int = 6) -> tuple[
     rows = [(t, x, 50.0, r) for t in range(at) for x, r in ways]
     rows += [(t, share * ways[0][0] + (1 - share) * ways[1][0], 50.0, product) for t in range(at, frames)]
     table = pd.DataFrame(rows, columns=["frame", "x_px", "y_px", "radius_px"])
-    detections = detections_of(table.assign(x_px_sd=0.1, y_px_sd=0.1, radius_px_sd=0.08, presence=0.999), (100, 100), frames)
+    detections = detections_of(table.assign(**SURE), (100, 100), frames)
     process = PathProcess(1.0, 0.0, 5.0, 0.02, 20.0, 1e-5, 1.0, 1.0, 1.0, np.zeros((frames, 2)))
     of_second = detections.x == ways[1][0]
     before, after = np.full(len(rows), -1), np.full(len(rows), -1)
