@@ -1,6 +1,6 @@
 """Which profile the droplets of an image have: by the evidence of each for a part of the image that shows enough."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -167,11 +167,14 @@ def _raced(
 
     All go down side by side. One that is behind another by more than decides and than it may still gain is left: the
     gains of a descent fall, by a fifth and more from step to step, so that all that are still to come are together at
-    most twice the last two. Its evidence is the most that it may have come to.
+    most twice the last two. Its evidence is the most that it may have come to. The other may still lose, for each step
+    reads the noise anew: where it has come down so far, the one that was left goes on.
     """
     ways = {name: descending(*start, max_steps, start[1], tolerance) for name, start in starts.items()}
     modes: dict[str, Descent] = {}
     passed: dict[str, list[float]] = {name: [] for name in starts}
+    left: dict[str, Iterator[Descent]] = {}
+    bounds = dict.fromkeys(starts, 0.0)
     while ways:
         for name, way in list(ways.items()):
             before, mode = modes.get(name), next(way, None)
@@ -183,15 +186,17 @@ def _raced(
                 passed[name].append(
                     evidence_of(starts[name][0], mode.state, mode.residual, mode.noise, factor(mode.equations))
                 )
-        best = max(own[-1] for own in passed.values())
+        best = max(own[-1] for name, own in passed.items() if name not in left)
         for name in list(ways):
             own = passed[name]
             if len(own) > 2:
-                most = own[-1] + 2 * max(own[-1] - own[-3], 0.0)
-                if best - most > _DECIDED:
-                    own.append(most)
-                    del ways[name], modes[name]
-    evidence = {name: each[-1] for name, each in passed.items()}
+                bounds[name] = own[-1] + 2 * max(own[-1] - own[-3], 0.0)
+                if best - bounds[name] > _DECIDED:
+                    left[name] = ways.pop(name)
+                    del modes[name]
+        if not ways:
+            ways = {name: left.pop(name) for name in list(left) if best - bounds[name] <= _DECIDED}
+    evidence = {name: bounds[name] if name in left else own[-1] for name, own in passed.items()}
     return evidence, modes[max(evidence, key=lambda name: evidence[name])]
 
 

@@ -1,5 +1,9 @@
 """Which part of an image is asked for the profile of its droplets, and that a part says what the whole does."""
 
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from joint.resuming.test_descents import InMemory
@@ -75,6 +79,25 @@ def test_a_race_is_won_by_what_wins_when_all_are_fitted_to_the_end(profile: str)
         # Fitted to the same mode; or left, at least as far behind as decides.
         ended = raced.evidence[name] == pytest.approx(apart[name], abs=1e-6)
         assert ended or raced.evidence[name] < raced.evidence[raced.profile] - 10
+
+
+def test_who_was_left_goes_on_where_the_first_loses_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step reads the noise anew, so that the evidence of a descent may fall."""
+    courses = {"disc": [0, 300, 400, 400, 100], "gaussian": [0, 150, 160, 165, 170, 180], "radial": [0, 1, 2, 3]}
+
+    def descending(name: str, *_: Any) -> Iterator[Any]:
+        for evidence in courses[name]:
+            yield SimpleNamespace(state=object(), residual=evidence, noise=None, equations=None, name=name)
+
+    monkeypatch.setattr(profile_choice, "descending", descending)
+    monkeypatch.setattr(profile_choice, "evidence_of", lambda problem, state, residual, noise, factored: residual)
+    monkeypatch.setattr(profile_choice, "factor", lambda equations: None)
+    starts: Any = {name: (name, None) for name in courses}
+    evidence, mode = profile_choice._raced(starts, 50, 0.005)
+    assert evidence["disc"] == 100
+    assert evidence["gaussian"] == 180
+    assert evidence["radial"] < 20  # the most that it may have come to
+    assert cast(Any, mode).name == "gaussian"
 
 
 def test_a_race_that_was_kept_is_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
