@@ -14,118 +14,41 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_expit, logsumexp
 from tqdm import tqdm
 
 from pyrodrop.detection.learning.model_images import as_the_model_says
-from pyrodrop.detection.learning.scoring import calibration_error, match
-from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
+from pyrodrop.detection.learning.scoring import calibration_error
 from pyrodrop.detection.simulation.patches import simulate_patches
-from pyrodrop.recognition.agreement import (
-    WEIGHTS,
-    Views,
-    fit_errors,
-    log_densities,
-    log_prior_odds,
-    outline_of,
-    views_of,
-)
-from pyrodrop.recognition.completion import LEAST
-from pyrodrop.recognition.learnt import FILE, learnt
-from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS, network_log_odds, signs
-from pyrodrop.recognition.recognise import recognise
+from pyrodrop.recognition.agreement import WEIGHTS, Views, fit_errors, log_densities, log_prior_odds
+from pyrodrop.recognition.learnt import FILE
+from pyrodrop.recognition.lessons import Lesson, joined, worth
+from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS
 from pyrodrop.recognition.shared_errors import intraclass_correlation
-from pyrodrop.rendering.pixel_noise import pixel_noise
-from pyrodrop.rendering.profiles import automatic_profiles
+from pyrodrop.results.statistics.counts import count_distribution
 from pyrodrop.results.statistics.shared_doubt import central_log_odds, shared_values
+from pyrodrop.results.statistics.unfitted import Unfitted
 
 Array = NDArray[np.float64]
 # The weights are a priori normal around 0 with this standard deviation.
 _PRIOR_SD = 1.0
 # Log of the least and the largest standard deviation of what is shared, and values of it to average over.
 _BOUNDS_OF_SHARED, _SHARED_VALUES = (-4.0, 1.5), 60
+# The same of the doubt that circles share which were not fitted, and the least probability of a count: there may be
+# more droplets than anything was proposed for.
+_BOUNDS_OF_UNFITTED, _LEAST_OF_COUNT = (0.0, 2.0), 1e-6
+# An image as the joint fit's model says to so many that are as broad as can be: images that people take are seldom so,
+# and with as many of either the fit is believed where it is wrong.
+_AS_THE_MODEL_SAYS = 5
 
 # Shares of the fit's errors of centre and radius that an image's droplets share, to begin with, and how often they are
 # learnt anew with the weights.
 _SHARES_TO_BEGIN, _ROUNDS_OF_SHARES = (0.5, 0.5), 2
-
-
-class Lesson(NamedTuple):
-    """Candidates of known truth: the network's log odds, (N,), signs if proposed, (N, 3), if from a residual, (N, 3).
-
-    proposed, correct: which were proposed, and which are droplets. views: what fit and network say of the proposed that
-    are droplets, n of them. error: the joint fit's x, y and log radius less the truth, in units as those of views,
-    (n, 3).
-    """
-
-    network: Array
-    of_proposals: Array
-    of_residuals: Array
-    proposed: NDArray[np.bool_]
-    correct: NDArray[np.bool_]
-    views: Views
-    error: Array
-
-    @classmethod
-    def of_patch(cls, image: NDArray[np.float32], circles: NDArray[np.float32]) -> "Lesson":
-        """What one simulated patch (H, W) with circles (m, 8) teaches."""
-        low, high = np.quantile(image, [0.001, 0.999])
-        channels = ((image - low) / max(float(high - low), 1e-12)).astype(np.float64)[None]
-        # Those that would be left out are to be learnt from, too: what was chosen by the last weights would teach that
-        # all candidates are droplets.
-        seen = recognise(channels, channels[0], automatic_profiles(), least_of_residual=LEAST)
-        white = pixel_noise(channels)
-        fit, candidates, places = seen.fit, seen.candidates, seen.places
-        truth = circles[:, [COLUMN.x, COLUMN.y, COLUMN.radius]].astype(np.float64)
-        number, true = match(np.stack([places.x, places.y], 1), truth, seen.presence)
-        weight = detectability_weight(torch.from_numpy(circles[:, COLUMN.detectability])).numpy()
-        correct, counts = np.zeros(len(places.x), bool), np.ones(len(places.x), bool)
-        correct[number] = True
-        counts[number] = weight[true] >= 0.5
-        first, second = signs(fit, candidates, white)
-        proposed = candidates.proposed > 0
-        network = np.where(proposed, network_log_odds(candidates), 0.0)
-        # Which droplet a proposal is, its own circle says: where the fit went is what is to be learnt.
-        own = np.flatnonzero(proposed)
-        i, j = match(np.stack(candidates[:2], 1)[own], truth, candidates.proposed[own])
-        wanted = weight[j] >= 0.5
-        own, truth = own[i[wanted]], truth[j[wanted]]
-        fit = seen.own
-        outline = fit.outlines[0][outline_of(fit, candidates, white, learnt("agreement"))]
-        views = Views(*(values[own] for values in views_of(fit, candidates, white, outline)))
-        r = candidates.radius[own]
-        error = np.stack(
-            [
-                (fit.x[own] - truth[:, 0]) / r,
-                (fit.y[own] - truth[:, 1]) / r,
-                np.log(outline[own] / truth[:, 2]),
-            ],
-            1,
-        )
-        return cls(network[counts], first[counts], second[counts], proposed[counts], correct[counts], views, error)
-
-
-def joined(lessons: list[Lesson]) -> Lesson:
-    """Lessons one after the other."""
-
-    def all_of(part: Callable[[Lesson], NDArray[Any]]) -> NDArray[Any]:
-        return np.concatenate([part(lesson) for lesson in lessons])
-
-    return Lesson(
-        all_of(lambda lesson: lesson.network),
-        all_of(lambda lesson: lesson.of_proposals),
-        all_of(lambda lesson: lesson.of_residuals),
-        all_of(lambda lesson: lesson.proposed),
-        all_of(lambda lesson: lesson.correct),
-        Views(*(np.concatenate(values) for values in zip(*(lesson.views for lesson in lessons), strict=True))),
-        all_of(lambda lesson: lesson.error),
-    )
 
 
 def weights_of_presence(
@@ -171,15 +94,6 @@ def agreement_of(lessons: Sequence[Lesson]) -> tuple[Array, Array]:
     return weights, shares
 
 
-def worth(number: Sequence[int], share: float) -> Array:
-    """As how many each of an image's ``number`` of values counts, all images after each other.
-
-    Values that share this part of their variance tell less: n of them as much as n / (1 + (n - 1) share) that share
-    none. One image of hundreds would else outweigh all others.
-    """
-    return np.concatenate([np.full(n, 1 / (1 + max(n - 1, 0) * share)) for n in number])
-
-
 def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]) -> float:
     """The standard deviation of what the log odds of an image's candidates share, by its greatest likelihood.
 
@@ -197,6 +111,29 @@ def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]
         return total
 
     return float(np.exp(minimize_scalar(loss, bounds=_BOUNDS_OF_SHARED, method="bounded").x))
+
+
+def unfitted_doubt(lessons: Sequence[Lesson], log_odds: Sequence[Array], shared: float) -> float:
+    """The standard deviation of what the log odds of an image's unfitted circles share, by its greatest likelihood.
+
+    It is that of the numbers of droplets, which is what they are there for.
+
+    Args:
+        lessons: of the images.
+        log_odds: of the candidates of each, (n,).
+        shared: standard deviation of what these share.
+    """
+
+    def loss(log_sd: float) -> float:
+        total = 0.0
+        for lesson, odds in zip(lessons, log_odds, strict=True):
+            unfitted = Unfitted(lesson.beside.number, lesson.beside.expected, float(np.exp(log_sd)))
+            chances = count_distribution(expit(odds), shared, unfitted).probability
+            chance = chances[lesson.beside.asked] if lesson.beside.asked < len(chances) else 0.0
+            total -= float(np.log(max(chance, _LEAST_OF_COUNT)))
+        return total
+
+    return float(np.exp(minimize_scalar(loss, bounds=_BOUNDS_OF_UNFITTED, method="bounded", options={"xatol": 0.05}).x))
 
 
 def shares_of_errors(lessons: Sequence[Lesson], weights: Array) -> Array:
@@ -224,8 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
     seed = np.random.SeedSequence([asked.seed, 15])
     patches = simulate_patches(asked.patches, asked.size, seed)
     pairs = list(zip(patches.images, patches.circles, strict=True))
-    # As many: droplets stand out of a residual only where the model explains the image.
-    own = [as_the_model_says(asked.size, child) for child in seed.spawn(2 * asked.patches)[asked.patches :]]
+    # Droplets stand out of a residual only where the model explains the image.
+    children = seed.spawn(2 * asked.patches)[asked.patches :]
+    own = [as_the_model_says(asked.size, child) for child in children[: asked.patches // _AS_THE_MODEL_SAYS]]
     lessons = [Lesson.of_patch(*pair) for pair in tqdm(pairs + own, "recognise", unit="patch")]
     # Of either kind every other one is kept, to see how well it went.
     taught, kept = joined(lessons[::2]), joined(lessons[1::2])
@@ -250,18 +188,20 @@ def main(arguments: list[str] | None = None) -> int:
             getattr(taught, columns)[chosen], taught.correct[chosen], taught.network[chosen], counted
         )
         correct, network = kept.correct[other], kept.network[other]
-        says = network + getattr(kept, columns)[other] @ weights
-        error = calibration_error(expit(says), correct)
+        odds = network + getattr(kept, columns)[other] @ weights
+        error = calibration_error(expit(odds), correct)
         _tell(f"{name}: {len(correct)} kept, {int(correct.sum())} droplets")
         _tell("  weights " + ", ".join(map("{} {:.3f}".format, labels, weights)))
-        _tell(f"  calibration error {error:.3f}, log loss {log_loss(says, correct):.4f}")
+        _tell(f"  calibration error {error:.3f}, log loss {log_loss(odds, correct):.4f}")
         _tell(f"  without: {calibration_error(expit(network), correct):.3f}, {log_loss(network, correct):.4f}")
         record[name] = _rounded(weights)
         record[f"calibration error of {name}"] = round(error, 4)
-    every = [lesson for lesson in lessons if len(lesson.correct)]
-    shared = shared_doubt([says_of(lesson, record) for lesson in every], [lesson.correct for lesson in every])
+    says = [says_of(lesson, record) for lesson in lessons]
+    shared = shared_doubt(says, [lesson.correct for lesson in lessons])
     record["shared doubt"] = _rounded(np.array([shared]))
-    _tell(f"shared doubt: {shared:.3f}")
+    unfitted = unfitted_doubt(lessons, says, shared)
+    record["unfitted doubt"] = _rounded(np.array([unfitted]))
+    _tell(f"shared doubt: {shared:.3f}, of what was not fitted: {unfitted:.3f}")
     weights, shares = agreement_of(lessons)
     record["agreement"] = _rounded(weights)
     _tell("agreement: " + ", ".join(map("{} {:.3f}".format, WEIGHTS, weights)))

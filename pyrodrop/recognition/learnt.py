@@ -22,6 +22,11 @@ def learnt(name: str) -> NDArray[np.float64]:
     return np.array(_stored()[name], dtype=np.float64)
 
 
+def unfitted_sd() -> float:
+    """Standard deviation of what the log odds of an image's ``unfitted`` circles share."""
+    return float(learnt("unfitted doubt")[0])
+
+
 def shared_sd() -> float:
     """Standard deviation of the part of the log odds of presence that all droplets of an image share.
 

@@ -5,7 +5,7 @@ fit knows the likelihood, but only of droplets of one profile: where that does n
 stands. Where it does, how far its evidence is to be believed is learnt from simulations, by a logistic regression
 (``recognition.learn``, which wrote ``learnt.json``). For a candidate that the network proposes the log odds are
 
-    logit p + c1 e + c2 e a(w) + c3 e d
+    (1 + c0) logit p + c1 e + c2 e a(w) + c3 e d
 
 and for one that stands out of a residual, which is looked for only where the model explains the image,
 
@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 # Mean squared residual of a droplet, in units of the image's own white noise, up to which the model explains it: by
 # then the misfit is as large as the noise, which is what "does not fit" means for the image as a whole, too.
 EXPLAINED = 2.0
-SIGNS_OF_PROPOSALS = ("explained", "white evidence", "explained and left")
+SIGNS_OF_PROPOSALS = ("network", "explained", "white evidence", "explained and left")
 SIGNS_OF_RESIDUALS = ("constant", "evidence", "membership")
 
 
@@ -53,12 +53,12 @@ def presence_of(fit: JointFit, candidates: Candidates, white: Array) -> Array:
     of_proposals, of_residuals = learnt("proposals"), learnt("residuals")
     proposed = candidates.proposed > 0
     from_network, from_residual = signs(fit, candidates, white)
-    network = network_log_odds(candidates)
+    network = from_network[:, 0]
     return np.asarray(expit(np.where(proposed, network + from_network @ of_proposals, from_residual @ of_residuals)))
 
 
 def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, Array]:
-    """What speaks for each candidate if the network proposes it, (N, 3), and if it stands out of a residual, (N, 3)."""
+    """What speaks for each candidate if the network proposes it, (N, 4), and if it stands out of a residual, (N, 3)."""
     explained = explained_share(fit, white)
     prior = np.log(max(float(candidates.proposed.sum()), 1.0))
     against_white = np.arcsinh(fit.evidence.log_bayes_white + prior)
@@ -67,7 +67,7 @@ def signs(fit: JointFit, candidates: Candidates, white: Array) -> tuple[Array, A
     alike = np.clip(log_membership(fit, candidates.proposed >= LIKELY), -20.0, 20.0)
     left = np.hypot(fit.x - candidates.x, fit.y - candidates.y) / candidates.radius
     return (
-        np.stack([explained, explained * against_white, explained * left], 1),
+        np.stack([network_log_odds(candidates), explained, explained * against_white, explained * left], 1),
         np.stack([constant, against_all, alike], 1),
     )
 

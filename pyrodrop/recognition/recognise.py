@@ -21,7 +21,7 @@ from pyrodrop.joint.resuming.kept import digest_of
 from pyrodrop.models.prior_scales import image_scales
 from pyrodrop.recognition.agreement import Agreed, agreed
 from pyrodrop.recognition.candidates import NOTHING_KNOWN, Candidates, OfWhole
-from pyrodrop.recognition.completion import ROUGH, ROUGH_TOLERANCE, completed, explains, fitted_again, with_more
+from pyrodrop.recognition.completion import LEAST, ROUGH, ROUGH_TOLERANCE, completed, explains, fitted_again, with_more
 from pyrodrop.recognition.focus import doubles, likeliest_in_focus
 from pyrodrop.recognition.presence import presence_of
 from pyrodrop.recognition.succession import first_words, succeeded
@@ -38,8 +38,9 @@ STAGES = (
     "choosing the profile",
     "weighing the droplets",
 )
-# A proposal less likely than this is not looked at.
-LEAST_PROPOSED = 0.1
+# A proposal less likely than this is not fitted: there are as many of them as of all others, and one in twenty is a
+# droplet. It counts all the same (``statistics.unfitted``).
+LEAST_FITTED = 0.1
 
 
 class Recognised(NamedTuple):
@@ -48,7 +49,8 @@ class Recognised(NamedTuple):
     fit: their joint fit. presence: probability that each is a droplet, (N,). places: where each is and how large, by
     the network and the joint fit (``agreement``). evidence: log evidence of each profile that was tried, for the part
     of the image that was asked. candidates: where each was found, and what the network says of it. own: the fit with
-    edges of the droplets' own, where they differ (``joint.one_by_one.own_edges``); else the joint fit.
+    edges of the droplets' own, where they differ (``joint.one_by_one.own_edges``); else the joint fit. unfitted: what
+    the network proposes with less than ``LEAST_FITTED`` besides, where no candidate is.
     """
 
     fit: JointFit
@@ -57,6 +59,7 @@ class Recognised(NamedTuple):
     evidence: dict[str, float]
     candidates: Candidates
     own: JointFit
+    unfitted: Candidates
 
 
 def recognise(
@@ -92,6 +95,8 @@ def recognise(
     candidates, scales = whole.candidates, whole.scales
     if candidates is None:
         candidates = _proposed(pixels, prominent.astype(np.float32), weights, device)
+    likely_enough = candidates.proposed >= LEAST_FITTED
+    unfitted, candidates = candidates.those(~likely_enough), candidates.those(likely_enough)
     if scales is None:
         likely = candidates.radius[candidates.proposed >= LIKELY]
         usual = likely if len(likely) else candidates.radius
@@ -135,7 +140,8 @@ def recognise(
     fit = fitted_again(pixels, fit, kept, candidates, 50)
     presence = presence_of(fit, candidates, pixels.white_noise)
     own = _own_edges(pixels, fit, candidates)
-    return Recognised(fit, presence, agreed(own, candidates, pixels.white_noise), evidence, candidates, own)
+    agreed_on = agreed(own, candidates, pixels.white_noise)
+    return Recognised(fit, presence, agreed_on, evidence, candidates, own, _apart(unfitted, candidates))
 
 
 def _proposed(pixels: Pixels, prominent: NDArray[np.float32], weights: Path, device: str | torch.device) -> Candidates:
@@ -143,14 +149,23 @@ def _proposed(pixels: Pixels, prominent: NDArray[np.float32], weights: Path, dev
     kept, digest = pixels.kept, ""
     if kept is not None:
         of_weights = hashlib.sha256(weights.read_bytes()).hexdigest()
-        digest = digest_of("proposals", prominent, of_weights, str(device), LEAST_PROPOSED)
+        digest = digest_of("proposals", prominent, of_weights, str(device), LEAST)
         if (known := kept.read(digest)) is not None:
             return Candidates(**known).reaching(pixels.known)
-    proposals = propose(prominent, least_presence=LEAST_PROPOSED, weights=weights, device=device)
+    proposals = propose(prominent, least_presence=LEAST, weights=weights, device=device)
     candidates = Candidates.of_proposals(proposals)
     if kept is not None:
         kept.keep(digest, candidates._asdict())
     return candidates.reaching(pixels.known)
+
+
+def _apart(unfitted: Candidates, candidates: Candidates) -> Candidates:
+    """Those of the unfitted that no candidate from a residual, which the network has not proposed, lies within."""
+    anew = candidates.those(candidates.proposed == 0)
+    if not len(anew.x) or not len(unfitted.x):
+        return unfitted
+    nearest = np.hypot(unfitted.x[:, None] - anew.x, unfitted.y[:, None] - anew.y).min(1)
+    return unfitted.those(nearest >= unfitted.radius)
 
 
 def recognised_again(pixels: Pixels, seen: Recognised) -> Recognised:

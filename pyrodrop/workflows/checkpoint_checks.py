@@ -166,6 +166,10 @@ def check_measurement(state: Mapping[str, Any]) -> None:
     _check_draws(state["draws"], count, droplets, known[profile].gaussian)
     if not bool(((state["presence"] >= 0) & (state["presence"] <= 1)).all()):
         raise DamagedError("'presence' is no probability")
+    _numbers("unfitted", state["unfitted"], (torch.float64,), 1, (2,))
+    number, expected = state["unfitted"].tolist()
+    if not 0 <= expected <= number < 2**31 or number != round(number):
+        raise DamagedError("'unfitted' are no circles that may be droplets")
     if not bool((state["reduced_chi_square"] >= 0).all()):
         raise DamagedError("'reduced_chi_square' is negative")
     hot = state["hot_pixels"]

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyrodrop.results.statistics.counts import Count, count_distribution
+from pyrodrop.results.statistics.unfitted import NONE_UNFITTED, Unfitted
 from pyrodrop.results.storage.atomic_write import atomic_write
 from pyrodrop.results.storage.run_files import digest_of
 
@@ -62,6 +63,11 @@ class Kept(NamedTuple):
             (points.presence >= self.least_presence) & (radius >= self.least_radius) & (radius <= self.greatest_radius)
         )
 
+    def of_unfitted(self, unfitted: Unfitted) -> Unfitted:
+        """What is too improbable to be a candidate, of which no radius is known: it counts where none is asked for."""
+        any_radius = self.least_radius <= 0 and self.greatest_radius == np.inf
+        return unfitted if any_radius and unfitted.presence >= self.least_presence else NONE_UNFITTED
+
 
 def edits_between(before: Points, now: Points) -> dict[str, Any]:
     """The edits that make of the droplets as they were the points as they are, as ``pyrodrop edit`` takes them.
@@ -99,7 +105,12 @@ def number_of(edits: Mapping[str, Any]) -> int:
 
 
 def count_of(
-    before: Points, now: Points, kept: NDArray[np.bool_], shared_doubt: float, others: Array | None = None
+    before: Points,
+    now: Points,
+    kept: NDArray[np.bool_],
+    shared_doubt: float,
+    others: Array | None = None,
+    unfitted: Unfitted = NONE_UNFITTED,
 ) -> Count:
     """The number of droplets of those points that are kept and of other candidates, as the page of results counts them.
 
@@ -111,12 +122,13 @@ def count_of(
         kept: which of them count, (N,).
         shared_doubt: as ``summary.json`` has it.
         others: presence of candidates that are no points, (M,); None for none.
+        unfitted: what is too improbable to be a candidate.
     """
     said = edits_between(before, now)
     moved = np.isin(now.ids, [int(number) for number in said.get("move", {})])
     new = ~np.isin(now.ids, before.ids)
     presence = np.where(moved | new, 1.0, np.clip(now.presence, 0.0, 1.0))
-    return count_distribution(np.append(presence[kept], [] if others is None else others), shared_doubt)
+    return count_distribution(np.append(presence[kept], [] if others is None else others), shared_doubt, unfitted)
 
 
 def write_edits(edits: Mapping[str, Any], folder: Path, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyrodrop.results.page.by_hand import can_be_edited, other_candidates
+from pyrodrop.results.page.by_hand import can_be_edited, other_candidates, unfitted_of
 from pyrodrop.results.storage.result_folder import ResultError, read_results
 from pyrodrop.workflows.napari_edits import NEW, Kept, Points, count_of, edits_between, number_of, write_edits
 from pyrodrop.workflows.napari_reader import FOLDER
@@ -123,11 +123,12 @@ class ByHand:
         if self._layer is None:
             return
         points = self._points()
-        limits = Kept(self.presence.value, self.least.value, self.greatest.value)
+        greatest = self.greatest.value if self.greatest.value < self._largest else np.inf
+        limits = Kept(self.presence.value, self.least.value, greatest)
         kept = limits.of(points)
         self._layer.shown = kept
         others = self._others.presence[limits.of(self._others)]
-        count = count_of(self._before, points, kept, self._shared_doubt, others)
+        count = count_of(self._before, points, kept, self._shared_doubt, others, limits.of_unfitted(self._unfitted))
         low, middle, high = (count.quantile(level) for level in (0.05, 0.5, 0.95))
         interval = f" ({low} to {high})" if low < high else ""
         number = number_of(edits_between(self._before, points))
@@ -152,10 +153,12 @@ class ByHand:
             self._layer.events.data.disconnect(self._changed)
         self._layer, self._folder, self._before = layer, Path(folder), Points.of_table(run.table)
         self._others = Points.of_table(other_candidates(run))
+        self._unfitted = unfitted_of(run)
         doubt = run.summary.get("shared_doubt")
         self._shared_doubt = float(doubt) if isinstance(doubt, int | float) and doubt >= 0 else 0.0
         # No droplet is larger than the image.
-        self.greatest.value = float(max(run.size or (self._before.diameters.max(initial=2.0),)))
+        self._largest = float(max(run.size or (self._before.diameters.max(initial=2.0),)))
+        self.greatest.value = self._largest
         self.file.value = self._folder / "edits.json"
         self._past, self._now = [], self._state()
         layer.events.data.connect(self._changed)

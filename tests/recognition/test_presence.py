@@ -11,7 +11,8 @@ from pyrodrop.joint.joint_fit import JointFit, fit_jointly
 from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.agreement import Views, fit_errors, log_prior_odds
 from pyrodrop.recognition.candidates import Candidates
-from pyrodrop.recognition.learn import shared_doubt, weights_of_agreement, weights_of_presence, worth
+from pyrodrop.recognition.learn import shared_doubt, unfitted_doubt, weights_of_agreement, weights_of_presence
+from pyrodrop.recognition.lessons import Beside, Lesson, worth
 from pyrodrop.recognition.presence import presence_of
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.results.statistics.shared_doubt import central_log_odds
@@ -107,6 +108,21 @@ def test_weights_of_a_logistic_regression_are_found_again() -> None:
     signs = np.column_stack([np.ones(20_000), rng.standard_normal((20_000, 2))])
     correct = rng.random(20_000) < 1 / (1 + np.exp(-signs @ true))
     assert weights_of_presence(signs, correct) == pytest.approx(true, abs=0.06)
+
+
+def test_the_doubt_of_what_was_not_fitted_is_found_again() -> None:
+    """Images of twenty sure droplets, and of circles that are droplets together or not, as one doubt says."""
+    rng, true = np.random.default_rng(4), 3.0
+    views = Views(*(np.zeros((0, 3)),) * 3, *(np.zeros(0),) * 5)
+    lessons, odds = [], []
+    for _ in range(400):
+        number, presence = int(rng.integers(5, 60)), float(rng.uniform(0.02, 0.08))
+        chance = expit(central_log_odds([presence], true) + true * rng.standard_normal())[0]
+        asked = 20 + int(rng.binomial(number, chance))
+        beside = Beside(number, number * presence, asked)
+        lessons.append(Lesson(*(np.zeros(0),) * 5, views, np.zeros((0, 3)), beside))
+        odds.append(np.full(20, 40.0))
+    assert unfitted_doubt(lessons, odds, 1.5) == pytest.approx(true, rel=0.25)
 
 
 def test_what_candidates_of_an_image_share_is_found_again() -> None:

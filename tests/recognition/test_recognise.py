@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 from scipy.spatial.distance import cdist
 
+import pyrodrop
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.joint.posterior import Evidence
 from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.completion import LEAST
 from pyrodrop.recognition.presence import presence_of
-from pyrodrop.recognition.recognise import Recognised, recognise
+from pyrodrop.recognition.recognise import LEAST_FITTED, Recognised, recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 
 ALL = ("gaussian", "disc", "radial", "rimmed")
@@ -117,6 +120,20 @@ def test_what_noise_makes_is_not_there_and_does_not_speak_for_more_of_it() -> No
     others = np.setdiff1d(np.flatnonzero(seen.presence[many] >= 0.5), few)
     assert len(others) > 60
     assert presence[others].min() > 0.5
+
+
+def test_what_is_too_improbable_to_be_fitted_is_kept_beside() -> None:
+    """A texture, of which the network proposes much with little probability."""
+    rng = np.random.default_rng(5)
+    texture = ndimage.gaussian_filter(rng.standard_normal((200, 200)), 2)
+    seen = recognise(texture[None], texture, ("gaussian",))
+    assert len(seen.unfitted.x) > 5
+    assert seen.unfitted.proposed.max() < LEAST_FITTED
+    assert seen.unfitted.proposed.min() >= LEAST
+    assert not (seen.candidates.proposed[seen.candidates.proposed > 0] < LEAST_FITTED).any()
+    m = pyrodrop.measure(texture)
+    assert m.n_droplets == 0
+    assert m.count.mean == pytest.approx(float(m.presence.sum()) + float(m.droplets.unfitted[1]), rel=0.1)
 
 
 def test_doubtful_peaks_of_a_residual_do_not_add_up_to_droplets() -> None:

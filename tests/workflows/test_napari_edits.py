@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrodrop.results.statistics.counts import count_distribution
+from pyrodrop.results.statistics.unfitted import Unfitted
 from pyrodrop.results.storage.run_files import begin_run, finish_run
 from pyrodrop.workflows.commands.edits_file import read_edits
 from pyrodrop.workflows.napari_edits import NEW, Kept, Points, count_of, edits_between, number_of, write_edits
@@ -70,6 +71,16 @@ def test_filters_keep_what_they_say_and_the_count_is_of_those() -> None:
     assert counted.probability == pytest.approx(count_distribution([1.0, 0.9, 0.8], 0.3).probability)
     counted = count_of(BEFORE, BEFORE, kept, 0.3, np.array([0.4, 0.1]))
     assert counted.probability == pytest.approx(count_distribution([1.0, 0.9, 0.8, 0.4, 0.1], 0.3).probability)
+    unfitted = Unfitted(5, 0.2, 3.0)
+    counted = count_of(BEFORE, BEFORE, kept, 0.3, unfitted=unfitted)
+    assert counted.probability == pytest.approx(count_distribution([1.0, 0.9, 0.8], 0.3, unfitted).probability)
+
+
+def test_what_has_no_known_radius_counts_where_none_is_asked_for() -> None:
+    unfitted = Unfitted(5, 0.2, 3.0)
+    assert Kept().of_unfitted(unfitted) == unfitted
+    for limits in (Kept(least_presence=0.1), Kept(least_radius=1.0), Kept(greatest_radius=9.0)):
+        assert limits.of_unfitted(unfitted).number == 0
 
 
 def test_what_a_person_drew_or_moved_is_there_for_sure() -> None:

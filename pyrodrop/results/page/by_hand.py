@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pyrodrop.results.statistics.shared_doubt import central_log_odds, shared_values
+from pyrodrop.results.statistics.unfitted import Unfitted
 from pyrodrop.results.storage.result_folder import ResultFolder
 from pyrodrop.results.storage.run_files import digest_of, is_altered
 
@@ -31,20 +32,23 @@ def counting(run: ResultFolder) -> dict[str, Any] | None:
 
     Returns:
         ``shared``, how much doubt all share; ``u``, equally likely values of it; ``rows``, log odds of the table's
-        rows given 0; ``others``, with presence, diameter, flags and log odds of the other candidates; ``scale``,
-        diameters in the page's unit per radius in px; and ``sha256`` of ``droplets.csv``. None where droplets were not
-        counted.
+        rows given 0; ``unfitted``, how many circles are too improbable to be candidates, their presence, how much
+        doubt they share, and their log odds given 0; ``others``, with presence, diameter, flags and log odds of the
+        other candidates; ``scale``, diameters in the page's unit per radius in px; and ``sha256`` of ``droplets.csv``.
+        None where droplets were not counted.
     """
     if not isinstance(run.summary.get("count"), Mapping) or run.table_altered:
         return None
     stated = run.summary.get("shared_doubt")
     shared = float(stated) if isinstance(stated, int | float) and 0 <= stated < _SURE else 0.0
     others = other_candidates(run)
+    unfitted = unfitted_of(run)
     scale = 2 * (run.pixel_size_um or 1.0)
     return {
         "shared": shared,
-        "u": [round(float(u), 5) for u in shared_values(_SHARED_VALUES)] if shared else [0],
+        "u": [round(float(u), 5) for u in shared_values(_SHARED_VALUES)] if shared or unfitted.number else [0],
         "rows": _log_odds(run.table, shared),
+        "unfitted": _as_counted(unfitted),
         "others": {
             "presence": others["presence"].tolist(),
             "diameter": (scale * others["radius_px"]).tolist(),
@@ -67,6 +71,21 @@ def other_candidates(run: ResultFolder) -> pd.DataFrame:
     except (ValueError, KeyError, OSError):
         return run.table.head(0)[names]
     return table[~table["id"].isin(run.table["id"])]
+
+
+def unfitted_of(run: ResultFolder) -> Unfitted:
+    """What beside the candidates may be droplets."""
+    return Unfitted.of_dict(run.summary.get("unfitted"))
+
+
+def _as_counted(unfitted: Unfitted) -> dict[str, float | int]:
+    (odds,) = np.clip(central_log_odds([unfitted.presence], unfitted.shared_sd), -_SURE, _SURE)
+    return {
+        "number": unfitted.number,
+        "presence": unfitted.presence,
+        "shared": unfitted.shared_sd,
+        "odds": round(float(odds), 5),
+    }
 
 
 def _log_odds(table: pd.DataFrame, shared: float) -> list[float]:

@@ -8,6 +8,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 
 from pyrodrop.results.statistics.shared_doubt import central_log_odds, shared_values
+from pyrodrop.results.statistics.unfitted import NONE_UNFITTED, Unfitted, binomial
 
 Array = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ class Count:
     """The distribution of the number of droplets.
 
     Attributes:
-        probability: of 0, 1, ..., N droplets, shape (N + 1,), adding up to one.
+        probability: of 0, 1, ... droplets, adding up to one.
     """
 
     probability: Float64[Array, " numbers"]
@@ -59,7 +60,7 @@ class Count:
         return {"mean": self.mean, "q05": self.quantile(0.05), "q95": self.quantile(0.95)}
 
 
-def count_distribution(presence: ArrayLike, shared_sd: float = 0.0) -> Count:
+def count_distribution(presence: ArrayLike, shared_sd: float = 0.0, unfitted: Unfitted = NONE_UNFITTED) -> Count:
     """The number of droplets that are present.
 
     Of independent droplets it has the Poisson-binomial distribution, here without sampling: one droplet after the
@@ -73,9 +74,11 @@ def count_distribution(presence: ArrayLike, shared_sd: float = 0.0) -> Count:
         presence: probability that each droplet is present, (N,), in [0, 1]; N may be 0.
         shared_sd: standard deviation of the part of the log odds that all droplets share, at least 0; with 0 they are
             independent.
+        unfitted: M more that are too improbable to be told one from the other (``statistics.unfitted``).
 
     Returns:
-        The distribution; without shared doubt exact to 1e-14, but numbers less likely than 1e-30 may have none.
+        The distribution, of 0 to N + M; without shared doubt exact to 1e-14, but numbers less likely than 1e-30 may
+        have none.
 
     Raises:
         ValueError: probabilities outside [0, 1], NaN, or not one-dimensional; a negative deviation.
@@ -83,21 +86,34 @@ def count_distribution(presence: ArrayLike, shared_sd: float = 0.0) -> Count:
     p = presences(presence)
     if not shared_sd >= 0:
         raise ValueError(f"shared_sd is {shared_sd}: give a standard deviation of log odds, from 0.")
-    if shared_sd == 0:
+    if shared_sd == 0 and not unfitted.number:
         return Count(_of_independent(p[None])[0])
     from scipy.special import expit
 
-    given_each = expit(central_log_odds(p, shared_sd) + shared_sd * shared_values(_SHARED_VALUES)[:, None])
-    if len(p) <= _BLOCK:
+    shared = shared_values(_SHARED_VALUES)
+    given_each = expit(central_log_odds(p, shared_sd) + shared_sd * shared[:, None])
+    if len(p) <= _BLOCK and not unfitted.number:
         return Count(_added_up(given_each).mean(0))
-    whole = np.zeros(len(p) + 1)
-    spread = (given_each * (1 - given_each)).sum(1)
+    of_rest = unfitted.given(shared)
+    mean = given_each.sum(1) + unfitted.number * of_rest
+    spread = (given_each * (1 - given_each)).sum(1) + unfitted.number * of_rest * (1 - of_rest)
+    whole = np.zeros(len(p) + unfitted.number + 1)
     narrow = spread <= _NORMAL_FROM
-    for given, variance in zip(given_each[~narrow], spread[~narrow], strict=True):
-        whole += _normal(float(given.sum()), float(variance), len(p))
-    for some in np.array_split(given_each[narrow], max(len(p) * int(narrow.sum()) // _TOGETHER, 1)):
-        whole += _of_independent(some).sum(0)
+    for row in np.flatnonzero(~narrow):
+        whole += _normal(float(mean[row]), float(spread[row]), len(whole) - 1)
+    for rows in np.array_split(np.flatnonzero(narrow), max(len(p) * int(narrow.sum()) // _TOGETHER, 1)):
+        for row, probability in zip(rows, _of_independent(given_each[rows]), strict=True):
+            part = _with_unfitted(_trimmed(0, probability), unfitted.number, float(of_rest[row]))
+            whole[part.least : part.least + len(part.probability)] += part.probability
     return Count(whole / whole.sum())
+
+
+def _with_unfitted(part: "_Part", number: int, chance: float) -> "_Part":
+    """The distribution of a number and of so many more droplets, each of this probability."""
+    if not number:
+        return part
+    least, probability = binomial(number, chance)
+    return _Part(part.least + least, np.convolve(part.probability, probability))
 
 
 def _of_independent(chances: Array) -> Array:
@@ -160,7 +176,7 @@ def presences(presence: ArrayLike) -> Float64[Array, " n"]:
     return p
 
 
-def counted(presence: ArrayLike, shared_sd: float = 0.0) -> NDArray[np.bool_]:
+def counted(presence: ArrayLike, shared_sd: float = 0.0, unfitted: Unfitted = NONE_UNFITTED) -> NDArray[np.bool_]:
     """Which droplets are counted, (N,): as many as the median of their number says, the most probable ones.
 
     These are the rows of a table, of a figure and of an export. Of equally probable ones the first are taken.
@@ -168,8 +184,9 @@ def counted(presence: ArrayLike, shared_sd: float = 0.0) -> NDArray[np.bool_]:
     Args:
         presence: probability that each droplet is there, (N,), in [0, 1].
         shared_sd: how much doubt they share, as ``count_distribution`` takes it.
+        unfitted: those besides that none of them stands for, as ``count_distribution`` takes them.
     """
     p = presences(presence)
     chosen = np.zeros(len(p), bool)
-    chosen[np.argsort(-p, kind="stable")[: count_distribution(p, shared_sd).quantile(0.5)]] = True
+    chosen[np.argsort(-p, kind="stable")[: count_distribution(p, shared_sd, unfitted).quantile(0.5)]] = True
     return chosen

@@ -22,7 +22,7 @@ from pyrodrop.workflows.commands.subject import Subject
 from pyrodrop.workflows.commands.where_to_look import LookSettings, look_in_summary
 from pyrodrop.workflows.measuring.editing.record import edits_in_rows, edits_in_summary
 from pyrodrop.workflows.measuring.measurement import Measurement
-from pyrodrop.workflows.measuring.reported import shared_sd
+from pyrodrop.workflows.measuring.reported import shared_sd, unfitted_in
 from pyrodrop.workflows.measuring.rules import EVERYTHING
 from pyrodrop.workflows.settings import device_name
 
@@ -88,6 +88,7 @@ def summarise(
     results = said | {
         "count": measurement.count.as_dict(),
         "shared_doubt": shared_sd(),
+        "unfitted": unfitted_in(measurement.droplets).as_dict(),
         "sizes": measurement.sizes.as_dict() | {"unit": measurement.sizes.unit},
         "kinds": measurement.kinds.as_dicts(),
         "profile": measurement.profile,

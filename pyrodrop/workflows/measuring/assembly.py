@@ -14,8 +14,10 @@ from pyrodrop.models.assumed.noise_families import NORMAL
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.agreement import agreed_draws
 from pyrodrop.recognition.completion import LEAST
+from pyrodrop.recognition.learnt import unfitted_sd
 from pyrodrop.recognition.recognise import Recognised
 from pyrodrop.rendering import profile_named
+from pyrodrop.results.statistics.unfitted import Unfitted
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, FittedModel, FoundDroplets, MeasuredImage
 from pyrodrop.workflows.measuring.measurement import Measurement
 from pyrodrop.workflows.measuring.reported import in_order
@@ -42,15 +44,17 @@ def measurement_of(
         rules: which droplets count.
     """
     fit, presence = seen.fit, seen.presence
-    candidate = _in_sight(image, seen) & (presence >= LEAST)
+    sighted = _in_sight(image, seen.places.x, seen.places.y) & (presence >= LEAST)
+    candidate = sighted
     drawn = _draws(seen, seed)
     if rules != EVERYTHING:
         size, looked_at = (image.channels.shape[1], image.channels.shape[2]), image.looked_at
         keeps = keeping_to(rules, drawn, fit.noise, size, None if looked_at is None else looked_at.numpy())
         drawn = those_keeping(drawn, keeps, np.random.default_rng(seed))
         presence = presence * keeps.mean(0)
-        candidate &= presence >= LEAST
-    order = in_order(seen.places.x, seen.places.y, presence, candidate)
+        candidate = sighted & (presence >= LEAST)
+    unfitted = _unfitted(image, seen, presence[candidate].sum(), seen.presence[sighted].sum())
+    order = in_order(seen.places.x, seen.places.y, presence, candidate, unfitted)
     n = int(candidate.sum())
     sites = sites_of(fit, order)
     return Measurement(
@@ -61,6 +65,7 @@ def measurement_of(
             torch.from_numpy(fit.convergence.at_bounds[order[:n]]),
             torch.arange(n),
             torch.zeros(n, dtype=torch.bool),
+            torch.tensor([float(unfitted.number), unfitted.expected], dtype=torch.float64),
         ),
         fitted=FittedModel(
             profile=fit.profile,
@@ -79,10 +84,18 @@ def measurement_of(
     )
 
 
-def _in_sight(image: MeasuredImage, seen: Recognised) -> NDArray[np.bool_]:
+def _unfitted(image: MeasuredImage, seen: Recognised, kept: float, number: float) -> Unfitted:
+    """What may be droplets beside those that were fitted, of which so many of the expected number keep to the rules: of
+    what is not fitted, and cannot be asked, the same share does.
+    """
+    others = seen.unfitted.those(_in_sight(image, seen.unfitted.x, seen.unfitted.y))
+    share = float(kept / number) if number > 0 else 1.0
+    return Unfitted(len(others.x), float(others.proposed.sum()), unfitted_sd()).share(share)
+
+
+def _in_sight(image: MeasuredImage, x: Array, y: Array) -> NDArray[np.bool_]:
     """Which droplets have their centres where the image is looked at, (N,), wherever the joint fit alone has them."""
     height, width = image.channels.shape[1:]
-    x, y = seen.places.x, seen.places.y
     inside = in_image(x, y, (height, width))
     if image.looked_at is None:
         return inside

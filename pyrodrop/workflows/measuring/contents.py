@@ -38,7 +38,8 @@ class CandidateDroplets(NamedTuple):
     draws: posterior draws x_px, y_px, radius_px (of half height), for Gaussians sigma_px, (draws, N), and amplitude,
     (draws, C, N). presence: probability that each is there, (N,). at_bounds: those that the fit held back at an edge of
     where they may lie, (N,). ids: their numbers, which edits leave as they are, (N,), int64. decided: those that a
-    person has said are there, (N,).
+    person has said are there, (N,). unfitted: how many circles are too improbable to be candidates, and how many of
+    those are expected to be droplets, (2,).
     """
 
     draws: dict[str, Tensor]
@@ -46,6 +47,7 @@ class CandidateDroplets(NamedTuple):
     at_bounds: Tensor
     ids: Tensor
     decided: Tensor
+    unfitted: Tensor = torch.zeros(2, dtype=torch.float64)
 
 
 class FoundDroplets(NamedTuple):

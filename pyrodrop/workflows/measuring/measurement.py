@@ -183,8 +183,8 @@ class Measurement:
 
     @property
     def n_droplets(self) -> int:
-        """How many droplets there are: the median of the count."""
-        return self.count.quantile(0.5)
+        """How many droplets there are: the median of the count, but no more than there are candidates to name."""
+        return min(self.count.quantile(0.5), len(self.presence))
 
     @property
     def table(self) -> "pd.DataFrame":
@@ -200,12 +200,12 @@ class Measurement:
     @cached_property
     def count(self) -> Count:
         """The number of droplets as a distribution."""
-        return count_distribution(self.presence.numpy(), shared_sd())
+        return count_distribution(self.presence.numpy(), shared_sd(), reported.unfitted_in(self.droplets))
 
     @cached_property
     def sizes(self) -> Sizes:
         """The size distribution in numbers, each with its interval."""
-        return reported.size_distribution(self.image, self.droplets, self.rules, self.n_droplets, self.seed)
+        return reported.size_distribution(self.image, self.droplets, self.rules, self.count, self.n_droplets, self.seed)
 
     @cached_property
     def kinds(self) -> Kinds:

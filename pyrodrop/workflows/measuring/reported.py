@@ -1,5 +1,6 @@
 """What a measurement reports of its candidates: in which order, their table, and the distribution of their sizes."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,11 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyrodrop.recognition.learnt import shared_sd as shared_sd
+from pyrodrop.recognition.learnt import unfitted_sd
 from pyrodrop.results.checks.efficiency import Efficiency, efficiency_of
 from pyrodrop.results.checks.residuals import droplet_residuals
-from pyrodrop.results.statistics.counts import counted
+from pyrodrop.results.statistics.counts import Count, counted
 from pyrodrop.results.statistics.kinds import Kinds
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
+from pyrodrop.results.statistics.unfitted import Unfitted
 from pyrodrop.results.tables.channel_amplitudes import with_channel_amplitudes
 from pyrodrop.results.tables.droplet_table import droplet_table
 from pyrodrop.workflows.measuring.contents import CandidateDroplets, MeasuredImage
@@ -23,16 +26,25 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def in_order(x: Array, y: Array, presence: NDArray[np.float64], candidate: NDArray[np.bool_]) -> NDArray[np.intp]:
+def unfitted_in(droplets: CandidateDroplets) -> Unfitted:
+    """What beside the candidates may be droplets."""
+    number, expected = droplets.unfitted.tolist()
+    return Unfitted(round(number), expected, unfitted_sd())
+
+
+def in_order(
+    x: Array, y: Array, presence: NDArray[np.float64], candidate: NDArray[np.bool_], unfitted: Unfitted
+) -> NDArray[np.intp]:
     """Numbers of all droplets: the counted candidates, the other candidates, the rest, each from top to bottom.
 
     Args:
         x, y, presence: of N droplets, (N,) each.
         candidate: which of them may count, (N,).
+        unfitted: those besides that count, too.
     """
     candidates = np.flatnonzero(candidate)
     kind = np.full(len(presence), 2)
-    kind[candidates] = np.where(counted(presence[candidates], shared_sd()), 0, 1)
+    kind[candidates] = np.where(counted(presence[candidates], shared_sd(), unfitted), 0, 1)
     return np.lexsort((x, y, kind))
 
 
@@ -88,17 +100,18 @@ def candidate_table(
 
 
 def size_distribution(
-    image: MeasuredImage, droplets: CandidateDroplets, rules: Rules, n_droplets: int, seed: int
+    image: MeasuredImage, droplets: CandidateDroplets, rules: Rules, count: Count, n_droplets: int, seed: int
 ) -> Sizes:
     """The size distribution in numbers, each with its interval.
 
     Args:
         image, droplets, rules: what was measured, the candidates, and which of them count.
-        n_droplets: how many of them, the first ones, are counted.
+        count: of the droplets, those too that are no candidates and of which no size is known.
+        n_droplets: how many candidates, the first ones, are counted.
         seed: of the replicates.
     """
     number = len(droplets.presence)
-    return size_statistics(
+    sizes = size_statistics(
         2 * droplets.draws["radius_px"].double().numpy(),
         droplets.presence.numpy(),
         pixel_size_um=image.pixel_size_um,
@@ -109,3 +122,4 @@ def size_distribution(
         shared_sd=shared_sd(),
         seed=seed,
     )
+    return replace(sizes, count=count)

@@ -99,6 +99,7 @@ def _parts_of(state: dict[str, Any]) -> Parts:
     if isinstance(state.get("presence"), torch.Tensor):
         n = state["presence"].numel()
         before |= {"ids": torch.arange(n), "decided": torch.zeros(n, dtype=torch.bool)}
+    before |= {"unfitted": torch.zeros(2, dtype=torch.float64)}
     state = {**before, **state}
     check_measurement(state)
     try:

@@ -16,12 +16,12 @@ from pyrodrop.detection.propose_large import overview_of as overview_of
 from pyrodrop.detection.propose_large import proposals_of_all
 from pyrodrop.detection.propose_large import windows_to_look_at as windows_to_look_at
 from pyrodrop.recognition.candidates import Candidates as Candidates
-from pyrodrop.recognition.recognise import LEAST_PROPOSED
+from pyrodrop.recognition.completion import LEAST
 
 
 def candidates_of_whole(image: Readable, overview: Overview, cells: list[Cells]) -> Candidates:
     """What the network proposes in the whole image, from what it says of all windows and of the reduced image."""
-    return Candidates.of_proposals(proposals_of_all(image, overview, cells, LEAST_PROPOSED))
+    return Candidates.of_proposals(proposals_of_all(image, overview, cells, LEAST))
 
 
 def candidates_in_part(candidates: Candidates, rows: slice, columns: slice) -> Candidates:

@@ -14,6 +14,7 @@ import pyrodrop
 from pyrodrop.images import CHANNELS, ImageError
 from pyrodrop.images.hot_pixels import warnings_of_hot_pixels
 from pyrodrop.images.reading.white_level import BRIGHTEST, positive_white
+from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.results.checks.efficiency import efficiency_of
 from pyrodrop.results.checks.trust import trust_of
 from pyrodrop.results.storage.run_files import begin_run, finish_run
@@ -34,7 +35,7 @@ from pyrodrop.workflows.tiles.grid import Box, Tile, tiles_of
 from pyrodrop.workflows.tiles.large_image import LargeFileSettings, LargeImage, open_large_image
 from pyrodrop.workflows.tiles.plan import Plan, plan_tiles
 from pyrodrop.workflows.tiles.proposals_file import FILE as PROPOSALS
-from pyrodrop.workflows.tiles.proposals_file import candidates_in, propose_whole
+from pyrodrop.workflows.tiles.proposals_file import candidates_in, propose_whole, unfitted_in
 from pyrodrop.workflows.tiles.survey import survey
 from pyrodrop.workflows.tiles.tile_results import measure_tile, read_tile
 from pyrodrop.workflows.tiles.whole_image import WHOLE_IMAGE_FILES, facts_of, join_tiles, sizes_of, write_whole_image
@@ -131,7 +132,8 @@ def measure_tiles(
             for _ in side_by_side.each(measure_tile, work):
                 bar.update()
 
-    whole_image = join_tiles(tiles, [_path(parts, tile) for tile in tiles])
+    unfitted = unfitted_in(parts, image.size)
+    whole_image = join_tiles(tiles, [_path(parts, tile) for tile in tiles], unfitted)
     sizes = sizes_of(whole_image, image.pixel_size_um, seed)
     scratch = [f"{_FOLDER}/{name}" for name in (_PLAN, PROPOSALS, *(_path(parts, tile).name for tile in tiles))]
     begin_run(folder, (*WHOLE_IMAGE_FILES, *scratch), keep=scratch)
@@ -142,6 +144,8 @@ def measure_tiles(
     of_pixels = warnings_of_hot_pixels(hot)
     results = {
         "count": sizes.count.as_dict(),
+        "shared_doubt": shared_sd(),
+        "unfitted": unfitted.as_dict(),
         "sizes": sizes.as_dict() | {"unit": sizes.unit},
         "profile": plan.profile,
         "log_evidence": plan.evidence,

@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pyrodrop.recognition.learnt import unfitted_sd
+from pyrodrop.recognition.recognise import LEAST_FITTED
+from pyrodrop.results.statistics.unfitted import Unfitted
 from pyrodrop.workflows.measuring.whole_candidates import (
     Candidates,
     Cells,
@@ -77,6 +80,13 @@ def propose_whole(
 
 def _look(image: LargeImage, levels: LevelRange, channel: str, overview: Overview, window: Window) -> Cells:
     return look_at_window(ChannelPixels(image, levels, channel), overview, window)
+
+
+def unfitted_in(folder: Path, size: tuple[int, int]) -> Unfitted:
+    """Those of the candidates of an image of this size (H, W) that are too improbable to be fitted."""
+    of_whole = candidates_in(folder, Box(0, size[0], 0, size[1]))
+    proposed = of_whole.proposed[of_whole.proposed < LEAST_FITTED]
+    return Unfitted(len(proposed), float(proposed.sum()), unfitted_sd())
 
 
 def candidates_in(folder: Path, box: Box) -> Candidates:

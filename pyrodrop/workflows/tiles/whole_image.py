@@ -1,6 +1,7 @@
 """The tiles put together again: the table, the count and the sizes of the whole image, and a small picture of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +14,9 @@ from numpy import ndarray
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.results.figures import fit_figures as plots
 from pyrodrop.results.figures import size_figures as size_plots
-from pyrodrop.results.statistics.counts import counted
+from pyrodrop.results.statistics.counts import Count, count_distribution, counted
 from pyrodrop.results.statistics.sizes import Sizes, size_statistics
+from pyrodrop.results.statistics.unfitted import Unfitted
 from pyrodrop.results.storage.file_writers import write_figure, write_table
 from pyrodrop.workflows.tiles.grid import Tile
 from pyrodrop.workflows.tiles.large_image import LargeImage
@@ -33,12 +35,14 @@ WHOLE_IMAGE_FILES = ("droplets.csv", "candidates.csv", "overlay.png", "count.png
 class WholeImage(NamedTuple):
     """The candidates of all tiles, N of them, each once: those that are counted, then the others, from top to bottom.
 
-    table: as ``candidates.csv``. n_droplets: how many of them are counted. diameters_px: draws. facts: of each tile.
-    seams: how many estimates near seams were another tile's, too, and were left out.
+    table: as ``candidates.csv``. n_droplets: how many of them are counted. number: of the droplets, those too that are
+    too improbable to be candidates. diameters_px: draws. facts: of each tile. seams: how many estimates near seams were
+    another tile's, too, and were left out.
     """
 
     table: pd.DataFrame
     n_droplets: int
+    number: Count
     diameters_px: Float32[ndarray, "draws n"]
     facts: list[Facts]
     seams: int
@@ -49,13 +53,15 @@ class WholeImage(NamedTuple):
         return self.table.head(self.n_droplets)
 
 
-def join_tiles(tiles: Sequence[Tile], paths: Sequence[Path]) -> WholeImage:
+def join_tiles(tiles: Sequence[Tile], paths: Sequence[Path], unfitted: Unfitted) -> WholeImage:
     """Put the tiles together; a droplet that two of them saw is reported once (``seams``).
+
+    unfitted: what in the whole image is too improbable to be a candidate.
 
     Memory is that of the droplets, about a kilobyte each at most, whatever the size of the image.
     """
-    count = sum(number_reported(path) for path in paths)
-    draws = max(_LEAST_DRAWS, min(DRAWS, _DRAWS_HELD // max(count, 1)))
+    reported = sum(number_reported(path) for path in paths)
+    draws = max(_LEAST_DRAWS, min(DRAWS, _DRAWS_HELD // max(reported, 1)))
     results = [read_tile(path, draws) for path in paths]
     table = pd.concat([result.table for result in results], ignore_index=True)
     diameters = np.concatenate([result.diameters_px for result in results], 1)
@@ -70,19 +76,20 @@ def join_tiles(tiles: Sequence[Tile], paths: Sequence[Path]) -> WholeImage:
     columns = (x, y, radius, spread, tile, depth, own, presence)
     keep[near] = reconciled(Estimates(*(column[near] for column in columns)))
     order = np.flatnonzero(keep)
-    droplets = counted(presence[order], shared_sd())
+    number = count_distribution(presence[order], shared_sd(), unfitted)
+    droplets = counted(presence[order], shared_sd(), unfitted)
     order = order[np.lexsort((x[order], y[order], ~droplets))]
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "id", np.arange(len(table)))
     facts = [result.facts for result in results]
-    return WholeImage(table, int(droplets.sum()), diameters[:, order], facts, int(count - len(order)))
+    return WholeImage(table, int(droplets.sum()), number, diameters[:, order], facts, int(reported - len(order)))
 
 
 def sizes_of(whole: WholeImage, pixel_size_um: float | None, seed: int) -> Sizes:
     """Count and size distribution of all droplets."""
     n = len(whole.table)
     replicates = max(_LEAST_REPLICATES, min(_MOST_REPLICATES, _REPLICATES // max(n, 1)))
-    return size_statistics(
+    sizes = size_statistics(
         whole.diameters_px,
         whole.table["presence"].to_numpy(),
         pixel_size_um=pixel_size_um,
@@ -91,6 +98,7 @@ def sizes_of(whole: WholeImage, pixel_size_um: float | None, seed: int) -> Sizes
         replicates=replicates,
         seed=seed,
     )
+    return replace(sizes, count=whole.number)
 
 
 def write_whole_image(whole: WholeImage, sizes: Sizes, seen: Survey, image: LargeImage, folder: Path) -> None:

@@ -14,6 +14,7 @@ from pyrodrop.cli import main
 from pyrodrop.results.page.image_report import write_report
 from pyrodrop.results.statistics.counts import count_distribution
 from pyrodrop.results.statistics.shared_doubt import central_log_odds, shared_values
+from pyrodrop.results.statistics.unfitted import Unfitted
 
 SAID = "document.getElementById('corrected').textContent"
 
@@ -171,6 +172,20 @@ def test_the_page_counts_as_the_package_does(page: Any, measured: Path, shared: 
         # Where a normal distribution stands for the sum, its last digits decide at a step.
         near = {name: pytest.approx(expected.quantile(level) + 2, abs=n > 500) for name, level in levels.items()}
         assert counted == near
+
+
+def test_the_page_counts_what_was_not_fitted_as_the_package_does(page: Any, measured: Path) -> None:
+    page.open(measured / "report.html")
+    presence = np.random.default_rng(5).beta(2, 1, 40)
+    odds, u = central_log_odds(presence, 1.2).tolist(), shared_values(200).tolist()
+    for number, expected in ((0, 0.0), (3, 0.1), (60, 2.0), (900, 20.0)):
+        unfitted = Unfitted(number, expected, 3.0)
+        (own,) = central_log_odds([unfitted.presence], 3.0).clip(-40, 40)
+        rest = json.dumps({"number": number, "odds": own, "shared": 3.0})
+        said = page.run(f"countOf({json.dumps(odds)}, 1.2, {json.dumps(u)}, 0, {rest})")
+        count = count_distribution(presence, 1.2, unfitted)
+        levels = {"median": 0.5, "low": 0.05, "high": 0.95}
+        assert said == {name: pytest.approx(count.quantile(level), abs=1) for name, level in levels.items()}
 
 
 def test_very_many_are_counted_nearly_as_the_package_does(page: Any, measured: Path) -> None:

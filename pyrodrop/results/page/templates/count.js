@@ -18,6 +18,27 @@ function numberOf(chances) {
   return distribution;
 }
 
+/** The distribution of how many of so many events of this probability come about. */
+function binomial(number, chance) {
+  const log = [number * Math.log1p(-chance)];
+  const odds = Math.log(chance) - Math.log1p(-chance);
+  let most = log[0];
+  for (let k = 1; k <= number; k += 1) {
+    const next = log[k - 1] + Math.log((number - k + 1) / k) + odds;
+    if (next < most - 30 && k > number * chance) break;
+    most = Math.max(most, next);
+    log.push(next);
+  }
+  return log.map(Math.exp);
+}
+
+/** The distribution of the sum of two independent numbers. */
+function sumOf(first, second) {
+  const sum = new Float64Array(first.length + second.length - 1);
+  second.forEach((q, m) => { if (q > 0) first.forEach((p, k) => { sum[k + m] += p * q; }); });
+  return sum;
+}
+
 /** The standard normal distribution function (Abramowitz and Stegun, 26.2.17, to 1e-7). */
 function normalBelow(x) {
   const t = 1 / (1 + 0.2316419 * Math.abs(x));
@@ -28,10 +49,11 @@ function normalBelow(x) {
 
 /**
  * The number of droplets: its median, and the ends of the interval that holds it with 90 %.
- * odds: of each, given that what all share is 0; u: equally likely values of that, times shared; sure: how many more.
+ * odds: of each, given that what all share is 0; u: equally likely values of that, times shared; sure: how many more;
+ * unfitted: number, odds and shared doubt of those that are too improbable to be candidates.
  */
-function countOf(odds, shared, u, sure = 0) {
-  const whole = new Float64Array(odds.length + 1);
+function countOf(odds, shared, u, sure = 0, unfitted = { number: 0, odds: 0, shared: 0 }) {
+  const whole = new Float64Array(odds.length + unfitted.number + 1);
   // A normal distribution stands for a sum that spreads widely, as in the package; on a page of very many, sooner.
   const wide = odds.length > 2000 ? 9 : odds.length > 64 ? 100 : Infinity;
   for (const value of u) {
@@ -43,6 +65,9 @@ function countOf(odds, shared, u, sure = 0) {
       spread += chance * (1 - chance);
       if (chance > 0.5) likely.push(1 - chance); else if (chance > 1e-15) unlikely.push(chance);
     }
+    const chanceOfRest = 1 / (1 + Math.exp(-(unfitted.odds + unfitted.shared * value)));
+    mean += unfitted.number * chanceOfRest;
+    spread += unfitted.number * chanceOfRest * (1 - chanceOfRest);
     if (spread > wide) {
       let below = 0;
       for (let k = 0; k < whole.length; k += 1) {
@@ -52,7 +77,8 @@ function countOf(odds, shared, u, sure = 0) {
       }
       continue;
     }
-    const [absent, present] = [numberOf(likely.filter((q) => q > 1e-15)), numberOf(unlikely)];
+    const [absent, fitted] = [numberOf(likely.filter((q) => q > 1e-15)), numberOf(unlikely)];
+    const present = sumOf(fitted, binomial(unfitted.number, chanceOfRest));
     absent.forEach((p, k) => present.forEach((q, m) => { whole[likely.length - k + m] += (p * q) / u.length; }));
   }
   const quantile = (level) => {
@@ -66,14 +92,17 @@ function countOf(odds, shared, u, sure = 0) {
   return { median: quantile(0.5), low: quantile(0.05), high: quantile(0.95) };
 }
 
-/** The count with its interval, in words, of some rows of the table, some other candidates, and of what was drawn. */
-function countInWords(counting, rows, others, drawn) {
+/**
+ * The count with its interval, in words, of some rows of the table, some other candidates, and of what was drawn;
+ * whole: whether what is too improbable to be a candidate counts, too.
+ */
+function countInWords(counting, rows, others, drawn, whole) {
   const odds = others.map((k) => counting.others.odds[k]);
   let sure = drawn;
   for (const row of rows) {
     if (corrections.kept.has(row)) sure += 1;
     else if (!corrections.removed.has(row)) odds.push(counting.rows[row]);
   }
-  const { median, low, high } = countOf(odds, counting.shared, counting.u, sure);
+  const { median, low, high } = countOf(odds, counting.shared, counting.u, sure, whole ? counting.unfitted : undefined);
   return low < high ? `${median} (${low} to ${high})` : `${median}`;
 }

@@ -48,7 +48,9 @@
     const { flags: flagged, presence: sure, diameter: wide } = counting.others;
     const others = wide.map((_, k) => k).filter((k) => passes(flagged[k], sure[k], wide[k]));
     const drawn = corrections.added.filter((each) => passes("", 1, each.place[2] * counting.scale)).length;
-    say.textContent = `count: ${countInWords(counting, shown, others, drawn)}`;
+    // Of what is no candidate no size is known: it counts where none is asked for.
+    const whole = passes("", counting.unfitted.presence, NaN);
+    say.textContent = `count: ${countInWords(counting, shown, others, drawn, whole)}`;
   }
 
   function draw() {

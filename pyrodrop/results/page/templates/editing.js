@@ -47,7 +47,7 @@
     undoButton.disabled = saveButton.disabled = done.length === 0;
     const parts = [[removed.size, "removed"], [added.length, "added"], [kept.size, "kept"]];
     const said = parts.filter(([number]) => number).map(([number, word]) => `${number} ${word}`);
-    const count = countInWords(counting, circles.map((_, row) => row), counting.others.odds.map((_, k) => k), added.length);
+    const count = countInWords(counting, circles.map((_, row) => row), counting.others.odds.map((_, k) => k), added.length, true);
     say.textContent = said.length ? `${said.join(", ")}: ${count} droplets` : `${count} droplets, nothing corrected yet`;
     document.dispatchEvent(new Event("corrected"));
   }

@@ -9,7 +9,7 @@ from pyrodrop.detection.propose import propose
 from pyrodrop.images import Micrograph
 from pyrodrop.images.channels.colours import HSV
 from pyrodrop.recognition.learnt import shared_sd
-from pyrodrop.recognition.recognise import LEAST_PROPOSED
+from pyrodrop.recognition.recognise import LEAST_FITTED
 from pyrodrop.results.checks.other_channels import INTERVAL
 from pyrodrop.results.statistics.counts import count_distribution
 from pyrodrop.workflows.measuring.measurement import Measurement
@@ -38,7 +38,7 @@ def with_other_channels(
             continue
         seen.append(pixels)
         found = propose(
-            pixels, measurement.looked_at, least_presence=LEAST_PROPOSED, weights=weights, device=device
+            pixels, measurement.looked_at, least_presence=LEAST_FITTED, weights=weights, device=device
         ).presence
         count = count_distribution(found.numpy(), shared_sd())
         counts[name] = torch.tensor([count.quantile(level) for level in INTERVAL])

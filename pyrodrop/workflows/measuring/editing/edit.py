@@ -20,7 +20,7 @@ from pyrodrop.workflows.measuring.editing.refit import After, Again, Picture, fi
 from pyrodrop.workflows.measuring.editing.request import Request, check_request
 from pyrodrop.workflows.measuring.editing.scene import Scene
 from pyrodrop.workflows.measuring.looked_at import checked_mask
-from pyrodrop.workflows.measuring.reported import in_order
+from pyrodrop.workflows.measuring.reported import in_order, unfitted_in
 from pyrodrop.workflows.settings import SettingError
 
 Array = NDArray[np.float64]
@@ -142,7 +142,8 @@ def _assembled(before: Edited, request: Request, plan: Plan, after: After, going
     # A droplet that a person has drawn is of this image, wherever beyond its border the fit puts the centre.
     in_sight = (in_image(x, y, size) | decided) & looked_at[row, column]
     candidate = (ids >= 0) & ~going & in_sight & (presence >= LEAST)
-    order = in_order(x, y, presence, candidate)
+    unfitted = unfitted_in(droplets).share(looked_at.sum() / max(before.looked_at.sum(), 1))
+    order = in_order(x, y, presence, candidate, unfitted)
     order = order[~going[order]]
     kept = order[: int(candidate.sum())]
     return Edited(
@@ -153,6 +154,7 @@ def _assembled(before: Edited, request: Request, plan: Plan, after: After, going
             torch.from_numpy(at_bounds[kept]),
             torch.from_numpy(ids[kept]),
             torch.from_numpy(decided[kept]),
+            torch.tensor([float(unfitted.number), unfitted.expected], dtype=torch.float64),
         ),
         _fitted(before, after, order),
         (*before.edits, *plan.edits),
