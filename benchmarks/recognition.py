@@ -30,6 +30,8 @@ import pyrodrop
 from pyrodrop.detection.learning.scoring import match
 from pyrodrop.detection.network.weights import SHIPPED
 from pyrodrop.detection.propose import propose
+from pyrodrop.results.statistics.unfitted import NONE_UNFITTED, Unfitted
+from pyrodrop.workflows.measuring.reported import unfitted_in
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]
@@ -76,16 +78,18 @@ def cases(folder: Path) -> Iterator[tuple[str, Array, Array]]:
             yield path.name, gray, truth[truth["image"] == path.name][["x", "y", "r"]].to_numpy(float)
 
 
-def proposed(image: NDArray[np.floating], weights: Path) -> tuple[Array, Array]:
-    """What the network proposes: circles (n, 3), and the presence of each."""
+def proposed(image: NDArray[np.floating], weights: Path) -> tuple[Array, Array, Unfitted]:
+    """What the network proposes: circles (n, 3), the presence of each, and nothing besides."""
     proposals = propose(image, weights=weights)
-    return proposals.circles.numpy(), proposals.presence.numpy()
+    return proposals.circles.numpy(), proposals.presence.numpy(), NONE_UNFITTED
 
 
-def measured(image: NDArray[np.floating]) -> tuple[Array, Array]:
-    """What ``measure`` finds, the unlikely ones too: circles (n, 3), and the presence of each."""
-    table = pyrodrop.measure(torch.from_numpy(np.ascontiguousarray(image, np.float32))).candidates
-    return table[["x_px", "y_px", "radius_px"]].to_numpy(float), table["presence"].to_numpy(float)
+def measured(image: NDArray[np.floating]) -> tuple[Array, Array, Unfitted]:
+    """What ``measure`` finds, the unlikely ones too: circles (n, 3), the presence of each, and what it did not fit."""
+    m = pyrodrop.measure(torch.from_numpy(np.ascontiguousarray(image, np.float32)))
+    table = m.candidates
+    circles, presence = table[["x_px", "y_px", "radius_px"]].to_numpy(float), table["presence"].to_numpy(float)
+    return circles, presence, unfitted_in(m.droplets)
 
 
 def scores(circles: Array, presence: Array, truth: Array) -> Row:
@@ -116,7 +120,7 @@ def report(name: str, images: Iterator[tuple[str, Array, Array]], asked: argpars
     for image_name, gray, truth in images:
         for by, finder in finders.items():
             began = time.perf_counter()
-            row = scores(*finder(gray), truth)
+            row = scores(*finder(gray)[:2], truth)
             row = {"set": name, "image": image_name, "by": by, "seconds": time.perf_counter() - began, **row}
             radius = "    -      -  "
             if row["radius_error"] is not None:

@@ -11,13 +11,14 @@ from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.detection.simulation import simulate_patches
 from pyrodrop.recognition.learnt import shared_sd
 from pyrodrop.results.statistics.counts import count_distribution
+from pyrodrop.results.statistics.unfitted import Unfitted
 
 Array = NDArray[np.float64]
 SIDE = 128  # px of a patch
 SEED = (2026, 11)  # no training has this one
 
-# An image to circles (n, 3) and the presence of each (n,).
-Finder = Callable[[NDArray[np.float32]], tuple[Array, Array]]
+# An image to circles (n, 3), the presence of each (n,), and what besides is too improbable to be fitted.
+Finder = Callable[[NDArray[np.float32]], tuple[Array, Array, Unfitted]]
 
 
 def simulated_row(name: str, finder: Finder, n: int) -> dict[str, object]:
@@ -25,11 +26,11 @@ def simulated_row(name: str, finder: Finder, n: int) -> dict[str, object]:
     patches = simulate_patches(n, SIDE, np.random.SeedSequence(SEED))
     judged, covered, exact = [], [], []
     for image, circles in zip(patches.images, patches.circles, strict=True):
-        found, presence = finder(image)
+        found, presence, unfitted = finder(image)
         truth = circles[:, [COLUMN.x, COLUMN.y, COLUMN.radius]].astype(float)
         weight = detectability_weight(torch.from_numpy(circles[:, COLUMN.detectability])).numpy().astype(float)
         one = judge(found, presence, truth, weight)
-        count, asked = count_distribution(one.presence, shared_sd()), int((weight >= 0.5).sum())
+        count, asked = count_distribution(one.presence, shared_sd(), unfitted), int((weight >= 0.5).sum())
         judged.append(one)
         covered.append(count.quantile(0.05) <= asked <= count.quantile(0.95))
         exact.append(count.quantile(0.5) == asked)

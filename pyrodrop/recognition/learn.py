@@ -26,8 +26,8 @@ from pyrodrop.detection.learning.model_images import as_the_model_says
 from pyrodrop.detection.learning.scoring import calibration_error
 from pyrodrop.detection.simulation.patches import simulate_patches
 from pyrodrop.recognition.agreement import WEIGHTS, Views, fit_errors, log_densities, log_prior_odds
+from pyrodrop.recognition.learning.lessons import Lesson, joined, worth
 from pyrodrop.recognition.learnt import FILE
-from pyrodrop.recognition.lessons import Lesson, joined, worth
 from pyrodrop.recognition.presence import SIGNS_OF_PROPOSALS, SIGNS_OF_RESIDUALS
 from pyrodrop.recognition.shared_errors import intraclass_correlation
 from pyrodrop.results.statistics.counts import count_distribution

@@ -12,7 +12,7 @@ from pyrodrop.joint.trust_region import FAR_FACTOR
 from pyrodrop.recognition.agreement import Views, fit_errors, log_prior_odds
 from pyrodrop.recognition.candidates import Candidates
 from pyrodrop.recognition.learn import shared_doubt, unfitted_doubt, weights_of_agreement, weights_of_presence
-from pyrodrop.recognition.lessons import Beside, Lesson, worth
+from pyrodrop.recognition.learning.lessons import Beside, Lesson, worth
 from pyrodrop.recognition.presence import presence_of
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.results.statistics.shared_doubt import central_log_odds
