@@ -84,5 +84,5 @@ def test_a_measurement_shows_its_numbers_with_intervals_and_units() -> None:
     made = measure(np.exp(-((x - 25) ** 2 + (y - 20) ** 2) / 50) + noise, profile="gaussian", pixel_size_um=0.5)
     html = made._repr_html_()
     assert "50 × 40 px" in html
-    assert "droplets <b>1</b>" in html
+    assert "droplets <b>1" in html
     assert re.search(r"median diameter <b>[0-9.]+ µm", html)
