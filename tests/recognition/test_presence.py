@@ -63,7 +63,7 @@ def test_the_more_evidence_the_likelier_where_the_model_explains_the_droplet(pix
     white = pixel_noise(pixels[None])
     presence = [presence_of(with_evidence(fit, e), candidate(fit, 0.5), white)[0] for e in (-8.0, 0.0, 8.0, 800.0)]
     assert presence == sorted(presence)
-    assert presence[0] < 0.45  # of the half that the network says
+    assert presence[0] < 0.5  # of the half that the network says
     assert presence[-1] > 0.75
 
 

@@ -1,7 +1,8 @@
 """How far a count is to be trusted, in a word: what a summary and a page of results begin with.
 
     none         nothing speaks for droplets: their likeliest number is 0
-    not reliable most of what looks like a droplet is none (``efficiency``): what is counted there is a guess
+    not reliable most of what looks like a droplet is none (``efficiency``), or there may well be more than twice as
+                 many as are counted: the number is a guess
     look         an image of the model would hardly be fitted as badly (the predictive check's probability is under
                  ``ALARM``), or something else is to be wary of that changes what is counted
     good         none of these
@@ -12,6 +13,7 @@ The model's own images are called "look" by the check as often as ``ALARM`` says
 from typing import NamedTuple
 
 ALARM = 0.05
+_TOO_MANY = 2
 
 
 class Trust(NamedTuple):
@@ -44,6 +46,7 @@ class Trust(NamedTuple):
 
 def trust_of(
     n_droplets: int,
+    most: int,
     efficiency: tuple[str, ...],
     others: tuple[str, ...] = (),
     rings: float | None = None,
@@ -52,7 +55,7 @@ def trust_of(
     """How far a result is to be trusted.
 
     Args:
-        n_droplets: the median of the count.
+        n_droplets, most: the median of the count, and its 95 % quantile.
         efficiency: what is said of parts in which most of what looks like a droplet is none; empty where there are
             none.
         others: what else changes what is counted; of several the first is named.
@@ -70,6 +73,9 @@ def trust_of(
         return Trust("none", of_check, p_value)
     if efficiency:
         return Trust("not reliable", efficiency[0], p_value)
+    if most > _TOO_MANY * n_droplets:
+        more = f"more than twice as many as are counted: up to {most} things look a little like droplets"
+        return Trust("not reliable", f"there may be {more}", p_value)
     if alarm or others:
         return Trust("look", of_check or others[0], p_value)
     return Trust("good", "", p_value)

@@ -233,7 +233,7 @@ class Measurement:
         """How far all this is to be trusted, in a word, and why."""
         others = self.pixel_doubts.warnings + self.meetings.warnings
         check = doubts.check_of(self.fitted, self.channels, self.looked_at)
-        return trust_of(self.n_droplets, self.efficiency.warnings, others, *check)
+        return trust_of(self.n_droplets, self.count.quantile(0.95), self.efficiency.warnings, others, *check)
 
     @cached_property
     def efficiency(self) -> Efficiency:

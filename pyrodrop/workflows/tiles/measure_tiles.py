@@ -171,7 +171,8 @@ def measure_tiles(
         results,
     )
     # Without the predictive check, which asks for the residual of the whole image at once.
-    summary = {"trust": trust_of(whole_image.n_droplets, efficiency.warnings, of_pixels).as_dict()} | summary
+    trust = trust_of(whole_image.n_droplets, sizes.count.quantile(0.95), efficiency.warnings, of_pixels)
+    summary = {"trust": trust.as_dict()} | summary
     finish_run(folder, summary)
     return summary | {"results": str(folder)}
 

@@ -110,7 +110,7 @@ def test_tiles_say_what_the_whole_image_says(seed: int, tmp_path: Path) -> None:
     assert np.quantile(distance, 0.95) < 0.05
     assert distance.max() < 0.3
     # What slopes of the light do to the centres all droplets say together, of which the whole has more.
-    for name, most in (("radius_px", 0.01), ("amplitude", 0.02), ("x_px_sd", 0.5)):
+    for name, most in (("radius_px", 0.01), ("amplitude", 0.02), ("x_px_sd", 0.6)):
         apart = np.abs(tiled[name].to_numpy()[nearest] / whole[name].to_numpy() - 1)
         assert np.quantile(apart, 0.95) < most
     # Of the doubtful, a second circle about a droplet, proposed with 0.1 to 0.2, may be dropped in one and not in the
