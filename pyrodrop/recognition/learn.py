@@ -101,13 +101,13 @@ def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]
         log_odds: of the candidates of each image, (n,).
         correct: which of them are droplets, (n,).
     """
-    u = shared_values(_SHARED_VALUES)
+    u, weight, _ = shared_values(_SHARED_VALUES)
 
     def loss(log_sd: float) -> float:
         sd, total = float(np.exp(log_sd)), 0.0
         for odds, right in zip(log_odds, correct, strict=True):
             given = central_log_odds(expit(odds), sd)[:, None] + sd * u
-            total -= float(logsumexp(log_expit(np.where(right[:, None], given, -given)).sum(0)))
+            total -= float(logsumexp(log_expit(np.where(right[:, None], given, -given)).sum(0), b=weight))
         return total
 
     return float(np.exp(minimize_scalar(loss, bounds=_BOUNDS_OF_SHARED, method="bounded").x))

@@ -31,7 +31,7 @@ def counting(run: ResultFolder) -> dict[str, Any] | None:
     """How many droplets there are, as a page counts them: of the rows of its table, and of the candidates beyond.
 
     Returns:
-        ``shared``, how much doubt all share; ``u``, equally likely values of it; ``rows``, log odds of the table's
+        ``shared``, how much doubt all share; ``u``, equally spaced values of it; ``rows``, log odds of the table's
         rows given 0; ``unfitted``, how many circles are too improbable to be candidates, their presence, how much
         doubt they share, and their log odds given 0; ``others``, with presence, diameter, flags and log odds of the
         other candidates; ``scale``, diameters in the page's unit per radius in px; and ``sha256`` of ``droplets.csv``.
@@ -46,7 +46,7 @@ def counting(run: ResultFolder) -> dict[str, Any] | None:
     scale = 2 * (run.pixel_size_um or 1.0)
     return {
         "shared": shared,
-        "u": [round(float(u), 5) for u in shared_values(_SHARED_VALUES)] if shared or unfitted.number else [0],
+        "u": [round(float(u), 5) for u in shared_values(_SHARED_VALUES).value] if shared or unfitted.number else [0],
         "rows": _log_odds(run.table, shared),
         "unfitted": _as_counted(unfitted),
         "others": {

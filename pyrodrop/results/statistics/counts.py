@@ -18,8 +18,8 @@ LIKELY = 0.5
 _BLOCK = 64
 # Ends of a distribution that are less likely than this are left out: of a million droplets they add up to 1e-20.
 _NEGLIGIBLE = 1e-30
-# Where doubt is shared: so many values of it, equally likely, so that quantiles are right to half a percent; and from
-# so many expected droplets and gaps on a normal distribution stands for the sum of independent ones.
+# Where doubt is shared: so many values of it; and from so many expected droplets and gaps on a normal distribution
+# stands for the sum of independent ones.
 _SHARED_VALUES = 200
 _NORMAL_FROM = 100.0
 # Probabilities that are held at once.
@@ -91,20 +91,25 @@ def count_distribution(presence: ArrayLike, shared_sd: float = 0.0, unfitted: Un
     from scipy.special import expit
 
     shared = shared_values(_SHARED_VALUES)
-    given_each = expit(central_log_odds(p, shared_sd) + shared_sd * shared[:, None])
+    given_each = expit(central_log_odds(p, shared_sd) + shared_sd * shared.value[:, None])
     if len(p) <= _BLOCK and not unfitted.number:
-        return Count(_added_up(given_each).mean(0))
-    of_rest = unfitted.given(shared)
+        return Count(shared.weight @ _added_up(given_each))
+    of_rest = unfitted.given(shared.value)
     mean = given_each.sum(1) + unfitted.number * of_rest
-    spread = (given_each * (1 - given_each)).sum(1) + unfitted.number * of_rest * (1 - of_rest)
+    spreads = (given_each * (1 - given_each)).sum(1), unfitted.number * of_rest * (1 - of_rest)
+    spread = spreads[0] + spreads[1]
+    # Of very many droplets the mean goes further from one value to the next than the number varies at either: each
+    # stands for all values around it, over which the mean is as good as uniform.
+    between = shared.step * (shared_sd * spreads[0] + unfitted.shared_sd * spreads[1])
     whole = np.zeros(len(p) + unfitted.number + 1)
     narrow = spread <= _NORMAL_FROM
     for row in np.flatnonzero(~narrow):
-        whole += _normal(float(mean[row]), float(spread[row]), len(whole) - 1)
+        variance = float(spread[row] + between[row] ** 2 / 12)
+        whole += shared.weight[row] * _normal(float(mean[row]), variance, len(whole) - 1)
     for rows in np.array_split(np.flatnonzero(narrow), max(len(p) * int(narrow.sum()) // _TOGETHER, 1)):
         for row, probability in zip(rows, _of_independent(given_each[rows]), strict=True):
             part = _with_unfitted(_trimmed(0, probability), unfitted.number, float(of_rest[row]))
-            whole[part.least : part.least + len(part.probability)] += part.probability
+            whole[part.least : part.least + len(part.probability)] += shared.weight[row] * part.probability
     return Count(whole / whole.sum())
 
 

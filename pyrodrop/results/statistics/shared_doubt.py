@@ -10,6 +10,8 @@ with a_i such that the mean of p_i(u) is p_i, and given u the droplets are indep
 regression (McCulloch and Searle, *Generalized, Linear, and Mixed Models*, 2001). s is ``shared_sd``, in log odds.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
@@ -18,14 +20,27 @@ Array = NDArray[np.float64]
 
 # The least and the largest log odds of a presence that is neither 0 nor 1.
 _BOUND = 40.0
+_FARTHEST = 5.0  # values of u: one in two million is further out
 _NEWTON = 60  # steps at most; some ten are enough
 
 
-def shared_values(n: int) -> Float64[Array, " n"]:
-    """Equally likely values of u, n of them: the middle of each nth of the normal distribution."""
-    from scipy.special import ndtri
+class SharedValues(NamedTuple):
+    """Equally spaced values of u, (n,), how likely each is, adding up to one, and how far apart they are.
 
-    return np.asarray(ndtri((np.arange(n) + 0.5) / n))
+    Sums over them are integrals by the trapezoidal rule, which of a normal distribution times a smooth function are
+    exact but for what lies beyond the ends (Trefethen and Weideman, *SIAM Review* 56, 385, 2014).
+    """
+
+    value: Float64[Array, " n"]
+    weight: Float64[Array, " n"]
+    step: float
+
+
+def shared_values(n: int) -> SharedValues:
+    """N values, at least 2."""
+    value = np.linspace(-_FARTHEST, _FARTHEST, n)
+    weight = np.exp(-np.square(value) / 2)
+    return SharedValues(value, weight / weight.sum(), 2 * _FARTHEST / (n - 1))
 
 
 def central_log_odds(presence: ArrayLike, shared_sd: float) -> Float64[Array, " n"]:

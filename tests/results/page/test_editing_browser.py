@@ -165,7 +165,7 @@ def test_the_page_counts_as_the_package_does(page: Any, measured: Path, shared: 
     for n in (0, 1, 7, 150, 900):
         presence = generator.beta(2, 1, n)
         odds = [round(float(v), 6) for v in central_log_odds(presence, shared)]
-        u = shared_values(200).tolist() if shared else [0]
+        u = shared_values(200).value.tolist() if shared else [0]
         counted = page.run(f"countOf({json.dumps(odds)}, {shared}, {json.dumps(u)}, 2)")
         expected = count_distribution(presence, shared)
         levels = {"median": 0.5, "low": 0.05, "high": 0.95}
@@ -177,7 +177,7 @@ def test_the_page_counts_as_the_package_does(page: Any, measured: Path, shared: 
 def test_the_page_counts_what_was_not_fitted_as_the_package_does(page: Any, measured: Path) -> None:
     page.open(measured / "report.html")
     presence = np.random.default_rng(5).beta(2, 1, 40)
-    odds, u = central_log_odds(presence, 1.2).tolist(), shared_values(200).tolist()
+    odds, u = central_log_odds(presence, 1.2).tolist(), shared_values(200).value.tolist()
     for number, expected in ((0, 0.0), (3, 0.1), (60, 2.0), (900, 20.0)):
         unfitted = Unfitted(number, expected, 3.0)
         (own,) = central_log_odds([unfitted.presence], 3.0).clip(-40, 40)
@@ -191,7 +191,7 @@ def test_the_page_counts_what_was_not_fitted_as_the_package_does(page: Any, meas
 def test_very_many_are_counted_nearly_as_the_package_does(page: Any, measured: Path) -> None:
     page.open(measured / "report.html")
     presence = np.random.default_rng(4).beta(6, 1, 20_000)
-    odds, u = central_log_odds(presence, 1.5).tolist(), shared_values(200).tolist()
+    odds, u = central_log_odds(presence, 1.5).tolist(), shared_values(200).value.tolist()
     counted = page.run(f"countOf({json.dumps(odds)}, 1.5, {json.dumps(u)})")
     expected = count_distribution(presence, 1.5)
     levels = {"median": 0.5, "low": 0.05, "high": 0.95}

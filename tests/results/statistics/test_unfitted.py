@@ -25,13 +25,13 @@ def test_they_count_as_so_many_droplets_of_the_same_presence(presence: Any) -> N
     """Against a sum over what is shared, each number of droplets one after the other."""
     unfitted, shared = Unfitted(30, 1.2, 3.0), 1.5
     expected = np.zeros(len(presence) + 31)
-    for u in shared_values(200):
+    for u, weight in zip(*shared_values(200)[:2], strict=True):
         chances = expit(central_log_odds(presence, shared) + shared * u)
         of_rest = expit(central_log_odds([1.2 / 30], 3.0) + 3.0 * u)
         row = np.ones(1)
         for chance in np.concatenate([chances, np.repeat(of_rest, 30)]):
             row = np.convolve(row, [1 - chance, chance])
-        expected += row / 200
+        expected += weight * row
     count = count_distribution(presence, shared, unfitted)
     assert count.probability == pytest.approx(expected, abs=1e-12)
     assert count.mean == pytest.approx(np.sum(presence) + 1.2, rel=0.02)

@@ -49,14 +49,18 @@ function normalBelow(x) {
 
 /**
  * The number of droplets: its median, and the ends of the interval that holds it with 90 %.
- * odds: of each, given that what all share is 0; u: equally likely values of that, times shared; sure: how many more;
+ * odds: of each, given that what all share is 0; u: equally spaced values of that, times shared; sure: how many more;
  * unfitted: number, odds and shared doubt of those that are too improbable to be candidates.
  */
 function countOf(odds, shared, u, sure = 0, unfitted = { number: 0, odds: 0, shared: 0 }) {
   const whole = new Float64Array(odds.length + unfitted.number + 1);
   // A normal distribution stands for a sum that spreads widely, as in the package; on a page of very many, sooner.
   const wide = odds.length > 2000 ? 9 : odds.length > 64 ? 100 : Infinity;
-  for (const value of u) {
+  const heights = u.map((value) => Math.exp((-value * value) / 2));
+  const total = heights.reduce((sum, height) => sum + height, 0);
+  const step = u.length > 1 ? u[1] - u[0] : 0;
+  for (const [number, value] of u.entries()) {
+    const weight = heights[number] / total;
     const likely = [], unlikely = [];
     let [mean, spread] = [0, 0];
     for (const own of odds) {
@@ -67,19 +71,23 @@ function countOf(odds, shared, u, sure = 0, unfitted = { number: 0, odds: 0, sha
     }
     const chanceOfRest = 1 / (1 + Math.exp(-(unfitted.odds + unfitted.shared * value)));
     mean += unfitted.number * chanceOfRest;
-    spread += unfitted.number * chanceOfRest * (1 - chanceOfRest);
+    const spreadOfRest = unfitted.number * chanceOfRest * (1 - chanceOfRest);
+    const between = step * (shared * spread + unfitted.shared * spreadOfRest);
+    spread += spreadOfRest;
     if (spread > wide) {
+      // Each value stands for all around it, over which the mean of very many droplets is as good as uniform.
+      const sd = Math.sqrt(spread + (between * between) / 12);
       let below = 0;
       for (let k = 0; k < whole.length; k += 1) {
-        const next = k + 1 < whole.length ? normalBelow((k + 0.5 - mean) / Math.sqrt(spread)) : 1;
-        whole[k] += (next - below) / u.length;
+        const next = k + 1 < whole.length ? normalBelow((k + 0.5 - mean) / sd) : 1;
+        whole[k] += (next - below) * weight;
         below = next;
       }
       continue;
     }
     const [absent, fitted] = [numberOf(likely.filter((q) => q > 1e-15)), numberOf(unlikely)];
     const present = sumOf(fitted, binomial(unfitted.number, chanceOfRest));
-    absent.forEach((p, k) => present.forEach((q, m) => { whole[likely.length - k + m] += (p * q) / u.length; }));
+    absent.forEach((p, k) => present.forEach((q, m) => { whole[likely.length - k + m] += p * q * weight; }));
   }
   const quantile = (level) => {
     let sum = 0;
