@@ -5,13 +5,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from pyrodrop.detection.proposals import Proposals, pixel_of
 from pyrodrop.models.assumed.noise_families import NORMAL, NoiseFamily
 from pyrodrop.models.assumed.site_priors import SitePrior
 from pyrodrop.models.prior_scales import PriorScales
+from pyrodrop.recognition.learnt import learnt, unfitted_sd
+from pyrodrop.results.statistics.unfitted import Unfitted
 
 Array = NDArray[np.float64]
+
+# p (1 - p) of what is as likely as not: how doubtful one droplet is in an image of nothing else.
+_MOST_DOUBTFUL = 0.25
 
 
 class Candidates(NamedTuple):
@@ -77,3 +83,29 @@ class OfWhole(NamedTuple):
 
 
 NOTHING_KNOWN = OfWhole()
+
+
+def unfitted_of(unfitted: Array, proposed: Array) -> Unfitted:
+    """What of an image is too improbable to be fitted: how many circles, and how many of them may be droplets.
+
+    Where the network is sure of all that it proposes, as of droplets that lie apart, hardly any of the rest is one;
+    where it wavers, as in a crowd, as many as it says. With p the probability of each and g how doubtful the others
+    are, their log odds are
+
+        logit p + b min(log 4 g, 0),    g = (1/4 + sum of q (1 - q)) / (1 + sum of q),
+
+    q being the probabilities of what is fitted: where little is known the network's word stands. b is learnt from
+    simulations (``recognition.learn``).
+
+    Args:
+        unfitted: the network's probability of each circle that is not fitted, (M,).
+        proposed: of those that are, (N,).
+    """
+    expected = expit(logit(unfitted) + signs_of_unfitted(len(unfitted), proposed) @ learnt("unfitted"))
+    return Unfitted(len(unfitted), float(expected.sum()), unfitted_sd())
+
+
+def signs_of_unfitted(number: int, proposed: Array) -> Array:
+    """What speaks for each of so many circles that were not fitted, (number, 1): min(log 4 g, 0)."""
+    doubt = (_MOST_DOUBTFUL + (proposed * (1 - proposed)).sum()) / (1 + proposed.sum())
+    return np.full((number, 1), min(np.log(doubt / _MOST_DOUBTFUL), 0.0))

@@ -113,13 +113,22 @@ def shared_doubt(log_odds: Sequence[Array], correct: Sequence[NDArray[np.bool_]]
     return float(np.exp(minimize_scalar(loss, bounds=_BOUNDS_OF_SHARED, method="bounded").x))
 
 
-def unfitted_doubt(lessons: Sequence[Lesson], log_odds: Sequence[Array], shared: float) -> float:
+def weights_of_unfitted(lessons: Sequence[Lesson]) -> Array:
+    """The weights of ``candidates.signs_of_unfitted``, (1,): each circle counts as one, for it is their sum that is
+    asked for.
+    """
+    beside = joined(list(lessons)).beside
+    return weights_of_presence(beside.signs, beside.correct, beside.network)
+
+
+def unfitted_doubt(lessons: Sequence[Lesson], weights: Array, log_odds: Sequence[Array], shared: float) -> float:
     """The standard deviation of what the log odds of an image's unfitted circles share, by its greatest likelihood.
 
     It is that of the numbers of droplets, which is what they are there for.
 
     Args:
         lessons: of the images.
+        weights: those of ``weights_of_unfitted``.
         log_odds: of the candidates of each, (n,).
         shared: standard deviation of what these share.
     """
@@ -127,9 +136,11 @@ def unfitted_doubt(lessons: Sequence[Lesson], log_odds: Sequence[Array], shared:
     def loss(log_sd: float) -> float:
         total = 0.0
         for lesson, odds in zip(lessons, log_odds, strict=True):
-            unfitted = Unfitted(lesson.beside.number, lesson.beside.expected, float(np.exp(log_sd)))
+            beside = lesson.beside
+            expected = float(expit(beside.network + beside.signs @ weights).sum())
+            unfitted = Unfitted(len(beside.network), expected, float(np.exp(log_sd)))
             chances = count_distribution(expit(odds), shared, unfitted).probability
-            chance = chances[lesson.beside.asked] if lesson.beside.asked < len(chances) else 0.0
+            chance = chances[beside.asked] if beside.asked < len(chances) else 0.0
             total -= float(np.log(max(chance, _LEAST_OF_COUNT)))
         return total
 
@@ -153,7 +164,7 @@ def shares_of_errors(lessons: Sequence[Lesson], weights: Array) -> Array:
 def main(arguments: list[str] | None = None) -> int:
     """Simulate, recognise, learn, write."""
     parser = argparse.ArgumentParser(prog="python -m pyrodrop.recognition.learn", description=__doc__.split("\n")[0])
-    parser.add_argument("--patches", type=int, default=600, help="how many patches of either kind (default 600)")
+    parser.add_argument("--patches", type=int, default=600, help="how many broad patches (default 600)")
     parser.add_argument("--size", type=int, default=128, help="side of a patch in px (default 128)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=FILE)
@@ -199,8 +210,11 @@ def main(arguments: list[str] | None = None) -> int:
     says = [says_of(lesson, record) for lesson in lessons]
     shared = shared_doubt(says, [lesson.correct for lesson in lessons])
     record["shared doubt"] = _rounded(np.array([shared]))
-    unfitted = unfitted_doubt(lessons, says, shared)
+    of_unfitted = weights_of_unfitted(lessons)
+    unfitted = unfitted_doubt(lessons, of_unfitted, says, shared)
+    record["unfitted"] = _rounded(of_unfitted)
     record["unfitted doubt"] = _rounded(np.array([unfitted]))
+    _tell(f"of what was not fitted: doubt of the others {of_unfitted[0]:.3f}")
     _tell(f"shared doubt: {shared:.3f}, of what was not fitted: {unfitted:.3f}")
     weights, shares = agreement_of(lessons)
     record["agreement"] = _rounded(weights)

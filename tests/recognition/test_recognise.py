@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 import pyrodrop
 from pyrodrop.images.simulation.simulate import simulate
 from pyrodrop.joint.posterior import Evidence
-from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.candidates import Candidates, unfitted_of
 from pyrodrop.recognition.completion import LEAST
 from pyrodrop.recognition.presence import presence_of
 from pyrodrop.recognition.recognise import LEAST_FITTED, Recognised, recognise
@@ -159,3 +159,12 @@ def test_a_lone_ring_is_one_droplet(radius: float) -> None:
     found = likely(recognise(pixels[None], pixels, ALL))
     assert len(found) == 1
     assert found[0, :2] == pytest.approx([63.3, 64.6], abs=0.2)
+
+
+def test_where_the_network_is_sure_what_it_hardly_proposes_is_nothing() -> None:
+    """The same faint proposals beside droplets that are sure, and beside a crowd that is not."""
+    faint = np.full(50, 0.05)
+    sure, unsure = unfitted_of(faint, np.full(40, 0.995)), unfitted_of(faint, np.full(40, 0.5))
+    assert sure.number == unsure.number == 50
+    assert sure.expected < 0.5 * unsure.expected
+    assert unfitted_of(np.zeros(0), np.full(40, 0.5)).expected == 0

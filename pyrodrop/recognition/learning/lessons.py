@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pyrodrop.detection.learning.scoring import match
 from pyrodrop.detection.learning.targets import COLUMN, detectability_weight
 from pyrodrop.recognition.agreement import Views, outline_of, views_of
-from pyrodrop.recognition.candidates import Candidates
+from pyrodrop.recognition.candidates import signs_of_unfitted
 from pyrodrop.recognition.completion import LEAST
 from pyrodrop.recognition.learnt import learnt
 from pyrodrop.recognition.presence import network_log_odds, signs
-from pyrodrop.recognition.recognise import recognise
+from pyrodrop.recognition.recognise import Recognised, recognise
 from pyrodrop.rendering.pixel_noise import pixel_noise
 from pyrodrop.rendering.profiles import automatic_profiles
 
@@ -22,12 +22,16 @@ Array = NDArray[np.float64]
 
 
 class Beside(NamedTuple):
-    """What the candidates do not say. number, expected: of the circles that were not fitted, without those that are
-    droplets under the noise, how many there are, and by the network are droplets. asked: how many droplets there are.
+    """What the candidates do not say: circles that were not fitted, M of them without those that are droplets under the
+    noise.
+
+    network: the network's log odds, (M,). signs: what speaks for each, (M, 1). correct: which are droplets, (M,).
+    asked: how many droplets there are in all.
     """
 
-    number: int
-    expected: float
+    network: Array
+    signs: Array
+    correct: NDArray[np.bool_]
     asked: int
 
 
@@ -84,7 +88,7 @@ class Lesson(NamedTuple):
             ],
             1,
         )
-        beside = _beside(seen.unfitted, truth_of_all, weight)
+        beside = _beside(seen, truth_of_all, weight)
         known = (network[counts], first[counts], second[counts], proposed[counts], correct[counts])
         return cls(*known, views, error, beside)
 
@@ -103,16 +107,23 @@ def joined(lessons: list[Lesson]) -> Lesson:
         all_of(lambda lesson: lesson.correct),
         Views(*(np.concatenate(values) for values in zip(*(lesson.views for lesson in lessons), strict=True))),
         all_of(lambda lesson: lesson.error),
-        Beside(*(sum(values) for values in zip(*(lesson.beside for lesson in lessons), strict=True))),
+        Beside(
+            all_of(lambda lesson: lesson.beside.network),
+            all_of(lambda lesson: lesson.beside.signs),
+            all_of(lambda lesson: lesson.beside.correct),
+            sum(lesson.beside.asked for lesson in lessons),
+        ),
     )
 
 
-def _beside(unfitted: Candidates, truth: Array, weight: Array) -> Beside:
-    """Of the circles that were not fitted, and of the true ones, (m, 3), which count if their weight does."""
+def _beside(seen: Recognised, truth: Array, weight: Array) -> Beside:
+    """Of what was recognised, and of the true circles, (m, 3), which count if their weight does."""
+    unfitted = seen.unfitted
     i, j = match(np.stack([unfitted.x, unfitted.y], 1), truth, unfitted.proposed)
-    counts = np.ones(len(unfitted.x), bool)
-    counts[i] = weight[j] >= 0.5
-    return Beside(int(counts.sum()), float(unfitted.proposed[counts].sum()), int((weight >= 0.5).sum()))
+    correct, counts = np.zeros(len(unfitted.x), bool), np.ones(len(unfitted.x), bool)
+    correct[i], counts[i] = True, weight[j] >= 0.5
+    of_all = signs_of_unfitted(len(unfitted.x), seen.candidates.proposed)
+    return Beside(network_log_odds(unfitted)[counts], of_all[counts], correct[counts], int((weight >= 0.5).sum()))
 
 
 def worth(number: Sequence[int], share: float) -> Array:

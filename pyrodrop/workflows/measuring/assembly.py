@@ -13,8 +13,8 @@ from pyrodrop.joint.pyro_sites import sites_of
 from pyrodrop.models.assumed.noise_families import NORMAL
 from pyrodrop.models.support import in_image
 from pyrodrop.recognition.agreement import agreed_draws
+from pyrodrop.recognition.candidates import unfitted_of
 from pyrodrop.recognition.completion import LEAST
-from pyrodrop.recognition.learnt import unfitted_sd
 from pyrodrop.recognition.recognise import Recognised
 from pyrodrop.rendering import profile_named
 from pyrodrop.results.statistics.unfitted import Unfitted
@@ -90,7 +90,7 @@ def _unfitted(image: MeasuredImage, seen: Recognised, kept: float, number: float
     """
     others = seen.unfitted.those(_in_sight(image, seen.unfitted.x, seen.unfitted.y))
     share = float(kept / number) if number > 0 else 1.0
-    return Unfitted(len(others.x), float(others.proposed.sum()), unfitted_sd()).share(share)
+    return unfitted_of(others.proposed, seen.candidates.proposed).share(share)
 
 
 def _in_sight(image: MeasuredImage, x: Array, y: Array) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pyrodrop.recognition.learnt import unfitted_sd
+from pyrodrop.recognition.candidates import unfitted_of
 from pyrodrop.recognition.recognise import LEAST_FITTED
 from pyrodrop.results.statistics.unfitted import Unfitted
 from pyrodrop.workflows.measuring.whole_candidates import (
@@ -84,9 +84,9 @@ def _look(image: LargeImage, levels: LevelRange, channel: str, overview: Overvie
 
 def unfitted_in(folder: Path, size: tuple[int, int]) -> Unfitted:
     """Those of the candidates of an image of this size (H, W) that are too improbable to be fitted."""
-    of_whole = candidates_in(folder, Box(0, size[0], 0, size[1]))
-    proposed = of_whole.proposed[of_whole.proposed < LEAST_FITTED]
-    return Unfitted(len(proposed), float(proposed.sum()), unfitted_sd())
+    proposed = candidates_in(folder, Box(0, size[0], 0, size[1])).proposed
+    fitted = proposed >= LEAST_FITTED
+    return unfitted_of(proposed[~fitted], proposed[fitted])
 
 
 def candidates_in(folder: Path, box: Box) -> Candidates:

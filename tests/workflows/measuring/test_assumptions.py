@@ -91,8 +91,9 @@ def test_clusters_of_hot_pixels_are_no_droplets_to_noise_with_tails() -> None:
     clean = scene(2)
     pixels = with_clusters(clean, 2)
     normal, student = measured(pixels), measured(pixels, noise="student")
-    assert student.n_droplets == 16
-    assert normal.n_droplets > 16
+    assert abs(student.n_droplets - 16) <= 1
+    assert student.count.quantile(0.05) <= 16 <= student.count.quantile(0.95)
+    assert normal.n_droplets > student.n_droplets
     assert compare_with_truth(student.table, clean.truth)["radius_median_abs_rel"] < 0.012
     assert float(student.noise[0]) == pytest.approx(0.02, rel=0.1)
 
